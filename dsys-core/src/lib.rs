@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod addr;
+mod id;
+mod machine;
+mod rng;
+mod time;
+mod zbase32;
+
+#[cfg(feature = "stateright")]
+pub mod check;
+#[cfg(feature = "keys")]
+mod key_file;
+#[cfg(feature = "keys")]
+mod keys;
+#[cfg(feature = "keys")]
+mod ticket;
+
+pub use addr::NodeAddr;
+pub use id::NodeId;
+#[cfg(feature = "keys")]
+pub use key_file::KeyFileError;
+#[cfg(feature = "keys")]
+pub use keys::{ParseIdError, SecretKey, Signature, VerifyError};
+pub use machine::{Context, Effect, Input, Machine, Token, Write};
+pub use rng::Rng;
+#[cfg(feature = "keys")]
+pub use ticket::{ParseTicketError, Ticket};
+pub use time::Time;
