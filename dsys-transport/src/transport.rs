@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use dsys_core::{NodeAddr, NodeId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -115,6 +115,16 @@ pub trait SendStream: AsyncWrite + Send + Unpin + 'static {
 
     /// Which of a connection's streams go first: the larger, the sooner. 0 at first.
     fn set_priority(&mut self, _priority: i32) {}
+
+    /// Writes from the front of `chunk` and takes off it what was written, at least one byte unless it is empty,
+    /// without copying where the transport can. This default copies.
+    fn poll_write_chunk(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<()>> {
+        if !chunk.is_empty() {
+            let written = ready!(Pin::new(self).poll_write(cx, chunk))?;
+            chunk.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// Bytes from the peer. A read of zero bytes is the clean end.

@@ -38,6 +38,18 @@ impl SendStream for QuicSend {
         // As above: a stream that ended has no priority.
         let _ = self.quinn.set_priority(priority);
     }
+
+    fn poll_write_chunk(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<()>> {
+        if self.ended {
+            return Poll::Ready(Err(StreamError::Closed.into()));
+        }
+        if chunk.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // The future holds no state of its own: what is written is taken off `chunk` in the poll that writes it.
+        let written = ready!(pin!(self.quinn.write_chunks(std::slice::from_mut(chunk))).poll(cx));
+        Poll::Ready(written.map(drop).map_err(write_error))
+    }
 }
 
 impl Drop for QuicSend {
