@@ -2,6 +2,7 @@
 
 mod error;
 pub mod frame;
+mod memory;
 mod node;
 #[cfg(feature = "quic")]
 mod quic;
@@ -11,9 +12,13 @@ mod tag;
 mod transport;
 
 pub use error::{CloseReason, DatagramError, DialError, StreamError, code};
+pub use memory::{
+    Death, Latency, MemoryConfig, MemoryConnection, MemoryNetwork, MemoryRecv, MemorySend, MemoryStats,
+    MemoryTransport, UnknownDials,
+};
 pub use node::{
-    Incoming, IncomingUni, Node, NodeConfig, NodeStats, OpenError, PeerChange, PeerStats, PeerWatch,
-    Protocol, ProtocolConfig, ProtocolError, RecvHalf, SendHalf, ShutdownReport, Stream,
+    Incoming, IncomingUni, Node, NodeConfig, NodeStats, OpenError, PeerChange, PeerStats, PeerWatch, Protocol,
+    ProtocolConfig, ProtocolError, RecvHalf, SendHalf, ShutdownReport, Stream,
 };
 #[cfg(feature = "quic")]
 pub use quic::{Quic, QuicConfig, QuicConnection, QuicRecv, QuicSend};
