@@ -10,6 +10,7 @@ mod faults;
 mod ids;
 mod latency;
 mod math;
+pub mod measure;
 
 mod network;
 mod node;
