@@ -17,8 +17,8 @@ pub use memory::{
     MemoryTransport, UnknownDials,
 };
 pub use node::{
-    Incoming, IncomingUni, Node, NodeConfig, NodeStats, OpenError, PeerChange, PeerStats, PeerWatch, Protocol,
-    ProtocolConfig, ProtocolError, RecvHalf, SendHalf, ShutdownReport, Stream,
+    Incoming, IncomingUni, Node, NodeConfig, NodeStats, OpenError, PeerChange, PeerStats, PeerWatch,
+    Protocol, ProtocolConfig, ProtocolError, RecvHalf, SendHalf, ShutdownReport, Stream,
 };
 #[cfg(feature = "quic")]
 pub use quic::{Quic, QuicConfig, QuicConnection, QuicRecv, QuicSend};
