@@ -1,11 +1,10 @@
 //! How connections and transports end.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::io;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 use super::support::{Linked, bi, check, clause, drain, fill, linked, step, uni};
 use super::{Failure, Harness};
@@ -77,13 +76,17 @@ pub async fn close_fails_what_is_pending<H: Harness>(harness: &H) -> Result<(), 
     clause("close fails whatever waits", async {
         let Linked { pair: _pair, left, right } = linked(harness).await?;
         let datagrams = harness.has_datagrams();
-        let here: IsRight = |reason| matches!(reason, CloseReason::Local(_));
-        let there: IsRight = |reason| matches!(reason, CloseReason::Peer { .. });
-        let one = pending(left.clone(), right.clone(), here, datagrams).await?;
-        let other = pending(right.clone(), left.clone(), there, datagrams).await?;
+        let here = Waiting::start(left.clone(), right.clone(), datagrams).await?;
+        let there = Waiting::start(right, left.clone(), datagrams).await?;
+        // A current-thread runtime runs the tasks now; they wait when the close comes.
+        for _ in 0..32 {
+            tokio::task::yield_now().await;
+        }
         left.close(5, "over");
-        one.await?;
-        other.await
+        let here = here.check(datagrams).await?;
+        check(matches!(here, CloseReason::Local(_)), || format!("the end that closed saw \"{here}\""))?;
+        let there = there.check(datagrams).await?;
+        check(matches!(there, CloseReason::Peer { .. }), || format!("the other end saw \"{there}\""))
     })
     .await
 }
@@ -139,63 +142,77 @@ pub async fn shutdown_ends_everything<H: Harness>(harness: &H) -> Result<(), Fai
     .await
 }
 
-type IsRight = fn(&CloseReason) -> bool;
+/// What came of an operation that waited.
+enum Outcome {
+    Connection(Option<CloseReason>),
+    Stream(Option<io::Error>),
+    /// It would have been ready without the close.
+    Unasked,
+}
 
-/// Starts every operation that can wait at `near`, and gives a future that checks that each fails with what `closed`
-/// gives, and that this is right.
-async fn pending<C: Connection>(
+/// Everything that can wait at one end, each in a task of its own: one waker cannot stand in for another.
+struct Waiting<C: Connection> {
     near: C,
-    far: C,
-    is_right: IsRight,
-    datagrams: bool,
-) -> Result<impl Future<Output = Result<(), String>>, String> {
-    let ((_send, mut hear), far_end) = bi(&near, &far, b"x").await?;
-    let (mut full, far_recv) = uni(&near, &far, b"x").await?;
-    let (_, full_waits) = fill(&mut full, 32 << 20).await?;
-    let mut waiting = Box::pin(async move {
-        let _far = (far_end, far_recv, _send);
-        let ops = async {
-            let mut buf = [0; 8];
-            tokio::join!(
-                async { near.accept_uni().await.err() },
-                async { near.accept_bi().await.err() },
-                async { near.recv_datagram().await.err() },
-                async { near.closed().await },
-                async { hear.read(&mut buf).await.err() },
-                async { full.write_all(&[0; 1 << 20]).await.err() },
-            )
-        };
-        let (uni, bi, datagram, closed, read, write) = step("operations that wait at a close", ops).await?;
-        check(is_right(&closed), || format!("closed gave \"{closed}\""))?;
-        let reason = closed;
-        let want = Some(reason.clone());
-        check(uni == want, || format!("accept_uni gave {uni:?}, not {want:?}"))?;
-        check(bi == want, || format!("accept_bi gave {bi:?}, not {want:?}"))?;
-        check(datagram == want || !datagrams, || format!("recv_datagram gave {datagram:?}, not {want:?}"))?;
-        stream_ended("a read that waits", read.as_ref(), &reason)?;
-        if full_waits {
-            stream_ended("a write that waits", write.as_ref(), &reason)?;
-        }
+    tasks: JoinSet<(&'static str, Outcome)>,
+    /// The peer's halves, without which nothing would wait.
+    _far: ((C::Send, C::Recv), C::Recv),
+    send: C::Send,
+}
 
+impl<C: Connection> Waiting<C> {
+    async fn start(near: C, far: C, datagrams: bool) -> Result<Self, String> {
+        let ((send, mut hear), far_end) = bi(&near, &far, b"x").await?;
+        let (mut full, far_recv) = uni(&near, &far, b"x").await?;
+        let (_, full_waits) = fill(&mut full, 32 << 20).await?;
+        let mut tasks = JoinSet::new();
+        let c = near.clone();
+        tasks.spawn(async move { ("accept_uni", Outcome::Connection(c.accept_uni().await.err())) });
+        let c = near.clone();
+        tasks.spawn(async move { ("accept_bi", Outcome::Connection(c.accept_bi().await.err())) });
+        let c = near.clone();
+        tasks.spawn(async move { ("closed", Outcome::Connection(Some(c.closed().await))) });
+        if datagrams {
+            let c = near.clone();
+            tasks.spawn(async move { ("recv_datagram", Outcome::Connection(c.recv_datagram().await.err())) });
+        }
+        tasks.spawn(async move { ("read", Outcome::Stream(hear.read(&mut [0; 8]).await.err())) });
+        tasks.spawn(async move {
+            if !full_waits {
+                return ("write", Outcome::Unasked);
+            }
+            ("write", Outcome::Stream(full.write_all(&[0; 1 << 20]).await.err()))
+        });
+        Ok(Waiting { near, tasks, _far: (far_end, far_recv), send })
+    }
+
+    /// Each must fail with what `closed` says, and so must whatever is tried from now on.
+    async fn check(mut self, datagrams: bool) -> Result<CloseReason, String> {
+        let near = &self.near;
+        let reason = step("closed", near.closed()).await?;
+        let want = Some(reason.clone());
+        while let Some(ended) = step("an operation that waits at a close", self.tasks.join_next()).await? {
+            match ended.map_err(|error| error.to_string())? {
+                (what, Outcome::Connection(got)) => {
+                    check(got == want, || format!("{what}, waiting, gave {got:?}, not {want:?}"))?;
+                }
+                (what, Outcome::Stream(got)) => stream_ended(what, got.as_ref(), &reason)?,
+                (_, Outcome::Unasked) => {}
+            }
+        }
         let uni = step("open_uni after the close", near.open_uni()).await?.err();
         check(uni == want, || format!("open_uni gave {uni:?}, not {want:?}"))?;
         let bi = step("open_bi after the close", near.open_bi()).await?.err();
         check(bi == want, || format!("open_bi gave {bi:?}, not {want:?}"))?;
         let sent = near.send_datagram(Bytes::from_static(b"late"));
-        check(sent == Err(DatagramError::Connection(reason)) || !datagrams, || {
+        check(sent == Err(DatagramError::Connection(reason.clone())) || !datagrams, || {
             format!("a datagram sent after the close gave {sent:?}")
         })?;
-        let write = step("write after the close", full.write_all(b"late")).await?;
-        check(write.is_err(), || "a write after the close succeeded".into())
-    });
-    // Once, so that they do wait before the close comes.
-    let mut once = pin!(&mut waiting);
-    match poll_fn(|cx| Poll::Ready(once.as_mut().poll(cx))).await {
-        Poll::Ready(early) => Err(format!("operations that should wait did not: {early:?}")),
-        Poll::Pending => Ok(waiting),
+        let write = step("write after the close", self.send.write_all(b"late")).await?;
+        check(write.is_err(), || "a write after the close succeeded".into())?;
+        Ok(reason)
     }
 }
 
-fn stream_ended(what: &str, got: Option<&std::io::Error>, reason: &CloseReason) -> Result<(), String> {
+fn stream_ended(what: &str, got: Option<&io::Error>, reason: &CloseReason) -> Result<(), String> {
     super::support::expect_error(what, got, &StreamError::Connection(reason.clone()))
 }
