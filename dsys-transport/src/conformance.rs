@@ -3,10 +3,29 @@
 //! Implement [`Harness`], which makes fresh pairs of transports, and let
 //! [`conformance_tests!`](crate::conformance_tests) write one `#[tokio::test]` for each clause:
 //!
-//! ```ignore
-//! struct MyHarness;
-//! impl Harness for MyHarness { /* .. */ }
-//! dsys_transport::conformance_tests!(MyHarness);
+//! ```
+//! use dsys_core::NodeId;
+//! use dsys_transport::conformance::{Harness, Pair};
+//! use dsys_transport::{MemoryNetwork, MemoryTransport, Transport};
+//!
+//! struct Memory;
+//!
+//! impl Harness for Memory {
+//!     type Transport = MemoryTransport;
+//!
+//!     async fn pair(&self) -> Result<Pair<MemoryTransport>, String> {
+//!         let network = MemoryNetwork::new();
+//!         let left = network.transport(NodeId::from_number(1));
+//!         let right = network.transport(NodeId::from_number(2));
+//!         Ok(Pair { left_addr: left.id().into(), right_addr: right.id().into(), left, right })
+//!     }
+//! }
+//!
+//! dsys_transport::conformance_tests!(Memory);
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), dsys_transport::conformance::Failure> {
+//! #     dsys_transport::conformance::dial_proves_both_ids(&Memory).await
+//! # }
 //! ```
 //!
 //! Or call [`all`], or one clause, from a program: nothing here panics, and a [`Failure`] names the clause and what

@@ -1,7 +1,7 @@
 //! The conformance suite over the memory transport.
 
 use dsys_core::NodeId;
-use dsys_transport::conformance::{Harness, Pair};
+use dsys_transport::conformance::{self, Harness, Pair};
 use dsys_transport::{MemoryNetwork, MemoryTransport, Transport};
 
 struct Memory;
@@ -18,3 +18,9 @@ impl Harness for Memory {
 }
 
 dsys_transport::conformance_tests!(Memory);
+
+/// The one call and the single tests run the same clauses; this one shows that the call gives what they give.
+#[tokio::test]
+async fn all_at_once() -> Result<(), conformance::Failure> {
+    conformance::all(&Memory).await
+}

@@ -306,3 +306,18 @@ async fn a_network_without_datagrams_says_so() {
     let sent = near.send_datagram(Bytes::from_static(b"x"));
     assert_eq!(sent, Err(dsys_transport::DatagramError::Unsupported));
 }
+
+#[tokio::test(start_paused = true)]
+async fn durations_beyond_every_clock_mean_never() {
+    let mut config = MemoryConfig::default();
+    (config.idle_timeout, config.dial_timeout) = (Duration::MAX, Duration::MAX);
+    let Two { network, near, far, a, b: _b } = two(config).await;
+    network.set_latency(Duration::MAX);
+    near.send_datagram(Bytes::from_static(b"x")).unwrap();
+    near.open_uni().await.unwrap().write_all(b"x").await.unwrap();
+    network.partition(&[id(1)], &[id(2)]);
+    let year = Duration::from_secs(365 * 86_400);
+    assert!(timeout(year, far.accept_uni()).await.is_err());
+    assert!(timeout(year, near.closed()).await.is_err());
+    assert!(timeout(year, a.dial(&id(2).into())).await.is_err());
+}

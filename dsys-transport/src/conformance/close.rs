@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::support::{Linked, bi, check, clause, drain, fill, linked, step, uni};
+use super::support::{Linked, bi, check, clause, drain, fill, linked, maybe, step, uni};
 use super::{Failure, Harness};
 use crate::error::{CloseReason, DatagramError, DialError, StreamError, code};
 use crate::transport::{Connection, Transport};
@@ -136,8 +136,9 @@ pub async fn shutdown_ends_everything<H: Harness>(harness: &H) -> Result<(), Fai
             Ok(_) => return Err("dial gave a connection after the shutdown".into()),
         }
         step("a second shutdown", pair.left.shutdown()).await?;
-        let dialled = step("dialling what is shut down", pair.right.dial(&pair.left_addr)).await?;
-        check(dialled.is_err(), || "a transport that is shut down was dialled".into())
+        // A dial into nothing may take as long as it likes to fail.
+        let dialled = maybe(pair.right.dial(&pair.left_addr)).await;
+        check(!matches!(dialled, Some(Ok(_))), || "a transport that is shut down was dialled".into())
     })
     .await
 }
