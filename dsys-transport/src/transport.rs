@@ -1,12 +1,15 @@
 //! The traits that a transport implements. Apps meet [`Node`](crate::Node) and [`Stream`](crate::Stream) instead.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use dsys_core::{NodeAddr, NodeId};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::{CloseReason, DatagramError, DialError};
 
@@ -112,6 +115,16 @@ pub trait SendStream: AsyncWrite + Send + Unpin + 'static {
 
     /// Which of a connection's streams go first: the larger, the sooner. 0 at first.
     fn set_priority(&mut self, _priority: i32) {}
+
+    /// Writes from the front of `chunk` and takes off it what was written, at least one byte unless it is empty,
+    /// without copying where the transport can. This default copies.
+    fn poll_write_chunk(&mut self, cx: &mut Context<'_>, chunk: &mut Bytes) -> Poll<io::Result<()>> {
+        if !chunk.is_empty() {
+            let written = ready!(Pin::new(self).poll_write(cx, chunk))?;
+            chunk.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// Bytes from the peer. A read of zero bytes is the clean end.
@@ -122,4 +135,15 @@ pub trait SendStream: AsyncWrite + Send + Unpin + 'static {
 pub trait RecvStream: AsyncRead + Send + Unpin + 'static {
     /// Tells the peer that no more is wanted: its writes fail with [`StreamError::Stopped`](crate::StreamError).
     fn stop(&mut self, code: u32);
+
+    /// The next at most `max` bytes as they lie in the transport's own memory, without copying them where it can;
+    /// `None` at the clean end. This default copies.
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Option<Bytes>>> {
+        let mut bytes = vec![0; max.min(16 * 1024)];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(self).poll_read(cx, &mut buffer))?;
+        let length = buffer.filled().len();
+        bytes.truncate(length);
+        Poll::Ready(Ok((length > 0 || max == 0).then(|| bytes.into())))
+    }
 }

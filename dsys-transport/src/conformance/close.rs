@@ -76,8 +76,9 @@ pub async fn close_fails_what_is_pending<H: Harness>(harness: &H) -> Result<(), 
     clause("close fails whatever waits", async {
         let Linked { pair: _pair, left, right } = linked(harness).await?;
         let datagrams = harness.has_datagrams();
-        let here = Waiting::start(left.clone(), right.clone(), datagrams).await?;
-        let there = Waiting::start(right, left.clone(), datagrams).await?;
+        // First the streams of both, or one would accept what is the other's.
+        let (here, there) = (ready(left.clone(), right.clone()).await?, ready(right, left.clone()).await?);
+        let (here, there) = (Waiting::start(here, datagrams), Waiting::start(there, datagrams));
         // A current-thread runtime runs the tasks now; they wait when the close comes.
         for _ in 0..32 {
             tokio::task::yield_now().await;
@@ -151,20 +152,34 @@ enum Outcome {
     Unasked,
 }
 
+/// One end with a stream that has nothing to read and one that has no room, and what keeps them so.
+struct Ready<C: Connection> {
+    near: C,
+    hear: C::Recv,
+    full: C::Send,
+    full_waits: bool,
+    send: C::Send,
+    far: ((C::Send, C::Recv), C::Recv),
+}
+
+async fn ready<C: Connection>(near: C, far: C) -> Result<Ready<C>, String> {
+    let ((send, hear), far_end) = bi(&near, &far, b"x").await?;
+    let (mut full, far_recv) = uni(&near, &far, b"x").await?;
+    let (_, full_waits) = fill(&mut full, 32 << 20).await?;
+    Ok(Ready { near, hear, full, full_waits, send, far: (far_end, far_recv) })
+}
+
 /// Everything that can wait at one end, each in a task of its own: one waker cannot stand in for another.
 struct Waiting<C: Connection> {
     near: C,
     tasks: JoinSet<(&'static str, Outcome)>,
-    /// The peer's halves, without which nothing would wait.
-    _far: ((C::Send, C::Recv), C::Recv),
     send: C::Send,
+    _far: ((C::Send, C::Recv), C::Recv),
 }
 
 impl<C: Connection> Waiting<C> {
-    async fn start(near: C, far: C, datagrams: bool) -> Result<Self, String> {
-        let ((send, mut hear), far_end) = bi(&near, &far, b"x").await?;
-        let (mut full, far_recv) = uni(&near, &far, b"x").await?;
-        let (_, full_waits) = fill(&mut full, 32 << 20).await?;
+    fn start(ready: Ready<C>, datagrams: bool) -> Self {
+        let Ready { near, mut hear, mut full, full_waits, send, far } = ready;
         let mut tasks = JoinSet::new();
         let c = near.clone();
         tasks.spawn(async move { ("accept_uni", Outcome::Connection(c.accept_uni().await.err())) });
@@ -183,7 +198,7 @@ impl<C: Connection> Waiting<C> {
             }
             ("write", Outcome::Stream(full.write_all(&[0; 1 << 20]).await.err()))
         });
-        Ok(Waiting { near, tasks, _far: (far_end, far_recv), send })
+        Waiting { near, tasks, send, _far: far }
     }
 
     /// Each must fail with what `closed` says, and so must whatever is tried from now on.

@@ -1,0 +1,221 @@
+//! Connections, for networks that track them: dials, their answers, resets and timeouts.
+//!
+//! A link has a number that no other link ever has. Each end keeps the number it believes in; whatever arrives under
+//! another number belongs to a connection that is gone, and is answered with a reset.
+
+use dsys_core::{Input, Machine, NodeId};
+
+use super::Network;
+use crate::event::Control;
+use crate::latency::nanos;
+use crate::node::Link;
+use crate::trace::Kind;
+use crate::{Connections, Notice};
+
+impl<M: Machine<Message: Clone>> Network<M> {
+    /// Sends over the link, or dials and lets the message wait.
+    pub(super) fn send_linked(&mut self, from: u32, to: u32, message: M::Message) {
+        let max_waiting = self.config.max_waiting;
+        let Some(node) = self.node_mut(from) else { return };
+        match node.cold().links.get_mut(&to) {
+            Some(Link { id, waiting: None }) => {
+                let id = *id;
+                self.transmit(from, to, id, message);
+            }
+            Some(Link { waiting: Some(waiting), .. }) if waiting.len() < max_waiting => waiting.push(message),
+            Some(_) => {
+                self.stats.waiting_full += 1;
+                self.lose(from, to);
+            }
+            None => {
+                self.links_made = self.links_made.wrapping_add(1).max(1);
+                let id = self.links_made;
+                let link = Link { id, waiting: Some(vec![message]) };
+                self.node_mut(from).map(|node| node.cold().links.insert(to, link));
+                self.stats.dials += 1;
+                if self.cuts.block(from, to) {
+                    self.time_out(from, to, id, self.now);
+                } else {
+                    let (at, begun) = (self.arrival(from, to), self.now);
+                    self.control(at, to, Control::Dial { from, link: id, begun });
+                }
+            }
+        }
+    }
+
+    /// A dial arrives at `to`.
+    pub(super) fn dialled(&mut self, to: u32, from: u32, link: u32, begun: u64) {
+        let (own, theirs) = (self.ids.name(to), self.ids.name(from));
+        let Some(node) = self.node_mut(to) else { return };
+        if node.machine.is_none() {
+            match node.cold().notice {
+                Notice::Refused => self.reset(to, from, link),
+                Notice::Silent => self.time_out(from, to, link, begun),
+            }
+            return;
+        }
+        match node.link(from) {
+            // Both dial at once: the dial of the smaller name stands, ours arrives there in its own time.
+            Some((_, false)) if own < theirs => return,
+            Some((old, true)) => self.closed(to, from, old),
+            _ => {}
+        }
+        if self.cuts.block(to, from) {
+            // Half open: we heard them, they will not hear us.
+            self.time_out(from, to, link, begun);
+            self.time_out(to, from, link, self.now);
+        } else {
+            let at = self.arrival(to, from);
+            self.control(at, from, Control::Accepted { peer: to, link });
+        }
+        self.raise(to, from, link);
+    }
+
+    /// The answer to a dial arrives at the dialler.
+    pub(super) fn accepted(&mut self, place: u32, peer: u32, link: u32) {
+        let Some(node) = self.node_mut(place) else { return };
+        match node.link(peer) {
+            Some((id, false)) if id == link => self.raise(place, peer, link),
+            Some((id, true)) if id == link => {}
+            // We crashed, or gave up, since.
+            _ => self.reset(place, peer, link),
+        }
+    }
+
+    /// Whether a message that arrives under this number may be handed over. If not, its sender is told, unless
+    /// nobody is there to tell it.
+    pub(super) fn link_takes(&mut self, to: u32, from: u32, link: u32) -> bool {
+        let Some(node) = self.node_mut(to) else { return false };
+        match node.link(from) {
+            Some((id, true)) if id == link => true,
+            // A second copy that overtook the answer to our dial.
+            Some((id, false)) if id == link => {
+                self.raise(to, from, link);
+                true
+            }
+            _ => {
+                if node.machine.is_some() || node.cold().notice == Notice::Refused {
+                    self.reset(to, from, link);
+                }
+                false
+            }
+        }
+    }
+
+    /// The link is gone, for `place`.
+    pub(super) fn closed(&mut self, place: u32, peer: u32, link: u32) {
+        let Some(node) = self.node_mut(place) else { return };
+        if node.link(peer).is_none_or(|(id, _)| id != link) {
+            return;
+        }
+        if let Some(Link { waiting: Some(waiting), .. }) = node.cold().links.remove(&peer) {
+            self.stats.failed_dials += 1;
+            waiting.iter().for_each(|_| self.lose(place, peer));
+        }
+        self.record(Kind::Down, place, peer, None);
+        let name = self.ids.name(peer);
+        self.hand(place, Input::PeerDown(name));
+    }
+
+    pub(super) fn disconnect(&mut self, place: u32, peer: NodeId) {
+        let Some(peer) = self.ids.place(peer) else { return };
+        let Some(node) = self.node_mut(place) else { return };
+        let Some(cold) = &mut node.cold else { return };
+        let Some(link) = cold.links.remove(&peer) else { return };
+        link.waiting.iter().flatten().for_each(|_| self.lose(place, peer));
+        self.hang_up(place, peer, link.id, Notice::Refused);
+    }
+
+    /// All links of a node that stops.
+    pub(super) fn drop_links(&mut self, place: u32, notice: Notice) {
+        let Some(node) = self.node_mut(place) else { return };
+        let Some(cold) = &mut node.cold else { return };
+        cold.strangers.clear();
+        for (peer, link) in std::mem::take(&mut cold.links) {
+            link.waiting.iter().flatten().for_each(|_| self.lose(place, peer));
+            self.hang_up(place, peer, link.id, notice);
+        }
+    }
+
+    /// Whoever is now cut off from a connected peer notices after the timeout.
+    pub(super) fn watch_cuts(&mut self) {
+        let Connections::Tracked { timeout: Some(timeout), .. } = self.config.connections else { return };
+        let at = self.now.saturating_add(nanos(timeout));
+        for place in 0..self.nodes.len() as u32 {
+            let links = self.node(place).and_then(|node| node.cold.as_ref()).map(|cold| &cold.links);
+            let cut: Vec<(u32, u32)> = links
+                .into_iter()
+                .flatten()
+                .filter(|(peer, _)| self.cuts.block(place, **peer) || self.cuts.block(**peer, place))
+                .map(|(peer, link)| (*peer, link.id))
+                .collect();
+            for (peer, link) in cut {
+                self.control(at, place, Control::CheckCut { peer, link });
+            }
+        }
+    }
+
+    pub(super) fn dial_nobody(&mut self, from: u32, to: NodeId) {
+        let Connections::Tracked { timeout, absent } = self.config.connections else { return };
+        let after = match absent {
+            Notice::Refused => Some(self.draw(from, from).saturating_add(self.draw(from, from))),
+            Notice::Silent => timeout.map(nanos),
+        };
+        let (now, max_waiting) = (self.now, self.config.max_waiting);
+        let Some(node) = self.node_mut(from) else { return };
+        let life = node.life;
+        let strangers = &mut node.cold().strangers;
+        if strangers.len() >= max_waiting || !strangers.insert(to) {
+            return;
+        }
+        self.stats.dials += 1;
+        if let Some(after) = after {
+            self.control(now.saturating_add(after), from, Control::NobodyThere { life, id: to });
+        }
+    }
+
+    pub(super) fn nobody_there(&mut self, place: u32, life: u32, id: NodeId) {
+        let Some(node) = self.node_mut(place) else { return };
+        if node.life == life && node.cold().strangers.remove(&id) {
+            self.stats.failed_dials += 1;
+            self.record(Kind::Down, place, place, None);
+            self.hand(place, Input::PeerDown(id));
+        }
+    }
+
+    /// The link is up for `place`: the machine is told, then what waited for it goes out.
+    fn raise(&mut self, place: u32, peer: u32, link: u32) {
+        let Some(node) = self.node_mut(place) else { return };
+        let old = node.cold().links.insert(peer, Link { id: link, waiting: None });
+        self.record(Kind::Up, place, peer, None);
+        for message in old.and_then(|old| old.waiting).into_iter().flatten() {
+            self.transmit(place, peer, link, message);
+        }
+        let name = self.ids.name(peer);
+        self.hand(place, Input::PeerUp(name));
+    }
+
+    /// `place` tells `peer` that the link is gone; if the way is cut, or `place` is silent, the timeout does.
+    fn hang_up(&mut self, place: u32, peer: u32, link: u32, notice: Notice) {
+        match notice {
+            Notice::Refused => self.reset(place, peer, link),
+            Notice::Silent => self.time_out(peer, place, link, self.now),
+        }
+    }
+
+    fn reset(&mut self, place: u32, peer: u32, link: u32) {
+        if self.cuts.block(place, peer) {
+            self.time_out(peer, place, link, self.now);
+        } else {
+            let at = self.arrival(place, peer);
+            self.control(at, peer, Control::Closed { peer: place, link });
+        }
+    }
+
+    /// `place` gives up on the link a timeout after `begun`.
+    fn time_out(&mut self, place: u32, peer: u32, link: u32, begun: u64) {
+        if let Connections::Tracked { timeout: Some(timeout), .. } = self.config.connections {
+            self.control(begun.saturating_add(nanos(timeout)), place, Control::Closed { peer, link });
+        }
+    }
+}

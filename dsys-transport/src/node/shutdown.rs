@@ -1,0 +1,52 @@
+//! The graceful end.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Node;
+use crate::error::code;
+
+/// How a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Streams that were still open at the deadline and were cut off.
+    pub cut_off: usize,
+}
+
+impl Node {
+    /// Ends the node: says GOAWAY to all peers, opens and accepts no more streams, waits until the open ones have
+    /// ended or `deadline` has passed, closes the connections, and leaves no task behind.
+    ///
+    /// Every handle of the node is of no more use afterwards.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let shared = self.shared();
+        let end = Instant::now() + deadline;
+        shared.begin_closing();
+        for link in shared.table().links() {
+            link.go_away();
+        }
+        // The state of another task's streams is counted, not signalled: a look now and then is simpler, and this
+        // happens once in a node's life.
+        let open = loop {
+            let open =
+                shared.table().links().iter().map(|link| link.meter.streams.load(Ordering::Acquire)).sum();
+            if open == 0 || Instant::now() >= end {
+                break open;
+            }
+            sleep(Duration::from_millis(2)).await;
+        };
+        for link in shared.table().links() {
+            link.close(code::GOING_AWAY, "the node shuts down");
+        }
+        shared.transport.shutdown().await;
+        let mut tasks = std::mem::take(&mut *shared.tasks());
+        tasks.shutdown().await;
+        ShutdownReport { cut_off: open }
+    }
+}
