@@ -152,7 +152,7 @@ async fn a_protocol_that_does_not_accept_is_busy_and_blocks_no_other(world: Worl
         }
         waiting.push(stream);
     }
-    assert_eq!(b.stats().busy, 1);
+    until("it is counted", || b.stats().busy == 1).await;
     assert_eq!(call(&a, &b, "echo/1", b"other").await, b"other");
     for _ in 0..4 {
         soon("what was queued is not lost", lazy.accept()).await.unwrap();

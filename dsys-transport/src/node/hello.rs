@@ -1,4 +1,4 @@
-//! The control stream of a connection: HELLO, then what changes (protocols), then GOAWAY.
+//! The control stream of a connection: HELLO, then what changes (protocols), then GOAWAY and the drain.
 //!
 //! Each side opens one one-way stream with the tag `dsys/control/1` before any other. Its first frame is the HELLO.
 //! The acceptor sends its own only when it takes the connection, so the dialler knows by it that it is welcome.
@@ -28,6 +28,12 @@ pub(crate) enum Control {
     Protocols(Vec<Tag>),
     /// No more streams will be accepted: finish what is open.
     GoAway,
+    /// All streams that the sender of this has opened on the connection, so many, are over at its end. Whoever
+    /// receives it closes the connection once they are over at this end, too, and nothing that was sent is lost.
+    Drained {
+        /// Streams of both kinds, without the control stream.
+        streams: u64,
+    },
 }
 
 /// What a node says of itself when a connection stands.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use dsys_core::NodeId;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::erased::{BoxRecv, BoxSend, DynConnection};
@@ -42,6 +42,10 @@ pub(crate) struct Link {
     /// We have said GOAWAY, or the peer has: no new stream may be opened.
     going: AtomicBool,
     say_goaway: Notify,
+    say_drained: Notify,
+    /// Streams opened and accepted so far, for the drain.
+    opened: AtomicU64,
+    accepted: AtomicU64,
 }
 
 /// What a connection has carried, and whether it is in use.
@@ -127,6 +131,22 @@ impl Drop for Usage {
     }
 }
 
+/// A stream that has not found its protocol yet.
+struct InUse<'a>(&'a Meter);
+
+impl<'a> InUse<'a> {
+    fn new(meter: &'a Meter) -> Self {
+        meter.streams.fetch_add(1, Ordering::AcqRel);
+        InUse(meter)
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Link {
     pub(super) fn new<C: Connection>(
         shared: &Shared,
@@ -145,6 +165,9 @@ impl Link {
             inbound: Mutex::new(HashMap::new()),
             going: AtomicBool::new(false),
             say_goaway: Notify::new(),
+            say_drained: Notify::new(),
+            opened: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
         })
     }
 
@@ -156,6 +179,7 @@ impl Link {
     pub(super) async fn open(&self, tag: Tag) -> Result<Stream, CloseReason> {
         let usage = Usage::outbound(&self.meter);
         let (send, recv) = self.connection.open_bi().await?;
+        self.opened.fetch_add(1, Ordering::AcqRel);
         Ok(Stream {
             send: SendHalf::tagged(send, tag, usage.clone()),
             recv: RecvHalf::untagged(recv, Some(usage)),
@@ -164,7 +188,9 @@ impl Link {
 
     pub(super) async fn open_uni(&self, tag: Tag) -> Result<SendHalf, CloseReason> {
         let usage = Usage::outbound(&self.meter);
-        Ok(SendHalf::tagged(self.connection.open_uni().await?, tag, usage))
+        let send = self.connection.open_uni().await?;
+        self.opened.fetch_add(1, Ordering::AcqRel);
+        Ok(SendHalf::tagged(send, tag, usage))
     }
 
     pub(super) fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
@@ -205,6 +231,16 @@ impl Link {
         self.say_goaway.notify_one();
     }
 
+    /// After [`go_away`](Self::go_away): once no stream lives here, tells the peer so, which then closes the
+    /// connection when it has read everything. Says whether it was time.
+    pub(super) fn drain(&self) -> bool {
+        let drained = self.meter.streams.load(Ordering::Acquire) == 0;
+        if drained {
+            self.say_drained.notify_one();
+        }
+        drained
+    }
+
     pub(super) fn inbound_count(&self, tag: Tag) -> Arc<AtomicUsize> {
         self.inbound.lock().unwrap_or_else(PoisonError::into_inner).entry(tag).or_default().clone()
     }
@@ -238,10 +274,8 @@ pub(super) async fn close_idle(shared: Arc<Shared>) {
         let links = shared.table().links();
         for link in links {
             if !link.is_usable() {
-                // It has been told; one more round has passed since. What still runs may go on.
-                if link.meter.streams.load(Ordering::Acquire) == 0 {
-                    link.close(code::IDLE, "nobody used the connection");
-                }
+                // It has been told, a round ago at least. What still runs may go on; then the peer closes.
+                link.drain();
             } else if link.meter.idle_for() >= limit {
                 link.go_away();
                 shared.table().detach(&link);
@@ -255,6 +289,9 @@ async fn accept_bi<C: Connection>(shared: &Arc<Shared>, link: &Arc<Link>, connec
     loop {
         match connection.accept_bi().await {
             Ok((send, recv)) => {
+                // Counted as in use before it counts as accepted: a drain never sees it as neither.
+                let _in_use = InUse::new(&link.meter);
+                link.accepted.fetch_add(1, Ordering::AcqRel);
                 let send: BoxSend = Box::new(send);
                 let recv: BoxRecv = Box::new(recv);
                 let send = SendHalf::untagged(send, None);
@@ -270,6 +307,8 @@ async fn accept_uni<C: Connection>(shared: &Arc<Shared>, link: &Arc<Link>, conne
     loop {
         match connection.accept_uni().await {
             Ok(recv) => {
+                let _in_use = InUse::new(&link.meter);
+                link.accepted.fetch_add(1, Ordering::AcqRel);
                 let recv: BoxRecv = Box::new(recv);
                 sort(shared, link, &mut late, None, RecvHalf::untagged(recv, None)).await;
             }
@@ -301,6 +340,7 @@ async fn sort(
     }
     let (shared, link) = (shared.clone(), link.clone());
     late.spawn(async move {
+        let _in_use = InUse::new(&link.meter);
         match timeout(shared.config.hello_timeout, recv.read_tag()).await {
             Ok(tag) => protocol::dispatch(&shared, &link, tag.ok().flatten(), send, recv),
             Err(_) => refuse(send, recv, code::IDLE),
@@ -336,8 +376,13 @@ async fn speak(shared: &Shared, link: &Link, mut control: SendHalf) -> CloseReas
     let mut bytes = Vec::new();
     loop {
         let message = tokio::select! {
+            // A drain is said after the GOAWAY that it follows.
+            biased;
             Ok(()) = announced.changed() => Control::Protocols(shared.tags()),
             () = link.say_goaway.notified() => Control::GoAway,
+            () = link.say_drained.notified() => {
+                Control::Drained { streams: link.opened.load(Ordering::Acquire) }
+            }
         };
         bytes.clear();
         // Both are far below the bound, and plain data.
@@ -360,6 +405,18 @@ async fn listen(shared: &Shared, link: &Arc<Link>, mut frames: FrameReader) -> F
             Ok(Some(Control::GoAway)) => {
                 link.going.store(true, Ordering::Release);
                 shared.table().detach(link);
+            }
+            Ok(Some(Control::Drained { streams })) => {
+                // Counted, not signalled, as in `Node::shutdown`. If this never comes true, the peer's patience
+                // or the silence of the connection ends it.
+                let mut pause = Duration::from_millis(1);
+                while link.accepted.load(Ordering::Acquire) < streams
+                    || link.meter.streams.load(Ordering::Acquire) > 0
+                {
+                    sleep(pause).await;
+                    pause = (2 * pause).min(Duration::from_millis(50));
+                }
+                link.close(code::DONE, "all streams are over");
             }
             Ok(None) => return FrameError::Malformed("the control stream ended".into()),
             Err(error) => return error,

@@ -1,5 +1,6 @@
 //! The graceful end.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub struct ShutdownReport {
 
 impl Node {
     /// Ends the node: says GOAWAY to all peers, opens and accepts no more streams, waits until the open ones have
-    /// ended or `deadline` has passed, closes the connections, and leaves no task behind.
+    /// ended and the peers have read what was sent, or `deadline` has passed, closes the connections, and leaves
+    /// no task behind.
     ///
     /// Every handle of the node is of no more use afterwards.
     ///
@@ -32,13 +34,18 @@ impl Node {
         for link in links {
             link.go_away();
         }
-        // The state of another task's streams is counted, not signalled: a look now and then is simpler, and this
-        // happens once in a node's life.
-        let open = loop {
-            let open =
-                shared.table().links().iter().map(|link| link.meter.streams.load(Ordering::Acquire)).sum();
-            if open == 0 || Instant::now() >= end {
-                break open;
+        // The state of other tasks' streams is counted, not signalled: a look now and then is simpler, and this
+        // happens once in a node's life. A peer closes the connection when it has read everything.
+        let mut told = HashSet::new();
+        let cut_off = loop {
+            let links = shared.table().links();
+            for link in &links {
+                if !told.contains(&link.serial) && link.drain() {
+                    told.insert(link.serial);
+                }
+            }
+            if links.is_empty() || Instant::now() >= end {
+                break links.iter().map(|link| link.meter.streams.load(Ordering::Acquire)).sum();
             }
             sleep(Duration::from_millis(2)).await;
         };
@@ -49,6 +56,6 @@ impl Node {
         shared.transport.shutdown().await;
         let mut tasks = std::mem::take(&mut *shared.tasks());
         tasks.shutdown().await;
-        ShutdownReport { cut_off: open }
+        ShutdownReport { cut_off }
     }
 }
