@@ -1,4 +1,5 @@
 //! What `Node` promises (DESIGN §4), over every transport.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod common;
 

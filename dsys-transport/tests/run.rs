@@ -1,4 +1,5 @@
 //! A machine on the driver, over every transport.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Nodes over each transport, for tests that must hold over all of them.
-#![allow(dead_code)]
+// Each test file uses its own part of this.
+#![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations, unused_macros)]
 
 use std::time::Duration;
 
