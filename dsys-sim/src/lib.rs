@@ -14,11 +14,10 @@ pub mod measure;
 
 mod network;
 mod node;
-#[cfg(feature = "plot")]
-pub mod plot;
 mod slab;
 mod stats;
 
+pub mod swarm;
 pub mod trace;
 mod wheel;
 

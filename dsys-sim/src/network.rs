@@ -78,11 +78,11 @@ pub struct Network<M: Machine> {
     hash: Hash,
     kept: Vec<Emitted<M::Event>>,
     stats: Stats,
-    warmed: u32,
 }
 
 type Spawn<M> = Box<dyn FnMut(NodeId, &[Vec<u8>]) -> M>;
-type Liar<M> = Box<dyn FnMut(Time, NodeId, Letter<<M as Machine>::Message>) -> Vec<Letter<<M as Machine>::Message>>>;
+type Liar<M> =
+    Box<dyn FnMut(Time, NodeId, Letter<<M as Machine>::Message>) -> Vec<Letter<<M as Machine>::Message>>>;
 type Observer<M> = Box<dyn FnMut(Time, NodeId, &<M as Machine>::Event)>;
 
 /// A message and whom it is for: what a liar is given, and gives back.
@@ -119,7 +119,6 @@ impl<M: Machine<Message: Clone>> Network<M> {
             hash: Hash::START,
             kept: Vec::new(),
             stats: Stats::default(),
-            warmed: 0,
             config,
         }
     }
