@@ -14,6 +14,8 @@ pub mod measure;
 
 mod network;
 mod node;
+#[cfg(feature = "plot")]
+pub mod plot;
 mod slab;
 mod stats;
 
