@@ -74,12 +74,13 @@ pub struct Network<M: Machine> {
     spawn: Option<Spawn<M>>,
     liar: Option<Liar<M>>,
     observer: Option<Observer<M>>,
-    trace: Option<Box<dyn FnMut(&Record<'_>)>>,
+    trace: Option<Sink>,
     hash: Hash,
     kept: Vec<Emitted<M::Event>>,
     stats: Stats,
 }
 
+type Sink = Box<dyn FnMut(&Record<'_>)>;
 type Spawn<M> = Box<dyn FnMut(NodeId, &[Vec<u8>]) -> M>;
 type Liar<M> =
     Box<dyn FnMut(Time, NodeId, Letter<<M as Machine>::Message>) -> Vec<Letter<<M as Machine>::Message>>>;

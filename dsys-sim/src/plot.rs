@@ -33,6 +33,7 @@ pub struct Plot {
     x: String,
     y: String,
     log_x: bool,
+    legend: SeriesLabelPosition,
     lines: Vec<(String, Vec<(f64, f64)>)>,
 }
 
@@ -52,7 +53,14 @@ const MOST_POINTS: usize = 600;
 impl Plot {
     /// An empty plot.
     pub fn new(title: impl Into<String>) -> Self {
-        Plot { title: title.into(), x: String::new(), y: String::new(), log_x: false, lines: Vec::new() }
+        Plot {
+            title: title.into(),
+            x: String::new(),
+            y: String::new(),
+            log_x: false,
+            legend: SeriesLabelPosition::UpperRight,
+            lines: Vec::new(),
+        }
     }
 
     /// What the axes show, with units.
@@ -78,7 +86,9 @@ impl Plot {
 
     /// Adds the cumulative distribution of these samples: at each x, the fraction of samples that are no larger.
     #[must_use]
-    pub fn distribution(self, name: impl Into<String>, mut samples: Vec<f64>) -> Self {
+    pub fn distribution(mut self, name: impl Into<String>, mut samples: Vec<f64>) -> Self {
+        // It rises from the lower left to the upper right, and leaves the lower right free.
+        self.legend = SeriesLabelPosition::LowerRight;
         samples.sort_unstable_by(f64::total_cmp);
         let count = samples.len() as f64;
         let points = samples.into_iter().enumerate().map(|(at, x)| (x, (at + 1) as f64 / count)).collect();
@@ -151,7 +161,7 @@ impl Plot {
         if self.lines.len() > 1 {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
+                .position(self.legend.clone())
                 .background_style(WHITE.mix(0.85))
                 .border_style(RGBColor(200, 200, 200))
                 .label_font(("sans-serif", 13))

@@ -69,12 +69,13 @@ pub struct Campaign<M: Machine> {
     /// At most this many runs go into shrinking one failure.
     pub max_shrinks: u32,
     spawn: Spawn<M>,
-    work: Box<dyn Fn(&mut Network<M>, &[NodeId])>,
+    work: Work<M>,
     invariant: Check<M>,
     goal: Check<M>,
 }
 
 type Spawn<M> = Rc<dyn Fn(NodeId, &[Vec<u8>], &[NodeId]) -> M>;
+type Work<M> = Box<dyn Fn(&mut Network<M>, &[NodeId])>;
 type Check<M> = Box<dyn Fn(&Network<M>) -> Result<(), String>>;
 
 /// A run that passed, for tables.

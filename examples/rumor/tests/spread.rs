@@ -1,5 +1,7 @@
 //! Who hears what, and when.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)] // clippy.toml's leave is for test functions, not their helpers
+
 use std::time::Duration;
 
 use bytes::Bytes;
