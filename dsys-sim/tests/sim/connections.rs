@@ -1,7 +1,7 @@
 //! Dials, connections, and how their end is noticed.
 
 use dsys_core::NodeId;
-use dsys_sim::{Config, Connections, Crash, Latency, Network, Notice};
+use dsys_sim::{Change, Config, Connections, Crash, Latency, Network, Notice};
 
 use crate::probe::{Do, Probe, Saw, at, ms, plain, probes, stream};
 
@@ -74,6 +74,8 @@ fn a_refused_dial_fails_after_a_round_trip_and_a_silent_one_after_the_timeout() 
         assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), expected);
         assert_eq!(when(&network, ids[0], Saw::Down(stranger)), expected);
         assert_eq!(network.stats().failed_dials, 2 * expected.len() as u64);
+        let lost = if expected.is_empty() { 1 } else { 3 };
+        assert_eq!(network.counters(ids[0]).lost, lost, "those that waited for the dial");
     }
 }
 
@@ -150,4 +152,40 @@ fn a_dial_into_a_cut_times_out() {
         assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), [500]);
         assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), if back { vec![510] } else { vec![] });
     }
+}
+
+#[test]
+fn a_hang_up_into_a_cut_is_noticed_after_the_timeout() {
+    let (mut network, ids) = connected(Some(500));
+    let cuts = network.partition(&ids[..1], &ids[1..]);
+    network.command(ids[0], vec![Do::Disconnect(ids[1])]);
+    network.run_until(at(300));
+    // Healing does not help: the link is gone at one end.
+    cuts.into_iter().for_each(|cut| assert!(network.heal_cut(cut)));
+    network.run();
+    assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), [600]);
+}
+
+#[test]
+fn a_new_dial_of_a_restarted_peer_replaces_its_old_connection() {
+    let (mut network, ids) = connected(Some(60_000));
+    network.crash(ids[0], Crash::POWER);
+    network.restart(ids[0]);
+    network.command(ids[0], vec![Do::Send(ids[1], 8)]);
+    network.run_until(at(1_000));
+    let log = &network.machine(ids[1]).unwrap().log;
+    let after: Vec<_> = log.iter().filter(|(time, _)| *time >= 100).collect();
+    let expected = [(110, Saw::Down(ids[0])), (110, Saw::Up(ids[0])), (130, Saw::Message(ids[0], 8))];
+    assert_eq!(after, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn an_answer_to_a_former_life_is_reset() {
+    let (mut network, ids) = probes(tracked(Some(60_000), Notice::Refused), 2);
+    network.command(ids[0], vec![Do::Send(ids[1], 7)]);
+    network.schedule(at(5), Change::Crash(ids[0], Crash::POWER));
+    network.schedule(at(15), Change::Restart(ids[0]));
+    network.run_until(at(1_000));
+    assert_eq!(when(&network, ids[1], Saw::Up(ids[0])), [10]);
+    assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), [30]);
 }

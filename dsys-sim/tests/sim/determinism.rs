@@ -62,8 +62,13 @@ fn the_digest_lets_the_hash_see_contents() {
 
 #[test]
 fn the_hash_can_be_switched_off() {
-    let hash = |seed| probes(Config { hash_trace: false, ..plain(seed) }, 3).0.trace_hash();
-    assert_eq!(hash(1), hash(2));
+    for (hash_trace, changes) in [(true, true), (false, false)] {
+        let (mut network, ids) = probes(Config { hash_trace, ..plain(1) }, 2);
+        let before = network.trace_hash();
+        stream(&mut network, ids[0], ids[1], 3);
+        network.run();
+        assert_eq!(network.trace_hash() != before, changes);
+    }
 }
 
 #[test]

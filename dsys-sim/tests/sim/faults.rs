@@ -117,6 +117,8 @@ fn timers_are_replaced_and_cancelled_by_name() {
 fn a_liar_rewrites_withholds_and_forges_and_others_do_not() {
     let (mut network, ids) = probes(plain(1), 3);
     let third = ids[2];
+    // What else is special about a node does not make it a liar.
+    network.set_clock(ids[1], Clock::default());
     network.set_liars(&ids[..1], move |_, _, letter| match letter.message {
         0 => vec![],
         1 => vec![Letter { message: 100, ..letter }],
@@ -142,4 +144,15 @@ fn regions_set_how_long_a_message_takes() {
         network.machine(ids[to]).unwrap().when(&Saw::Message(ids[from], number))
     };
     assert_eq!((when(1, 0, 1), when(2, 0, 2), when(0, 1, 3)), (vec![40], vec![1], vec![30]));
+}
+
+#[test]
+fn order_holds_towards_many_peers_at_once() {
+    let wild = Latency::uniform(ms(1), ms(100));
+    let (mut network, ids) = probes(Config { latency: wild, ..plain(1) }, 30);
+    ids.iter().skip(1).for_each(|to| stream(&mut network, ids[0], *to, 50));
+    network.run();
+    for id in ids.iter().skip(1) {
+        assert_eq!(network.machine(*id).unwrap().messages(), (0..50).collect::<Vec<_>>());
+    }
 }

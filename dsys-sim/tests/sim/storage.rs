@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dsys_sim::{Config, Crash};
+use dsys_sim::{Change, Config, Crash};
 
 use crate::probe::{Do, Saw, at, ms, plain, probes};
 
@@ -100,4 +100,26 @@ fn a_node_whose_disk_is_full_stops() {
     assert!(network.machine(ids[0]).is_none());
     assert_eq!(network.stats().disk_full, 1);
     assert_eq!(network.machine(ids[1]).unwrap().messages(), [0, 1]);
+}
+
+#[test]
+fn a_write_that_comes_during_a_flush_has_one_of_its_own() {
+    let (mut network, ids) = probes(disk(ms(50), true, 1), 1);
+    network.command(ids[0], vec![Do::Store(1, 1)]);
+    network.command_at(at(20), ids[0], vec![Do::Store(2, 2)]);
+    network.run();
+    assert_eq!(network.machine(ids[0]).unwrap().when(&Saw::Stored(2)), [100]);
+}
+
+#[test]
+fn nothing_of_a_former_life_is_written_sent_or_acknowledged() {
+    let (mut network, ids) = probes(disk(ms(50), true, 1), 2);
+    network.command(ids[0], vec![Do::Store(1, 1), Do::Send(ids[1], 1)]);
+    network.schedule(at(20), Change::Crash(ids[0], Crash::PROCESS));
+    network.schedule(at(30), Change::Restart(ids[0]));
+    network.command_at(at(40), ids[0], vec![Do::Store(2, 2), Do::Send(ids[1], 2)]);
+    network.run();
+    let probe = network.machine(ids[0]).unwrap();
+    assert_eq!((probe.when(&Saw::Stored(1)), probe.when(&Saw::Stored(2))), (vec![], vec![90]));
+    assert_eq!(network.machine(ids[1]).unwrap().messages(), [2]);
 }
