@@ -50,7 +50,8 @@ pub enum AddError {
 ///
 /// Everything happens in the order (time, insertion), and all randomness comes from [`Config::seed`]. So the same
 /// program with the same seed does the same, in debug and in release, and
-/// [`trace_hash`](Network::trace_hash) says so.
+/// [`trace_hash`](Network::trace_hash) says so. All machines draw from one random source, in the order in which they
+/// run; the network's own draws come from another, so a fault that is off takes nothing from either.
 pub struct Network<M: Machine> {
     config: Config,
     now: u64,

@@ -41,8 +41,10 @@ mod mix;
 mod plan;
 mod shrink;
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -163,11 +165,24 @@ impl<M: Machine<Message: Clone> + 'static> Campaign<M> {
         Mix::random(seed, &self.faults, self.nodes.clone(), self.longest)
     }
 
-    /// One run.
+    /// One run. A panic of the machine, or of a check, is a failure like any other (unless panics abort).
     ///
     /// # Errors
     /// What broke, not shrunk.
     pub fn check(&self, seed: u64, mix: &Mix) -> Result<Passed, Failure> {
+        let now = Cell::new(Time::ZERO);
+        // What the panic leaves half done is dropped with the network.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.check_at(seed, mix, &now)));
+        ended.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            let what = format!("panicked: {}", text.unwrap_or("without a text"));
+            Err(Failure { seed, mix: mix.clone(), broken: true, at: now.get(), what })
+        })
+    }
+
+    /// Leaves the virtual time in `now`, for whoever has to explain a panic.
+    fn check_at(&self, seed: u64, mix: &Mix, now: &Cell<Time>) -> Result<Passed, Failure> {
         let mut network = Network::new(Config { seed, ..self.config.clone() });
         let nodes: Vec<NodeId> = (0..mix.nodes).map(|index| network.id(index)).collect();
         let (spawn, peers) = (self.spawn.clone(), nodes.clone());
@@ -189,6 +204,7 @@ impl<M: Machine<Message: Clone> + 'static> Campaign<M> {
         let end = Time::ZERO + mix.lasting;
         let mut steps = 0u64;
         while network.step_before(end) {
+            now.set(network.now());
             steps += 1;
             if self.is_due(steps) {
                 (self.invariant)(&network).map_err(|what| fail(&network, true, what))?;
@@ -198,6 +214,7 @@ impl<M: Machine<Message: Clone> + 'static> Campaign<M> {
         let deadline = end + self.patience;
         loop {
             let stepped = network.step_before(deadline);
+            now.set(network.now());
             steps += 1;
             if stepped && !self.is_due(steps) {
                 continue;

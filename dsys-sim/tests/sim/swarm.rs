@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dsys_core::{Context, Input, Machine, NodeId};
+use dsys_core::{Context, Input, Machine, NodeId, Time};
 use dsys_sim::swarm::{Campaign, Fault, Mix};
 use dsys_sim::{Connections, Network};
 
@@ -22,6 +22,8 @@ enum Bug {
     None,
     /// Counts a contribution as often as it comes; it comes once unless the network doubles it.
     CountsTwice,
+    /// Takes it for granted that a contribution comes once.
+    Panics,
     /// Sends once and does not ask.
     NeverRepeats,
 }
@@ -50,7 +52,9 @@ impl Machine for Sum {
                 }
             }
             Input::Message(from, Message::Add) => {
-                if self.counted.insert(from) || self.bug == Bug::CountsTwice {
+                let new = self.counted.insert(from);
+                assert!(new || self.bug != Bug::Panics, "{from:?} contributes twice");
+                if new || self.bug == Bug::CountsTwice {
                     self.total += 1;
                 }
                 cx.send(from, Message::Ack);
@@ -122,4 +126,15 @@ fn the_printed_command_line_shows_the_same_failure_again() {
     let after = |flag| words[words.iter().position(|word| *word == flag).unwrap() + 1];
     let mix: Mix = after("--faults").parse().unwrap();
     assert_eq!(campaign.check(after("--seed").parse().unwrap(), &mix), Err(failure));
+}
+
+#[test]
+fn a_panic_is_a_failure_and_shrinks_too() {
+    let failure = campaign(Bug::Panics).run(0..100).unwrap_err();
+    assert!(
+        failure.broken && failure.what.starts_with("panicked: ") && failure.what.ends_with("twice"),
+        "{failure}"
+    );
+    assert_eq!(failure.mix.faults(), [Fault::Duplication]);
+    assert!(failure.at > Time::ZERO);
 }
