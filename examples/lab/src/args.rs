@@ -10,14 +10,15 @@ use crate::topics::{self, Topic};
 /// What to run and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Args {
-    pub(crate) topic: &'static Topic,
+    /// One, or all of them for `--smoke` without a topic.
+    pub(crate) topics: Vec<&'static Topic>,
     /// How often each measurement or campaign is repeated; each topic has a default.
     pub(crate) seeds: Option<u64>,
     pub(crate) check: bool,
     pub(crate) out: Option<PathBuf>,
     /// Which part of the sweep, from 0, of how many.
     shard: (usize, usize),
-    /// Small sizes only, for a first look and for CI.
+    /// Small sizes only and no speed judged, for a first look and for CI. Implies `check`.
     pub(crate) smoke: bool,
 }
 
@@ -26,7 +27,7 @@ pub(crate) enum Asked {
     Help,
     /// The memory of one simulation, measured in a process of its own.
     Memory(u32),
-    Topic(Args),
+    Run(Args),
 }
 
 impl Args {
@@ -57,7 +58,7 @@ pub(crate) fn help() -> String {
          --check      fail when a row falls short\n  \
          --out DIR    write the plots and report.html there\n  \
          --shard I/N  only the I-th of N parts of the sweep, I from 1\n  \
-         --smoke      small sizes only, a few seconds\n",
+         --smoke      small sizes only, a few seconds; all topics if none is named\n",
     );
     help
 }
@@ -88,10 +89,12 @@ fn parse(mut words: lexopt::Parser) -> Result<Asked, lexopt::Error> {
     if let Some(nodes) = memory {
         return Ok(Asked::Memory(u32::try_from(nodes).unwrap_or(u32::MAX)));
     }
-    Ok(match topic {
-        Some(topic) => Asked::Topic(Args { topic, seeds, check, out, shard, smoke }),
-        None => Asked::Help,
-    })
+    let topics: Vec<&Topic> = match topic {
+        Some(topic) => vec![topic],
+        None if smoke => topics::ALL.iter().collect(),
+        None => return Ok(Asked::Help),
+    };
+    Ok(Asked::Run(Args { topics, seeds, check: check || smoke, out, shard, smoke }))
 }
 
 fn text(words: &mut lexopt::Parser) -> Result<String, lexopt::Error> {
@@ -122,10 +125,8 @@ mod tests {
 
     #[test]
     fn a_full_line_is_understood() {
-        let Ok(Asked::Topic(args)) = parsed("sim --seeds 3 --check --out there --shard 2/3") else {
-            panic!()
-        };
-        assert_eq!((args.topic.name, args.seeds, args.check), ("sim", Some(3), true));
+        let Ok(Asked::Run(args)) = parsed("sim --seeds 3 --check --out there --shard 2/3") else { panic!() };
+        assert_eq!((args.topics.len(), args.seeds, args.check, args.smoke), (1, Some(3), true, false));
         assert_eq!(args.out, Some(PathBuf::from("there")));
         assert_eq!((0..6).filter(|item| args.mine(*item)).collect::<Vec<_>>(), [1, 4]);
     }

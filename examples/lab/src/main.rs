@@ -29,15 +29,18 @@ fn main() -> ExitCode {
                 None => ExitCode::FAILURE,
             };
         }
-        Asked::Topic(args) => args,
+        Asked::Run(args) => args,
     };
     if let Some(out) = &args.out
         && let Err(wrong) = report::html::prepare(out)
     {
         return refuse(&wrong);
     }
-    let mut report = Report::new(args.topic.name);
-    (args.topic.run)(&args, &mut report);
+    let mut report = Report::default();
+    for topic in &args.topics {
+        report.begin(topic.name);
+        (topic.run)(&args, &mut report);
+    }
     if let Some(out) = &args.out
         && let Err(wrong) = report.write(out)
     {

@@ -8,10 +8,10 @@ use std::path::Path;
 use dsys_sim::plot::Plot;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// All that one topic found.
-#[derive(Debug)]
+/// All that was found.
+#[derive(Debug, Default)]
 pub(crate) struct Report {
-    topic: &'static str,
+    topics: Vec<&'static str>,
     rows: Vec<Row>,
     plots: Vec<(String, String)>,
 }
@@ -36,9 +36,10 @@ pub(crate) enum Allowed {
 }
 
 impl Report {
-    pub(crate) fn new(topic: &'static str) -> Self {
+    /// What follows belongs to this topic.
+    pub(crate) fn begin(&mut self, topic: &'static str) {
         print("table row | theirs | ours | allowed | ok or short\n");
-        Report { topic, rows: Vec::new(), plots: Vec::new() }
+        self.topics.push(topic);
     }
 
     /// Prints and keeps a row. `show` writes a number with its unit; what could not be measured falls short if
@@ -65,10 +66,11 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Keeps a plot for the report. One that has nothing to show is left out, as with a shard that has no data.
+    /// Keeps a plot, for `TOPIC-NAME.svg`. One that has nothing to show is left out, as with a shard that has no data.
     pub(crate) fn plot(&mut self, name: &str, plot: &Plot) {
         if let Ok(svg) = plot.svg() {
-            self.plots.push((name.into(), svg));
+            let topic = self.topics.last().copied().unwrap_or_default();
+            self.plots.push((format!("{topic}-{name}.svg"), svg));
         }
     }
 
@@ -83,7 +85,7 @@ impl Report {
     /// Writes `report.html` and each plot.
     pub(crate) fn write(&self, out: &Path) -> Result<(), String> {
         for (name, svg) in &self.plots {
-            html::save(&out.join(format!("{}-{name}.svg", self.topic)), svg)?;
+            html::save(&out.join(name), svg)?;
         }
         html::save(&out.join("report.html"), &html::page(self))
     }
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_row_is_judged_by_what_is_allowed() {
-        let mut report = Report::new("test");
+        let mut report = Report::default();
         let show = |number: f64| format!("{number:.1}");
         report.row("good", "1", Some(2.0), Allowed::AtLeast(2.0), show);
         report.row("bad", "1", Some(2.1), Allowed::AtMost(2.0), show);
@@ -150,13 +152,15 @@ mod tests {
 
     #[test]
     fn the_page_holds_everything_and_escapes_it() {
-        let mut report = Report::new("test");
+        let mut report = Report::default();
         report.row("a < b & c", "1", Some(1.0), Allowed::AtMost(0.5), |number| number.to_string());
+        report.begin("test");
         report.plot("line", &Plot::new("P").line("one", vec![(0.0, 0.0), (1.0, 1.0)]));
         report.plot("empty", &Plot::new("P"));
         let page = html::page(&report);
         assert!(page.contains("a &lt; b &amp; c") && page.contains("class=\"short\""));
         assert_eq!(page.matches("<svg").count(), 1);
-        assert!(!page.contains("http:") || page.contains("xmlns"), "nothing is loaded from elsewhere");
+        assert!(!page.contains("src=") && !page.contains("href="), "nothing is loaded from elsewhere");
+        assert_eq!(report.plots.iter().map(|plot| plot.0.as_str()).collect::<Vec<_>>(), ["test-line.svg"]);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn save(path: &Path, text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn page(report: &Report) -> String {
-    let title = format!("lab: {}", report.topic);
+    let title = format!("lab: {}", report.topics.join(", "));
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\
          <h1>{title}</h1><table><tr><th>table row<th>theirs<th>ours<th>allowed<th>verdict</tr>"

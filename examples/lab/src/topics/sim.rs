@@ -50,7 +50,9 @@ fn run(args: &Args, report: &mut Report) {
 
     for ((nodes, theirs, allowed), rates) in sizes.iter().zip(&rates) {
         let name = format!("events per CPU-second, {nodes} nodes");
-        report.row(name, *theirs, median(rates), *allowed, |rate| format!("{:.2} M", rate / 1e6));
+        // A first look, on a busy machine perhaps, judges no speed.
+        let allowed = if args.smoke { Allowed::Anything } else { *allowed };
+        report.row(name, *theirs, median(rates), allowed, |rate| format!("{:.2} M", rate / 1e6));
     }
     for (nodes, ..) in sizes.iter().filter(|size| size.0 >= 10_000) {
         let theirs = if *nodes == 100_000 { "under 1 KiB" } else { "-" };
