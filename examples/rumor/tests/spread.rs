@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{NodeId, Time};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, Time};
 use dsys_sim::swarm::Campaign;
 use dsys_sim::{Connections, Letter, Network};
-use rumor::{Command, Config, Event, Message, Rumor, RumorId};
+use rumor::{Command, Config, Event, Message, Rumor, RumorId, Timer};
 
 fn network(seed: u64, nodes: u32, config: Config, loss: f64) -> (Network<Rumor>, Vec<NodeId>) {
     let mut simulated = dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) };
@@ -127,4 +127,27 @@ fn peers_that_connect_are_told_and_a_rumour_without_takers_cools() {
     network.run_until(Time::ZERO + Duration::from_secs(60));
     assert_eq!(heard(&network), 4, "over the connection that the other opened");
     assert_eq!(network.queued(), 0, "all is quiet");
+}
+
+#[test]
+fn only_unwelcome_pushes_in_a_row_cool_a_rumour() {
+    let [me, peer] = [NodeId::from_number(1), NodeId::from_number(2)];
+    let mut rumor = Rumor::new(me, [peer], Config { k: 2, anti_entropy: None, ..Config::default() });
+    let mut rng = Rng::from_seed(1);
+    let mut give = |input| {
+        let mut effects = Vec::new();
+        rumor.handle(input, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+        effects
+    };
+    let pushed = |effects: &[Effect<Rumor>]| {
+        effects.iter().any(|effect| matches!(effect, Effect::Send(_, Message::Push { .. })))
+    };
+    let heard = give(Input::Command(Command::Publish(Bytes::from_static(b"psst"))));
+    let Some(Effect::Emit(Event::Heard { id, .. })) = heard.first() else { panic!("{heard:?}") };
+    for knew in [true, false, true] {
+        give(Input::Message(peer, Message::Feedback { id: *id, knew }));
+    }
+    assert!(pushed(&give(Input::Timer(Timer::Round))), "the news in between counts");
+    give(Input::Message(peer, Message::Feedback { id: *id, knew: true }));
+    assert!(!pushed(&give(Input::Timer(Timer::Round))), "two in a row");
 }
