@@ -1,0 +1,202 @@
+//! What an app holds: a node with one connection per peer, shared by all its protocols.
+
+mod accept;
+mod address_book;
+mod config;
+mod dial;
+mod erased;
+mod hello;
+mod link;
+mod protocol;
+mod shutdown;
+mod stats;
+mod stream;
+mod table;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use dsys_core::{NodeAddr, NodeId, Ticket};
+
+pub use config::{NodeConfig, ProtocolConfig};
+pub use protocol::{Incoming, IncomingUni, Protocol, ProtocolError};
+pub use shutdown::ShutdownReport;
+pub use stats::{NodeStats, PeerStats};
+pub use stream::{RecvHalf, SendHalf, Stream};
+pub use watch::{PeerChange, PeerWatch};
+
+pub(crate) use protocol::{Handler, unregister};
+pub(crate) use table::Shared;
+
+use crate::error::{CloseReason, DatagramError, DialError};
+use crate::tag::Tag;
+use crate::transport::Transport;
+
+/// A node: one identity, one connection per peer, many protocols. Clones are handles to the same node; when the
+/// last is dropped its tasks are aborted and its connections closed. [`shutdown`](Node::shutdown) ends it gracefully.
+///
+/// Connections are made when they are needed and closed when they are idle; simultaneous dials of two nodes end in
+/// one connection. Nothing is contacted but the addresses that were given, by the app or by the peers it talks to.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+}
+
+impl Node {
+    /// Starts a node on `transport`. Must be called inside a tokio runtime.
+    pub fn new<T: Transport>(transport: T, config: NodeConfig) -> Node {
+        let transport = Arc::new(transport);
+        let shared = Shared::new(transport.clone(), config);
+        shared.spawn(accept::accept_all(shared.clone(), transport));
+        shared.spawn(link::close_idle(shared.clone()));
+        Node { inner: Arc::new(Inner { shared }) }
+    }
+
+    /// Our name.
+    pub fn id(&self) -> NodeId {
+        self.shared().id
+    }
+
+    /// Our name, where our transport listens, and where peers say they see us.
+    pub fn addr(&self) -> NodeAddr {
+        self.shared().own_addr()
+    }
+
+    /// [`addr`](Self::addr) as a text to paste.
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.addr())
+    }
+
+    /// Remembers where a peer may be reached. Claims only: whoever answers there must prove the key.
+    pub fn add_addr(&self, addr: NodeAddr) {
+        if addr.id != self.id() {
+            self.shared().book().learn(&addr);
+        }
+    }
+
+    /// Makes sure that there is a connection to `peer`, which has accepted us: its HELLO is here.
+    ///
+    /// Calls for one peer share one dial.
+    ///
+    /// # Errors
+    /// [`DialError`]; nothing is left of the dial.
+    ///
+    /// # Cancel safety
+    /// Safe; the dial itself goes on for others who may wait for it.
+    pub async fn connect(&self, peer: impl Into<NodeAddr>) -> Result<(), DialError> {
+        dial::link(self.shared(), &peer.into()).await.map(drop)
+    }
+
+    /// Closes the connection to `peer` at once, if there is one. It may be dialled again.
+    pub fn disconnect(&self, peer: NodeId, code: u32, reason: &str) {
+        if let Some(link) = self.shared().table().link(&peer) {
+            link.close(code, reason);
+        }
+    }
+
+    /// Starts to speak a protocol: its streams and datagrams arrive at the [`Protocol`] until it is dropped.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the tag is malformed or spoken already.
+    pub fn protocol(
+        &self,
+        tag: impl TryInto<Tag, Error: Into<ProtocolError>>,
+        config: ProtocolConfig,
+    ) -> Result<Protocol, ProtocolError> {
+        protocol::register(self, tag.try_into().map_err(Into::into)?, config)
+    }
+
+    /// Opens a stream in both directions to `peer`, dialling it if need be. The tag goes out with the first bytes.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was opened.
+    ///
+    /// # Cancel safety
+    /// Safe; nothing was opened.
+    pub async fn open(&self, peer: impl Into<NodeAddr>, tag: Tag) -> Result<Stream, OpenError> {
+        let link = dial::link(self.shared(), &peer.into()).await?;
+        Ok(link.open(tag).await?)
+    }
+
+    /// Opens a one-way stream, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was opened.
+    ///
+    /// # Cancel safety
+    /// Safe; nothing was opened.
+    pub async fn open_uni(&self, peer: impl Into<NodeAddr>, tag: Tag) -> Result<SendHalf, OpenError> {
+        let link = dial::link(self.shared(), &peer.into()).await?;
+        Ok(link.open_uni(tag).await?)
+    }
+
+    /// Sends a datagram over the connection to `peer`, which must stand already. It may never arrive.
+    ///
+    /// # Errors
+    /// [`DatagramError`]; nothing was sent.
+    pub fn send_datagram(&self, peer: NodeId, tag: Tag, data: &[u8]) -> Result<(), DatagramError> {
+        let link = self.shared().table().link(&peer).ok_or(CloseReason::Local(crate::code::DONE))?;
+        let mut bytes = tag.prefix();
+        bytes.extend_from_slice(data);
+        link.send_datagram(Bytes::from(bytes))
+    }
+
+    /// Follows which peers are up. The first changes name those that are up already.
+    pub fn watch_peers(&self) -> PeerWatch {
+        PeerWatch::new(self.shared(), None)
+    }
+
+    /// As [`watch_peers`](Self::watch_peers), but only peers that speak `tag`.
+    pub fn watch_protocol_peers(&self, tag: Tag) -> PeerWatch {
+        PeerWatch::new(self.shared(), Some(tag))
+    }
+
+    /// A snapshot of counters, for this node and each peer.
+    pub fn stats(&self) -> NodeStats {
+        stats::snapshot(self.shared())
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) has begun.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared().closing.load(Ordering::Acquire)
+    }
+
+    /// Resolves when [`shutdown`](Self::shutdown) begins. Cancel safety: safe.
+    pub async fn shutting_down(&self) {
+        self.shared().wait_closing().await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.abort();
+    }
+}
+
+/// Why no stream was opened. Nothing was opened and nothing sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There was no connection and none could be made.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The connection ended meanwhile.
+    #[error("the connection ended: {0}")]
+    Closed(#[from] CloseReason),
+}

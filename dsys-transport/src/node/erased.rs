@@ -1,0 +1,93 @@
+//! The object-safe twins of [`Transport`] and [`Connection`], so that nothing above is generic over the transport.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dsys_core::NodeAddr;
+
+use super::dial;
+use super::link::Link;
+use super::table::Shared;
+use crate::error::{CloseReason, DatagramError, DialError};
+use crate::transport::{Connection, RecvStream, SendStream, Transport};
+
+pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type BoxSend = Box<dyn SendStream>;
+pub(super) type BoxRecv = Box<dyn RecvStream>;
+
+/// A transport of any kind. A dial goes all the way to a link, whose tasks know the connection's true type.
+pub(super) trait DynTransport: Send + Sync {
+    fn local_addrs(&self) -> Vec<SocketAddr>;
+    fn dial(
+        self: Arc<Self>,
+        shared: Arc<Shared>,
+        to: NodeAddr,
+    ) -> BoxFuture<'static, Result<Arc<Link>, DialError>>;
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<T: Transport> DynTransport for T {
+    fn local_addrs(&self) -> Vec<SocketAddr> {
+        Transport::local_addrs(self)
+    }
+
+    fn dial(
+        self: Arc<Self>,
+        shared: Arc<Shared>,
+        to: NodeAddr,
+    ) -> BoxFuture<'static, Result<Arc<Link>, DialError>> {
+        Box::pin(async move { dial::establish(&shared, &*self, &to).await })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Transport::shutdown(self))
+    }
+}
+
+/// A connection of any kind, as far as a link's users need it.
+pub(super) trait DynConnection: Send + Sync {
+    fn remote_addr(&self) -> Option<SocketAddr>;
+    fn rtt(&self) -> Duration;
+    fn open_bi(&self) -> BoxFuture<'_, Result<(BoxSend, BoxRecv), CloseReason>>;
+    fn open_uni(&self) -> BoxFuture<'_, Result<BoxSend, CloseReason>>;
+    fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError>;
+    fn max_datagram_size(&self) -> Option<usize>;
+    fn close(&self, code: u32, reason: &str);
+}
+
+impl<C: Connection> DynConnection for C {
+    fn remote_addr(&self) -> Option<SocketAddr> {
+        Connection::remote_addr(self)
+    }
+
+    fn rtt(&self) -> Duration {
+        Connection::rtt(self)
+    }
+
+    fn open_bi(&self) -> BoxFuture<'_, Result<(BoxSend, BoxRecv), CloseReason>> {
+        Box::pin(async move {
+            let (send, recv) = Connection::open_bi(self).await?;
+            Ok((Box::new(send) as BoxSend, Box::new(recv) as BoxRecv))
+        })
+    }
+
+    fn open_uni(&self) -> BoxFuture<'_, Result<BoxSend, CloseReason>> {
+        Box::pin(async move { Ok(Box::new(Connection::open_uni(self).await?) as BoxSend) })
+    }
+
+    fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
+        Connection::send_datagram(self, data)
+    }
+
+    fn max_datagram_size(&self) -> Option<usize> {
+        Connection::max_datagram_size(self)
+    }
+
+    fn close(&self, code: u32, reason: &str) {
+        Connection::close(self, code, reason);
+    }
+}

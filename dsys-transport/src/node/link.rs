@@ -1,0 +1,450 @@
+//! A connection that is up, and the task that serves it.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dsys_core::NodeId;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
+
+use super::erased::{BoxRecv, BoxSend, DynConnection};
+use super::hello::{self, Control, Hello};
+use super::protocol;
+use super::stream::{RecvHalf, SendHalf, Stream, refuse};
+use super::table::Shared;
+use crate::error::{CloseReason, DatagramError, code};
+use crate::frame::{self, FrameError, FrameReader};
+use crate::tag::{Prefix, Tag};
+use crate::transport::Connection;
+
+/// A connection whose both ends have said HELLO.
+pub(crate) struct Link {
+    /// Unlike any other link's of this node.
+    pub(super) serial: u64,
+    pub(super) peer: NodeId,
+    /// Whether we dialled it.
+    pub(super) dialled: bool,
+    /// The peer's instance, see [`Hello`].
+    pub(super) instance: u64,
+    pub(super) meter: Arc<Meter>,
+    connection: Box<dyn DynConnection>,
+    protocols: Mutex<Arc<[Tag]>>,
+    /// Live streams that the peer opened, by protocol.
+    inbound: Mutex<HashMap<Tag, Arc<AtomicUsize>>>,
+    /// We have said GOAWAY, or the peer has: no new stream may be opened.
+    going: AtomicBool,
+    say_goaway: Notify,
+    say_drained: Notify,
+    /// Streams opened and accepted so far, for the drain.
+    opened: AtomicU64,
+    accepted: AtomicU64,
+}
+
+/// What a connection has carried, and whether it is in use.
+#[derive(Debug)]
+pub(super) struct Meter {
+    pub(super) streams: AtomicUsize,
+    pub(super) sent: AtomicU64,
+    pub(super) received: AtomicU64,
+    since: Instant,
+    /// Milliseconds after `since`.
+    last_used: AtomicU64,
+}
+
+impl Meter {
+    fn new() -> Arc<Self> {
+        Arc::new(Meter {
+            streams: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            since: Instant::now(),
+            last_used: AtomicU64::new(0),
+        })
+    }
+
+    fn touch(&self) {
+        self.last_used.store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn idle_for(&self) -> Duration {
+        if self.streams.load(Ordering::Acquire) > 0 {
+            return Duration::ZERO;
+        }
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.last_used.load(Ordering::Relaxed)))
+    }
+}
+
+/// Held by both halves of a stream: while it lives the connection is in use.
+#[derive(Debug)]
+pub(super) struct Usage {
+    meter: Arc<Meter>,
+    /// For a stream that the peer opened: the protocol's count and the peer's.
+    counts: Option<[Arc<AtomicUsize>; 2]>,
+}
+
+impl Usage {
+    fn outbound(meter: &Arc<Meter>) -> Arc<Self> {
+        meter.streams.fetch_add(1, Ordering::AcqRel);
+        Arc::new(Usage { meter: meter.clone(), counts: None })
+    }
+
+    /// `None` if one of the counts is at its limit already.
+    pub(super) fn inbound(meter: &Arc<Meter>, counts: [(Arc<AtomicUsize>, usize); 2]) -> Option<Arc<Self>> {
+        let [(all, all_max), (peer, peer_max)] = counts;
+        if all.fetch_add(1, Ordering::AcqRel) >= all_max {
+            all.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        if peer.fetch_add(1, Ordering::AcqRel) >= peer_max {
+            all.fetch_sub(1, Ordering::AcqRel);
+            peer.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        meter.streams.fetch_add(1, Ordering::AcqRel);
+        Some(Arc::new(Usage { meter: meter.clone(), counts: Some([all, peer]) }))
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.meter.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.meter.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Usage {
+    fn drop(&mut self) {
+        self.meter.touch();
+        self.meter.streams.fetch_sub(1, Ordering::AcqRel);
+        for count in self.counts.iter().flatten() {
+            count.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// A stream that has not found its protocol yet.
+struct InUse<'a>(&'a Meter);
+
+impl<'a> InUse<'a> {
+    fn new(meter: &'a Meter) -> Self {
+        meter.streams.fetch_add(1, Ordering::AcqRel);
+        InUse(meter)
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Link {
+    pub(super) fn new<C: Connection>(
+        shared: &Shared,
+        connection: &C,
+        hello: &Hello,
+        dialled: bool,
+    ) -> Arc<Self> {
+        Arc::new(Link {
+            serial: shared.next_serial(),
+            peer: connection.peer(),
+            dialled,
+            instance: hello.instance,
+            meter: Meter::new(),
+            connection: Box::new(connection.clone()),
+            protocols: Mutex::new(hello.protocols.clone().into()),
+            inbound: Mutex::new(HashMap::new()),
+            going: AtomicBool::new(false),
+            say_goaway: Notify::new(),
+            say_drained: Notify::new(),
+            opened: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether new streams may be opened.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.going.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn open(&self, tag: Tag) -> Result<Stream, CloseReason> {
+        let usage = Usage::outbound(&self.meter);
+        let (send, recv) = self.connection.open_bi().await?;
+        self.opened.fetch_add(1, Ordering::AcqRel);
+        Ok(Stream {
+            send: SendHalf::tagged(send, tag, usage.clone()),
+            recv: RecvHalf::untagged(recv, Some(usage)),
+        })
+    }
+
+    pub(super) async fn open_uni(&self, tag: Tag) -> Result<SendHalf, CloseReason> {
+        let usage = Usage::outbound(&self.meter);
+        let send = self.connection.open_uni().await?;
+        self.opened.fetch_add(1, Ordering::AcqRel);
+        Ok(SendHalf::tagged(send, tag, usage))
+    }
+
+    pub(super) fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
+        let length = data.len() as u64;
+        self.connection.send_datagram(data)?;
+        self.meter.touch();
+        self.meter.sent.fetch_add(length, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn max_datagram_size(&self) -> Option<usize> {
+        self.connection.max_datagram_size()
+    }
+
+    pub(super) fn remote_addr(&self) -> Option<std::net::SocketAddr> {
+        self.connection.remote_addr()
+    }
+
+    pub(super) fn rtt(&self) -> Duration {
+        self.connection.rtt()
+    }
+
+    pub(super) fn protocols(&self) -> Arc<[Tag]> {
+        self.protocols.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn speaks(&self, tag: &Tag) -> bool {
+        self.protocols().contains(tag)
+    }
+
+    pub(super) fn close(&self, code: u32, reason: &str) {
+        self.connection.close(code, reason);
+    }
+
+    /// Tells the peer that no more streams are accepted, and opens none.
+    pub(super) fn go_away(&self) {
+        self.going.store(true, Ordering::Release);
+        self.say_goaway.notify_one();
+    }
+
+    /// After [`go_away`](Self::go_away): once no stream lives here, tells the peer so, which then closes the
+    /// connection when it has read everything. Says whether it was time.
+    pub(super) fn drain(&self) -> bool {
+        let drained = self.meter.streams.load(Ordering::Acquire) == 0;
+        if drained {
+            self.say_drained.notify_one();
+        }
+        drained
+    }
+
+    pub(super) fn inbound_count(&self, tag: Tag) -> Arc<AtomicUsize> {
+        self.inbound.lock().unwrap_or_else(PoisonError::into_inner).entry(tag).or_default().clone()
+    }
+}
+
+/// Serves a link until its connection ends. The link is in the table already.
+pub(super) async fn serve<C: Connection>(
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    connection: C,
+    control: SendHalf,
+    frames: FrameReader,
+) {
+    let reason = tokio::select! {
+        reason = accept_bi(&shared, &link, &connection) => reason,
+        reason = accept_uni(&shared, &link, &connection) => reason,
+        reason = datagrams(&shared, &link, &connection) => reason,
+        reason = speak(&shared, &link, control) => reason,
+        error = listen(&shared, &link, frames) => violation(&shared, &link, &connection, &error).await,
+    };
+    debug!(peer = %link.peer, %reason, "a connection ended");
+    shared.table().remove(&link);
+    connection.close(code::DONE, "");
+}
+
+/// Closes connections that nobody uses.
+pub(super) async fn close_idle(shared: Arc<Shared>) {
+    let limit = shared.config.idle_timeout;
+    loop {
+        tokio::time::sleep((limit / 4).max(Duration::from_millis(10))).await;
+        let links = shared.table().links();
+        for link in links {
+            if !link.is_usable() {
+                // It has been told, a round ago at least. What still runs may go on; then the peer closes.
+                link.drain();
+            } else if link.meter.idle_for() >= limit {
+                link.go_away();
+                shared.table().detach(&link);
+            }
+        }
+    }
+}
+
+async fn accept_bi<C: Connection>(shared: &Arc<Shared>, link: &Arc<Link>, connection: &C) -> CloseReason {
+    let mut late = JoinSet::new();
+    loop {
+        match connection.accept_bi().await {
+            Ok((send, recv)) => {
+                // Counted as in use before it counts as accepted: a drain never sees it as neither.
+                let _in_use = InUse::new(&link.meter);
+                link.accepted.fetch_add(1, Ordering::AcqRel);
+                let send: BoxSend = Box::new(send);
+                let recv: BoxRecv = Box::new(recv);
+                let send = SendHalf::untagged(send, None);
+                sort(shared, link, &mut late, Some(send), RecvHalf::untagged(recv, None)).await;
+            }
+            Err(reason) => return reason,
+        }
+    }
+}
+
+async fn accept_uni<C: Connection>(shared: &Arc<Shared>, link: &Arc<Link>, connection: &C) -> CloseReason {
+    let mut late = JoinSet::new();
+    loop {
+        match connection.accept_uni().await {
+            Ok(recv) => {
+                let _in_use = InUse::new(&link.meter);
+                link.accepted.fetch_add(1, Ordering::AcqRel);
+                let recv: BoxRecv = Box::new(recv);
+                sort(shared, link, &mut late, None, RecvHalf::untagged(recv, None)).await;
+            }
+            Err(reason) => return reason,
+        }
+    }
+}
+
+/// Hands a new stream to its protocol. The tag came with the first bytes as a rule; where it did not, a bounded
+/// number of streams wait for it, for a bounded time, beside the others.
+async fn sort(
+    shared: &Arc<Shared>,
+    link: &Arc<Link>,
+    late: &mut JoinSet<()>,
+    send: Option<SendHalf>,
+    mut recv: RecvHalf,
+) {
+    let now = {
+        let mut tag = pin!(recv.read_tag());
+        poll_fn(|cx| Poll::Ready(tag.as_mut().poll(cx))).await
+    };
+    if let Poll::Ready(tag) = now {
+        return protocol::dispatch(shared, link, tag.ok().flatten(), send, recv);
+    }
+    while late.try_join_next().is_some() {}
+    if late.len() >= shared.config.max_untagged {
+        shared.counters.busy.fetch_add(1, Ordering::Relaxed);
+        return refuse(send, recv, code::BUSY);
+    }
+    let (shared, link) = (shared.clone(), link.clone());
+    late.spawn(async move {
+        let _in_use = InUse::new(&link.meter);
+        match timeout(shared.config.hello_timeout, recv.read_tag()).await {
+            Ok(tag) => protocol::dispatch(&shared, &link, tag.ok().flatten(), send, recv),
+            Err(_) => refuse(send, recv, code::IDLE),
+        }
+    });
+}
+
+async fn datagrams<C: Connection>(shared: &Shared, link: &Link, connection: &C) -> CloseReason {
+    loop {
+        let mut data = match connection.recv_datagram().await {
+            Ok(data) => data,
+            Err(reason) => return reason,
+        };
+        link.meter.touch();
+        link.meter.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+        // A datagram may be damaged or late in every other way, so an unknown tag costs it no more than itself.
+        let delivered = match Tag::read_prefix(&data) {
+            Prefix::Tag(tag, length) => {
+                let payload = data.split_off(length);
+                protocol::datagram(shared, link.peer, tag, payload)
+            }
+            _ => false,
+        };
+        if !delivered {
+            shared.counters.datagrams_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Says on the control stream what changes at our end.
+async fn speak(shared: &Shared, link: &Link, mut control: SendHalf) -> CloseReason {
+    let mut announced = shared.announced();
+    let mut bytes = Vec::new();
+    loop {
+        let message = tokio::select! {
+            // A drain is said after the GOAWAY that it follows.
+            biased;
+            Ok(()) = announced.changed() => Control::Protocols(shared.tags()),
+            () = link.say_goaway.notified() => Control::GoAway,
+            () = link.say_drained.notified() => {
+                Control::Drained { streams: link.opened.load(Ordering::Acquire) }
+            }
+        };
+        bytes.clear();
+        // Both are far below the bound, and plain data.
+        if frame::encode(&message, hello::MAX_FRAME, &mut bytes).is_ok() {
+            // If this fails the connection has ended, and whoever waits for that knows better why.
+            let _ = control.write_chunk(Bytes::copy_from_slice(&bytes)).await;
+        }
+    }
+}
+
+/// Follows what the peer says on its control stream; ends when it breaks a rule.
+async fn listen(shared: &Shared, link: &Arc<Link>, mut frames: FrameReader) -> FrameError {
+    loop {
+        match hello::next(&mut frames).await {
+            Ok(Some(Control::Hello(_))) => return FrameError::Malformed("a second HELLO".into()),
+            Ok(Some(Control::Protocols(tags))) => {
+                *link.protocols.lock().unwrap_or_else(PoisonError::into_inner) = tags.into();
+                shared.table().changed();
+            }
+            Ok(Some(Control::GoAway)) => {
+                link.going.store(true, Ordering::Release);
+                shared.table().detach(link);
+            }
+            Ok(Some(Control::Drained { streams })) => {
+                // Counted, not signalled, as in `Node::shutdown`. If this never comes true, the peer's patience
+                // or the silence of the connection ends it.
+                let mut pause = Duration::from_millis(1);
+                while link.accepted.load(Ordering::Acquire) < streams
+                    || link.meter.streams.load(Ordering::Acquire) > 0
+                {
+                    sleep(pause).await;
+                    pause = (2 * pause).min(Duration::from_millis(50));
+                }
+                link.close(code::DONE, "all streams are over");
+            }
+            Ok(None) => return FrameError::Malformed("the control stream ended".into()),
+            Err(error) => return error,
+        }
+    }
+}
+
+/// The peer broke a rule on its control stream, or the stream ended because the connection did.
+async fn violation<C: Connection>(
+    shared: &Shared,
+    link: &Link,
+    connection: &C,
+    error: &FrameError,
+) -> CloseReason {
+    if let FrameError::Io(_) = error {
+        // A control stream that is reset alone is a violation; with its connection it is not.
+        if let Ok(reason) = timeout(Duration::from_millis(100), connection.closed()).await {
+            return reason;
+        }
+    }
+    shared.counters.violations.fetch_add(1, Ordering::Relaxed);
+    debug!(peer = %link.peer, %error, "the peer broke a rule of dsys/1");
+    connection.close(code::VIOLATION, &error.to_string());
+    CloseReason::Local(code::VIOLATION)
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("serial", &self.serial).field("peer", &self.peer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,332 @@
+//! The streams that apps and protocols meet, whatever the transport.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::erased::{BoxRecv, BoxSend};
+use super::link::Usage;
+use crate::tag::{Prefix, Tag};
+
+/// So much of a first write travels with the tag in one buffer; it fits one packet of any path.
+const WITH_TAG: usize = 1_024;
+
+/// A stream in both directions: read it, write it, finish it.
+///
+/// Dropping it before [`finish`](Stream::finish) resets it, so that the peer never takes a part for the whole.
+#[derive(Debug)]
+pub struct Stream {
+    /// The sending half.
+    pub send: SendHalf,
+    /// The receiving half.
+    pub recv: RecvHalf,
+}
+
+impl Stream {
+    /// Both halves, to be used by different tasks. A tag that waits for the first write goes out now.
+    pub fn into_split(mut self) -> (SendHalf, RecvHalf) {
+        // A new stream has room for 64 bytes, unless the whole connection is blocked. Then the tag stays with the
+        // sending half and goes with its first write or flush.
+        let _ = self.send.poll_pending(&mut Context::from_waker(Waker::noop()));
+        (self.send, self.recv)
+    }
+
+    /// Ends our direction: the peer reads all that was written and then the end.
+    ///
+    /// # Errors
+    /// [`StreamError`](crate::StreamError) inside, if the stream ended before.
+    ///
+    /// # Cancel safety
+    /// May be called again.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        self.send.finish().await
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Whoever reads first waits for the peer, who must have seen the tag. If that cannot be written, the read
+        // tells why.
+        let _ = self.send.poll_pending(cx);
+        Pin::new(&mut self.recv).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.send).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.send).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.send).poll_shutdown(cx)
+    }
+}
+
+/// The sending half of a stream. Dropping it unfinished resets it with [`CANCELLED`](crate::code::CANCELLED).
+pub struct SendHalf {
+    inner: BoxSend,
+    /// What goes out before anything else: the tag at first.
+    pending: Bytes,
+    usage: Option<Arc<Usage>>,
+}
+
+impl SendHalf {
+    pub(super) fn tagged(inner: BoxSend, tag: Tag, usage: Arc<Usage>) -> Self {
+        SendHalf { inner, pending: tag.prefix().into(), usage: Some(usage) }
+    }
+
+    pub(super) fn untagged(inner: BoxSend, usage: Option<Arc<Usage>>) -> Self {
+        SendHalf { inner, pending: Bytes::new(), usage }
+    }
+
+    pub(super) fn set_usage(&mut self, usage: Arc<Usage>) {
+        self.usage = Some(usage);
+    }
+
+    /// Writes all of `data`, without copying it where the transport can.
+    ///
+    /// # Errors
+    /// [`StreamError`](crate::StreamError) inside; an unknown part was written.
+    ///
+    /// # Cancel safety
+    /// A part may have been written, and up to 1 KiB more may follow with the next write.
+    pub async fn write_chunk(&mut self, mut data: Bytes) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            let head = data.split_to(data.len().min(WITH_TAG));
+            let mut both = BytesMut::with_capacity(self.pending.len() + head.len());
+            both.extend_from_slice(&self.pending);
+            both.extend_from_slice(&head);
+            self.pending = both.freeze();
+            poll_fn(|cx| self.poll_pending(cx)).await?;
+        }
+        let length = data.len();
+        while !data.is_empty() {
+            poll_fn(|cx| self.inner.poll_write_chunk(cx, &mut data)).await?;
+        }
+        self.count(length);
+        Ok(())
+    }
+
+    /// Ends the stream: the peer reads all that was written and then the end.
+    ///
+    /// # Errors
+    /// [`StreamError`](crate::StreamError) inside, if the stream ended before.
+    ///
+    /// # Cancel safety
+    /// May be called again.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await
+    }
+
+    /// Abandons the stream; the peer's reads fail with this code.
+    pub fn reset(&mut self, code: u32) {
+        self.pending = Bytes::new();
+        self.inner.reset(code);
+    }
+
+    /// Which of a connection's streams go first: the larger, the sooner. 0 at first.
+    pub fn set_priority(&mut self, priority: i32) {
+        self.inner.set_priority(priority);
+    }
+
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            let before = self.pending.len();
+            ready!(self.inner.poll_write_chunk(cx, &mut self.pending))?;
+            self.count(before - self.pending.len());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn count(&self, bytes: usize) {
+        if let Some(usage) = &self.usage {
+            usage.sent(bytes);
+        }
+    }
+}
+
+impl AsyncWrite for SendHalf {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.pending.is_empty() {
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+            self.count(written);
+            return Poll::Ready(Ok(written));
+        }
+        let waiting = self.pending.len();
+        let head = bytes.get(..bytes.len().min(WITH_TAG)).unwrap_or_default();
+        let mut both = BytesMut::with_capacity(waiting + head.len());
+        both.extend_from_slice(&self.pending);
+        both.extend_from_slice(head);
+        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &both))?;
+        self.count(written);
+        if written > waiting || head.is_empty() {
+            self.pending = Bytes::new();
+            return Poll::Ready(Ok(written - waiting));
+        }
+        self.pending.advance(written);
+        // None of `bytes` went out. Come again: the next poll says whether there is room.
+        self.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pending(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl std::fmt::Debug for SendHalf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendHalf").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}
+
+/// The receiving half of a stream. Dropping it before its end stops it with [`CANCELLED`](crate::code::CANCELLED).
+pub struct RecvHalf {
+    inner: BoxRecv,
+    /// What was read together with the tag.
+    surplus: Bytes,
+    usage: Option<Arc<Usage>>,
+}
+
+impl RecvHalf {
+    pub(super) fn untagged(inner: BoxRecv, usage: Option<Arc<Usage>>) -> Self {
+        RecvHalf { inner, surplus: Bytes::new(), usage }
+    }
+
+    pub(super) fn set_usage(&mut self, usage: Arc<Usage>) {
+        self.usage = Some(usage);
+    }
+
+    /// The next at most `max` bytes as they lie in the transport's memory; `None` at the clean end.
+    ///
+    /// # Errors
+    /// [`StreamError`](crate::StreamError) inside.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub async fn read_chunk(&mut self, max: usize) -> io::Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_read_chunk(cx, max)).await
+    }
+
+    /// Everything up to the clean end, at most `max` bytes.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] if more come; [`StreamError`](crate::StreamError) inside otherwise.
+    ///
+    /// # Cancel safety
+    /// What was read is lost.
+    pub async fn read_to_end(&mut self, max: usize) -> io::Result<Bytes> {
+        let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("more than {max} bytes"));
+        let Some(first) = self.read_chunk(max.saturating_add(1)).await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.read_chunk(max.saturating_add(1)).await? else {
+            return if first.len() > max { Err(too_long()) } else { Ok(first) };
+        };
+        let mut all = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            if all.len().saturating_add(chunk.len()) > max {
+                return Err(too_long());
+            }
+            all.extend_from_slice(&chunk);
+            next = self.read_chunk(max).await?;
+        }
+        Ok(all.freeze())
+    }
+
+    /// Tells the peer that no more is wanted; its writes fail with this code.
+    pub fn stop(&mut self, code: u32) {
+        self.inner.stop(code);
+    }
+
+    /// The tag at the front; `None` if what comes is no tag. Cancel safety: safe.
+    pub(super) async fn read_tag(&mut self) -> io::Result<Option<Tag>> {
+        loop {
+            match Tag::read_prefix(&self.surplus) {
+                Prefix::Tag(tag, length) => {
+                    self.surplus.advance(length);
+                    return Ok(Some(tag));
+                }
+                Prefix::Malformed => return Ok(None),
+                Prefix::Incomplete => {}
+            }
+            let chunk = poll_fn(|cx| self.inner.poll_read_chunk(cx, 64 * 1024)).await?;
+            let Some(chunk) = chunk else {
+                return Ok(None);
+            };
+            if self.surplus.is_empty() {
+                self.surplus = chunk;
+            } else {
+                self.surplus = [self.surplus.as_ref(), chunk.as_ref()].concat().into();
+            }
+        }
+    }
+
+    fn poll_read_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Option<Bytes>>> {
+        if !self.surplus.is_empty() {
+            let length = self.surplus.len().min(max);
+            self.count(length);
+            return Poll::Ready(Ok(Some(self.surplus.split_to(length))));
+        }
+        let chunk = ready!(self.inner.poll_read_chunk(cx, max))?;
+        self.count(chunk.as_ref().map_or(0, Bytes::len));
+        Poll::Ready(Ok(chunk))
+    }
+
+    fn count(&self, bytes: usize) {
+        if let Some(usage) = &self.usage {
+            usage.received(bytes);
+        }
+    }
+}
+
+impl AsyncRead for RecvHalf {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if self.surplus.is_empty() {
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        } else {
+            let length = self.surplus.len().min(buffer.remaining());
+            buffer.put_slice(&self.surplus.split_to(length));
+        }
+        self.count(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl std::fmt::Debug for RecvHalf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecvHalf").field("surplus", &self.surplus.len()).finish_non_exhaustive()
+    }
+}
+
+/// Refuses a stream that the peer opened, in both directions.
+pub(super) fn refuse(send: Option<SendHalf>, mut recv: RecvHalf, code: u32) {
+    if let Some(mut send) = send {
+        send.reset(code);
+    }
+    recv.stop(code);
+}

@@ -1,0 +1,109 @@
+//! The QUIC transport (RFC 9000), over quinn: one UDP socket or several, TLS 1.3 with raw public keys.
+
+mod config;
+mod connection;
+mod dial;
+mod identity;
+mod listen;
+mod stream;
+
+use std::io;
+use std::net::SocketAddr;
+
+use dsys_core::{NodeAddr, NodeId, SecretKey};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+
+pub use config::QuicConfig;
+pub use connection::QuicConnection;
+pub use stream::{QuicRecv, QuicSend};
+
+use crate::error::{DialError, code};
+use crate::transport::Transport;
+
+/// The QUIC transport. Both sides prove their Ed25519 key in the TLS 1.3 handshake by raw public keys (RFC 7250);
+/// there are no certificates. One ALPN, `dsys/1`. 0-RTT is off.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use dsys_core::SecretKey;
+/// use dsys_transport::{Quic, QuicConfig};
+///
+/// let quic = Quic::bind(&SecretKey::generate()?, &["0.0.0.0:7000".parse().unwrap()], QuicConfig::wan())?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Quic {
+    id: NodeId,
+    endpoints: Vec<quinn::Endpoint>,
+    client: quinn::ClientConfig,
+    config: QuicConfig,
+    accepted: Mutex<mpsc::Receiver<QuicConnection>>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Quic {
+    /// Binds a UDP socket to each of `addrs` and listens there; with none, to a free port of all interfaces, IPv6
+    /// and IPv4 alike. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The operating system refuses a socket; the message names the address. No socket stays open.
+    pub fn bind(secret: &SecretKey, addrs: &[SocketAddr], config: QuicConfig) -> io::Result<Self> {
+        let transport = config.transport()?;
+        let server = identity::server_config(secret, transport.clone())?;
+        let client = identity::client_config(secret, transport)?;
+        let endpoints = listen::bind(addrs, server, &config)?;
+        let (sender, accepted) = mpsc::channel(config.accept_queue.max(1));
+        let listeners = endpoints
+            .iter()
+            .map(|endpoint| {
+                tokio::spawn(listen::listen(endpoint.clone(), config.max_handshakes.max(1), sender.clone()))
+            })
+            .collect();
+        Ok(Quic { id: secret.public(), endpoints, client, config, accepted: Mutex::new(accepted), listeners })
+    }
+}
+
+impl Drop for Quic {
+    fn drop(&mut self) {
+        for listener in &self.listeners {
+            listener.abort();
+        }
+        for endpoint in &self.endpoints {
+            endpoint.close(code::GOING_AWAY.into(), b"");
+        }
+    }
+}
+
+impl Transport for Quic {
+    type Connection = QuicConnection;
+
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn local_addrs(&self) -> Vec<SocketAddr> {
+        listen::local_addrs(&self.endpoints)
+    }
+
+    async fn dial(&self, to: &NodeAddr) -> Result<QuicConnection, DialError> {
+        dial::dial(&self.endpoints, &self.client, &self.config, to).await
+    }
+
+    async fn accept(&self) -> Option<QuicConnection> {
+        self.accepted.lock().await.recv().await
+    }
+
+    async fn shutdown(&self) {
+        for listener in &self.listeners {
+            listener.abort();
+        }
+        for endpoint in &self.endpoints {
+            endpoint.close(code::GOING_AWAY.into(), b"the node shuts down");
+        }
+        for endpoint in &self.endpoints {
+            // quinn ends this by itself after three probe timeouts, some hundred milliseconds on most links.
+            endpoint.wait_idle().await;
+        }
+    }
+}
