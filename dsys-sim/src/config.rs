@@ -45,7 +45,8 @@ pub enum Connections {
     /// None: messages go straight to the other node, machines get no `PeerUp` or `PeerDown`, and nothing is kept per
     /// link. A message to a node that is not there is lost in silence. Fast and small.
     None,
-    /// The first message to a peer dials it, and waits; a round trip later both sides have `PeerUp`.
+    /// The first message to a peer dials it, and waits; a round trip later both sides have `PeerUp`. [`Faults`] meet
+    /// the messages on a connection, not its making and its end; cuts meet all.
     Tracked {
         /// After this long without an answer a dial has failed (`PeerDown`), and a connection whose peer went silent
         /// or was cut off is gone. `None`: nothing is ever heard.

@@ -13,7 +13,8 @@ use crate::math::{Dice, exp, mix};
 ///
 /// Messages of one ordered pair stay in order (FIFO) unless [`Faults::reordering`](crate::Faults) takes some out.
 /// Where every message of a link takes equally long that costs nothing. Otherwise the sender keeps the latest
-/// arrival of each link with a message on its way, 16 bytes, and an early draw waits for it.
+/// arrival of each link with a message on its way, 16 bytes, and an early draw waits for it; a search among them
+/// costs in proportion to their number, so a node that sends to thousands at once is better off with `per_link`.
 ///
 /// ```
 /// use std::time::Duration;

@@ -19,6 +19,7 @@ pub mod plot;
 mod slab;
 mod stats;
 
+pub mod swarm;
 pub mod trace;
 mod wheel;
 

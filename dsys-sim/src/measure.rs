@@ -95,3 +95,24 @@ impl Spread {
         times.iter().enumerate().map(|(at, time)| (*time, 1.0 - (at + 1) as f64 / nodes)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_count_from_the_start_and_the_curve_falls_to_the_residue() {
+        let second = |n: u64| Time::from_nanos(n * 1_000_000_000);
+        let mut spread = Spread::new(25, second(10));
+        // Told out of order, as a trace of many nodes may be.
+        (0..20).rev().for_each(|n| spread.heard(second(10 + n), n as u32));
+        assert_eq!((spread.reached(), spread.t_95(), spread.t_last()), (20, Some(18.0), Some(19.0)));
+        assert_eq!((spread.hops().mean(), spread.hops().most()), (Some(9.5), Some(19.0)));
+        let curve = spread.residue_over_time();
+        assert_eq!((curve.first(), curve.len()), (Some(&(0.0, 0.96)), 20));
+        assert!(curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 > b.1));
+        assert!((curve.last().unwrap().1 - spread.residue()).abs() < 1e-12);
+        let nobody = Spread::new(3, Time::ZERO);
+        assert_eq!((nobody.residue(), nobody.t_avg(), nobody.redundancy(5)), (1.0, None, None));
+    }
+}

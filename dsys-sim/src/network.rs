@@ -50,7 +50,8 @@ pub enum AddError {
 ///
 /// Everything happens in the order (time, insertion), and all randomness comes from [`Config::seed`]. So the same
 /// program with the same seed does the same, in debug and in release, and
-/// [`trace_hash`](Network::trace_hash) says so.
+/// [`trace_hash`](Network::trace_hash) says so. All machines draw from one random source, in the order in which they
+/// run; the network's own draws come from another, so a fault that is off takes nothing from either.
 pub struct Network<M: Machine> {
     config: Config,
     now: u64,
@@ -74,15 +75,16 @@ pub struct Network<M: Machine> {
     spawn: Option<Spawn<M>>,
     liar: Option<Liar<M>>,
     observer: Option<Observer<M>>,
-    trace: Option<Box<dyn FnMut(&Record<'_>)>>,
+    trace: Option<Sink>,
     hash: Hash,
     kept: Vec<Emitted<M::Event>>,
     stats: Stats,
-    warmed: u32,
 }
 
+type Sink = Box<dyn FnMut(&Record<'_>)>;
 type Spawn<M> = Box<dyn FnMut(NodeId, &[Vec<u8>]) -> M>;
-type Liar<M> = Box<dyn FnMut(Time, NodeId, Letter<<M as Machine>::Message>) -> Vec<Letter<<M as Machine>::Message>>>;
+type Liar<M> =
+    Box<dyn FnMut(Time, NodeId, Letter<<M as Machine>::Message>) -> Vec<Letter<<M as Machine>::Message>>>;
 type Observer<M> = Box<dyn FnMut(Time, NodeId, &<M as Machine>::Event)>;
 
 /// A message and whom it is for: what a liar is given, and gives back.
@@ -119,7 +121,6 @@ impl<M: Machine<Message: Clone>> Network<M> {
             hash: Hash::START,
             kept: Vec::new(),
             stats: Stats::default(),
-            warmed: 0,
             config,
         }
     }

@@ -161,4 +161,25 @@ mod tests {
         assert!(!timers.fire('c', c1));
         assert_ne!(timers.set('c'), c1);
     }
+
+    #[test]
+    fn arrivals_are_forgotten_once_they_are_past() {
+        struct Idle;
+        impl Machine for Idle {
+            type Message = ();
+            type Command = ();
+            type Event = ();
+            type Timer = ();
+            fn handle(&mut self, _: dsys_core::Input<Self>, _: &mut dsys_core::Context<'_, Self>) {}
+        }
+        let mut node = Node::new(Idle);
+        assert_eq!(node.in_order(7, 50, 0), 50);
+        assert_eq!(node.in_order(7, 40, 10), 50, "not before the one ahead of it");
+        assert_eq!(node.in_order(8, 40, 10), 40, "another peer");
+        for peer in 0..10_000 {
+            let now = 100 + u64::from(peer);
+            node.in_order(peer, now + 5, now);
+        }
+        assert!(node.arrivals.len() < 20, "{}", node.arrivals.len());
+    }
 }

@@ -178,7 +178,9 @@ mod tests {
     fn the_hash_sees_every_field_and_the_order() {
         let hash = |items: &[(u64, Kind, u32, u32, u64)]| {
             let mut hash = Hash::START;
-            items.iter().for_each(|&(time, kind, node, peer, weight)| hash.add(time, kind, node, peer, weight));
+            items
+                .iter()
+                .for_each(|&(time, kind, node, peer, weight)| hash.add(time, kind, node, peer, weight));
             hash.get()
         };
         let base = (1, Kind::Send, 2, 3, 4);

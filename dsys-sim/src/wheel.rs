@@ -6,7 +6,7 @@
 //! their order of insertion, and a stable sort of each slot by time gives exactly the order (time, insertion).
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
 
 const TICK_BITS: u32 = 16;
 const DIGIT_BITS: u32 = 8;
@@ -79,37 +79,28 @@ impl Wheel {
     #[inline]
     pub(crate) fn pop(&mut self, limit: u64) -> Option<Entry> {
         loop {
-            let sorted = self.run.get(self.gone).copied();
-            let late = self.late.peek().map(|Reverse((_, _, entry))| *entry);
-            let next = match (sorted, late) {
-                (None, None) => {
-                    if !self.advance(limit) {
+            if let Some(sorted) = self.run.get(self.gone) {
+                // At the same time the sorted one came first: it was there when the slot was sorted.
+                if self.late.peek().is_none_or(|Reverse((time, ..))| *time >= sorted.time) {
+                    if sorted.time > limit {
                         return None;
                     }
-                    continue;
+                    self.gone += 1;
+                    self.len -= 1;
+                    return Some(*sorted);
                 }
-                // At the same time the sorted one came first: it was there when the slot was sorted.
-                (Some(sorted), Some(late)) if late.time >= sorted.time => sorted,
-                (Some(sorted), None) => sorted,
-                (_, Some(late)) => late,
-            };
-            if next.time > limit {
+            }
+            if let Some(late) = self.late.peek_mut() {
+                if late.0.0 > limit {
+                    return None;
+                }
+                self.len -= 1;
+                return Some(PeekMut::pop(late).0.2);
+            }
+            if !self.advance(limit) {
                 return None;
             }
-            if Some(next) == late && Some(next) != sorted {
-                self.late.pop();
-            } else {
-                self.gone += 1;
-            }
-            self.len -= 1;
-            return Some(next);
         }
-    }
-
-    /// The entries that come next if nothing is inserted before them, at most `count`.
-    pub(crate) fn upcoming(&self, count: usize) -> &[Entry] {
-        let rest = self.run.get(self.gone..).unwrap_or(&[]);
-        rest.get(..count).unwrap_or(rest)
     }
 
     fn place(&mut self, entry: Entry) {

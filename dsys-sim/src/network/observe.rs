@@ -39,7 +39,12 @@ impl<M: Machine<Message: Clone>> Network<M> {
         self.wheel.len()
     }
 
-    /// The events emitted since the last call. Empty if there is an observer.
+    /// The events emitted and not yet taken, in order. Empty if there is an observer.
+    pub fn events(&self) -> &[Emitted<M::Event>] {
+        &self.kept
+    }
+
+    /// Takes the events emitted since the last call. Empty if there is an observer.
     pub fn take_events(&mut self) -> Vec<Emitted<M::Event>> {
         std::mem::take(&mut self.kept)
     }
@@ -67,7 +72,14 @@ impl<M: Machine<Message: Clone>> Network<M> {
     }
 
     #[inline]
-    pub(super) fn record_weighed(&mut self, kind: Kind, node: u32, peer: u32, bytes: Option<u64>, weight: u64) {
+    pub(super) fn record_weighed(
+        &mut self,
+        kind: Kind,
+        node: u32,
+        peer: u32,
+        bytes: Option<u64>,
+        weight: u64,
+    ) {
         if self.config.hash_trace {
             self.hash.add(self.now, kind, node, peer, weight);
         }

@@ -10,7 +10,8 @@ use crate::trace::Kind;
 impl<M: Machine<Message: Clone>> Network<M> {
     #[inline]
     pub(super) fn send(&mut self, from: u32, to: NodeId, message: M::Message) {
-        if self.liar.is_some() && self.node(from).and_then(|node| node.cold.as_ref()).is_some_and(|c| c.liar) {
+        if self.liar.is_some() && self.node(from).and_then(|node| node.cold.as_ref()).is_some_and(|c| c.liar)
+        {
             self.lie(from, to, message);
         } else {
             self.post(from, to, message);

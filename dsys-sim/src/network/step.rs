@@ -1,25 +1,15 @@
 //! One event: taken from the queue, handed to a machine, and its effects carried out.
 
-use std::hint::black_box;
-
 use dsys_core::{Context, Input, Machine, Time};
 
 use super::Network;
 use crate::event::{Body, Control, NO_LINK, NO_NODE};
 use crate::trace::Kind;
 
-/// How many queued events are touched ahead at a time. Their bodies and nodes lie anywhere in memory; the processor
-/// fetches them all at once, where one after the other it would wait for each.
-const WARM: u32 = 16;
-
 impl<M: Machine<Message: Clone>> Network<M> {
     pub(super) fn step_until(&mut self, limit: u64) -> bool {
         let Some(entry) = self.wheel.pop(limit) else { return false };
         self.now = entry.time;
-        if self.warmed == 0 {
-            self.warm();
-        }
-        self.warmed -= 1;
         let Some(body) = self.bodies.remove(entry.slot) else { return true };
         match body {
             Body::Message { from, link, message } => self.deliver(entry.node, from, link, message),
@@ -100,14 +90,5 @@ impl<M: Machine<Message: Clone>> Network<M> {
             }
             Control::Change(change) => self.change(*change),
         }
-    }
-
-    fn warm(&mut self) {
-        self.warmed = WARM;
-        let touched = self.wheel.upcoming(WARM as usize).iter().filter(|next| {
-            let up = self.node(next.node).is_some_and(|node| node.machine.is_some());
-            self.bodies.is_full(next.slot) & up
-        });
-        black_box(touched.count());
     }
 }

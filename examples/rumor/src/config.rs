@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Config {
     /// Time between two rounds. In each, a node pushes every rumour that is hot to one random peer.
     pub round: Duration,
-    /// `k` of the paper: after this many pushes to peers that knew it already, a rumour is no longer hot. The higher,
+    /// `k` of the paper: after this many pushes in a row to peers that knew it already, a rumour is no longer hot. The higher,
     /// the fewer nodes never hear it (Demers et al. 1987, table 1), and the more messages.
     pub k: u32,
     /// A rumour cools after this many pushes in any case, for instance when no peer ever answers.

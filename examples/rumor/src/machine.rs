@@ -75,7 +75,7 @@ struct Known {
     id: RumorId,
     payload: Bytes,
     hops: u32,
-    /// Pushes so far while hot, and how many of them were no news; `None` once it has cooled.
+    /// Pushes so far while hot, and how many since the last that was news; `None` once it has cooled.
     hot: Option<(u32, u32)>,
 }
 
@@ -187,17 +187,15 @@ impl Rumor {
         }
     }
 
-    /// Demers et al. §1.4, "feedback" and "counter": only pushes that were no news count.
+    /// Demers et al. §1.4, "feedback" and "counter": pushes that were no news count, and one that was starts the count
+    /// again. The paper does not spell the latter out, but only so do its cycles give the figures of its table 1.
     fn feedback(&mut self, id: RumorId, knew: bool) {
         let Ok(at) = self.find(id) else { return };
         let Some(known) = self.known.get_mut(at) else { return };
-        if let Some((_, unwelcome)) = &mut known.hot
-            && knew
-        {
-            *unwelcome += 1;
-            if *unwelcome >= self.config.k {
-                known.hot = None;
-            }
+        let Some((_, unwelcome)) = &mut known.hot else { return };
+        *unwelcome = if knew { *unwelcome + 1 } else { 0 };
+        if *unwelcome >= self.config.k {
+            known.hot = None;
         }
     }
 
