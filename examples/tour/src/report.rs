@@ -1,0 +1,117 @@
+//! The closing table, and the comparison of the copies with what was shared.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::HumanBytes;
+
+use crate::manifest::Manifest;
+use crate::node::Participant;
+use crate::output::say;
+use crate::progress::ms;
+use crate::scan::{ScanError, scan};
+use crate::store::{Store, StoreError};
+
+/// Prints what each node did. The first is the one that shares.
+pub(crate) fn table(participants: &[Participant], begun: Instant) {
+    let source = participants.first().map(|first| first.node().id());
+    say("");
+    say(
+        "node           knew after    whole after        sent    received  of it from node 0    MiB/s  connections",
+    );
+    let mut last = Duration::ZERO;
+    for (number, participant) in participants.iter().enumerate() {
+        let (status, stats) = (participant.status(), participant.node().stats());
+        let sent: u64 = stats.peers.iter().map(|peer| peer.sent).sum();
+        let received: u64 = stats.peers.iter().map(|peer| peer.received).sum();
+        let fetched = status.received();
+        let all: u64 = fetched.values().sum();
+        let direct = source.and_then(|source| fetched.get(&source)).copied().unwrap_or(0);
+        let after = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.saturating_duration_since(begun));
+        last = last.max(after(status.whole()));
+        let (knew, whole, share, rate) = match number {
+            0 => ("shares it".into(), "-".into(), "-".into(), "-".into()),
+            _ => (
+                ms(after(status.knew())),
+                ms(after(status.whole())),
+                direct.saturating_mul(100).checked_div(all).map_or("-".into(), |share| format!("{share} %")),
+                rate(all, after(status.whole()).saturating_sub(after(status.knew()))),
+            ),
+        };
+        say(&format!(
+            "{number} {:<10} {knew:>12} {whole:>14} {:>11} {:>11} {share:>18} {rate:>8} {:>12}",
+            participant.node().id().short(),
+            HumanBytes(sent).to_string(),
+            HumanBytes(received).to_string(),
+            stats.peers.len(),
+        ));
+    }
+    let fetched: u64 = participants.iter().flat_map(|one| one.status().received().into_values()).sum();
+    let own = participants.first().map_or(0, |first| first.status().sent());
+    let size = participants.first().and_then(|first| first.status().manifest()).map_or(0, |m| m.bytes());
+    say("");
+    say(&format!(
+        "{} were copied in {}, {} MiB/s in all. Node 0 sent {:.1} of the {} copies, the others gave each other the rest.",
+        HumanBytes(fetched),
+        ms(last),
+        rate(fetched, last),
+        if size == 0 { 0.0 } else { own as f64 / size as f64 },
+        participants.len().saturating_sub(1),
+    ));
+}
+
+/// Why the copies are not what was shared.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Differs {
+    #[error(transparent)]
+    Unreadable(#[from] ScanError),
+    #[error("{0} differs from what was shared")]
+    Copy(PathBuf),
+    #[error("{0} differs from what was shared: {1}")]
+    Chunk(PathBuf, StoreError),
+}
+
+/// Reads everything from disk once more and compares all hashes with those that were shared.
+pub(crate) fn compare(shared: &Manifest, folders: &[PathBuf]) -> Result<(), Differs> {
+    folders.iter().try_for_each(|folder| same(shared, folder))
+}
+
+fn same(shared: &Manifest, folder: &Path) -> Result<(), Differs> {
+    let found = scan(folder)?;
+    let content = |manifest: &Manifest| {
+        let hashes = (0..manifest.chunk_count()).map(|index| manifest.chunk(index)).collect::<Vec<_>>();
+        (manifest.files().to_vec(), hashes)
+    };
+    if found.notes.is_empty() && content(&found.manifest) == content(shared) {
+        Ok(())
+    } else {
+        Err(Differs::Copy(folder.into()))
+    }
+}
+
+/// As [`compare`], where the folders may hold other files besides.
+pub(crate) fn present(shared: &Arc<Manifest>, folders: &[PathBuf]) -> Result<(), Differs> {
+    for folder in folders {
+        let store = Store::source(folder.clone(), shared.clone());
+        for index in 0..shared.chunk_count() {
+            store.get(index).map_err(|error| Differs::Chunk(folder.clone(), error))?;
+        }
+        for file in shared.files() {
+            let path = folder.join(&file.path);
+            if std::fs::symlink_metadata(&path).map_or(true, |meta| meta.len() != file.size) {
+                return Err(Differs::Copy(path));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn rate(bytes: u64, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds <= 0.0 || bytes == 0 {
+        "-".into()
+    } else {
+        format!("{:.1}", bytes as f64 / 1_048_576.0 / seconds)
+    }
+}
