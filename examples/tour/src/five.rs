@@ -131,7 +131,7 @@ async fn watch(
     let (shared, copies) = (manifest.clone(), folders.to_vec());
     blocking(move || report::compare(&shared, &copies)).await?;
     say(&format!(
-        "All {} copies are identical: {} files, {}, read again from disk and compared hash by hash.",
+        "The {} copies are identical: {} files, {}, read from disk again and compared.",
         participants.len(),
         manifest.files().len(),
         HumanBytes(manifest.bytes()),

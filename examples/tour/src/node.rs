@@ -121,10 +121,12 @@ impl Drop for Participant {
     }
 }
 
-/// A few nodes and little news: rounds may be short.
+/// A few nodes and little news: rounds may be short. In a ring a node has two neighbours, so that a rumour with a small
+/// `k` is told to the same one twice and dies; anti-entropy would help, but late.
 fn rumors() -> rumor::Config {
     rumor::Config {
-        round: Duration::from_millis(20),
+        round: Duration::from_millis(10),
+        k: 8,
         anti_entropy: Some(Duration::from_millis(250)),
         max_payload: 1_024,
         ..rumor::Config::default()

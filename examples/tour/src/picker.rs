@@ -26,6 +26,9 @@ struct Peer {
     has: Vec<bool>,
     /// What may be asked of it; entries that have come meanwhile are dropped when they are drawn.
     open: Vec<u32>,
+    /// How many chunks it has, and how many of them were asked of it and have not come.
+    count: usize,
+    asked: usize,
 }
 
 impl Picker {
@@ -50,13 +53,18 @@ impl Picker {
     /// The peer says that it has these. What lies beyond the folder, or was said before, counts for nothing.
     pub(crate) fn learn(&mut self, peer: NodeId, said: &[(u32, u32)]) {
         let chunks = self.have.len();
-        let entry =
-            self.peers.entry(peer).or_insert_with(|| Peer { has: vec![false; chunks], open: Vec::new() });
+        let entry = self.peers.entry(peer).or_insert_with(|| Peer {
+            has: vec![false; chunks],
+            open: Vec::new(),
+            count: 0,
+            asked: 0,
+        });
         for index in runs(said, chunks as u32) {
             let at = index as usize;
             match (entry.has.get_mut(at), self.have.get(at), self.holders.get_mut(at)) {
                 (Some(has), Some(have), Some(holders)) if !*has => {
                     *has = true;
+                    entry.count += 1;
                     *holders = holders.saturating_add(1);
                     if !have {
                         entry.open.push(index);
@@ -91,20 +99,30 @@ impl Picker {
                 drawn.push(index);
             }
         }
-        let rare = |index: &u32| self.holders.get(*index as usize).copied().unwrap_or(u16::MAX);
-        let picked = match drawn.iter().copied().min_by_key(rare) {
-            Some(index) => index,
-            None => self.slow(peer, now)?,
+        let holders = |index: &u32| self.holders.get(*index as usize).copied().unwrap_or(u16::MAX);
+        let rarest = drawn.iter().copied().min_by_key(holders);
+        // Whoever has everything is kept for what only few have: the others can give the rest.
+        let spare = entry.count == entry.has.len() && entry.asked > 0;
+        let picked = match rarest {
+            Some(index) if spare && holders(&index) > 1 => None,
+            Some(index) => Some(index),
+            None => self.slow(peer, now),
         };
         let entry = self.peers.get_mut(&peer)?;
-        entry.open.extend(drawn.into_iter().filter(|index| *index != picked));
-        self.under_way.insert(picked, (peer, now));
-        Some(picked)
+        entry.open.extend(drawn.into_iter().filter(|index| Some(*index) != picked));
+        let index = picked?;
+        entry.asked += 1;
+        if let Some((before, _)) = self.under_way.insert(index, (peer, now)) {
+            self.done(before);
+        }
+        Some(index)
     }
 
     /// The chunk has come.
     pub(crate) fn had(&mut self, index: u32) {
-        self.under_way.remove(&index);
+        if let Some((who, _)) = self.under_way.remove(&index) {
+            self.done(who);
+        }
         if let Some(have) = self.have.get_mut(index as usize)
             && !*have
         {
@@ -119,6 +137,7 @@ impl Picker {
             return;
         }
         self.under_way.remove(&index);
+        self.done(peer);
         for entry in self.peers.values_mut() {
             if entry.has.get(index as usize).is_some_and(|has| *has) {
                 entry.open.push(index);
@@ -135,6 +154,12 @@ impl Picker {
             *holders = holders.saturating_sub(1);
         }
         self.release(peer, index);
+    }
+
+    fn done(&mut self, peer: NodeId) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.asked = entry.asked.saturating_sub(1);
+        }
     }
 
     fn slow(&self, peer: NodeId, now: Instant) -> Option<u32> {

@@ -69,7 +69,7 @@ impl Progress {
                 let text = match &phase {
                     Phase::Waiting => String::new(),
                     Phase::Fetching => format!("knew after {}", after(node.status.knew())),
-                    Phase::Whole => format!("has everything after {}", after(node.status.whole())),
+                    Phase::Whole => format!("whole after {}", after(node.status.whole())),
                     Phase::Failed(_) => "gave up".into(),
                 };
                 match &node.bar {
@@ -121,9 +121,9 @@ pub(crate) fn ms(time: Duration) -> String {
 
 fn style() -> ProgressStyle {
     let template = if output::colours() {
-        "{prefix:.bold} {bar:28.cyan/black.bright} {bytes:>10} {binary_bytes_per_sec:>13}  {msg:.dim}"
+        "{prefix:.bold} {bar:20.cyan/black.bright} {bytes:>10} {binary_bytes_per_sec:>12}  {msg:.dim}"
     } else {
-        "{prefix} {bar:28} {bytes:>10} {binary_bytes_per_sec:>13}  {msg}"
+        "{prefix} {bar:20} {bytes:>10} {binary_bytes_per_sec:>12}  {msg}"
     };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())

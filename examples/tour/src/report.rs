@@ -17,9 +17,7 @@ use crate::store::{Store, StoreError};
 pub(crate) fn table(participants: &[Participant], begun: Instant) {
     let source = participants.first().map(|first| first.node().id());
     say("");
-    say(
-        "node           knew after    whole after        sent    received  of it from node 0    MiB/s  connections",
-    );
+    say("node              knew      whole        sent    received  from 0   MiB/s  peers");
     let mut last = Duration::ZERO;
     for (number, participant) in participants.iter().enumerate() {
         let (status, stats) = (participant.status(), participant.node().stats());
@@ -31,7 +29,7 @@ pub(crate) fn table(participants: &[Participant], begun: Instant) {
         let after = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.saturating_duration_since(begun));
         last = last.max(after(status.whole()));
         let (knew, whole, share, rate) = match number {
-            0 => ("shares it".into(), "-".into(), "-".into(), "-".into()),
+            0 => ("shares".into(), "-".into(), "-".into(), "-".into()),
             _ => (
                 ms(after(status.knew())),
                 ms(after(status.whole())),
@@ -40,7 +38,7 @@ pub(crate) fn table(participants: &[Participant], begun: Instant) {
             ),
         };
         say(&format!(
-            "{number} {:<10} {knew:>12} {whole:>14} {:>11} {:>11} {share:>18} {rate:>8} {:>12}",
+            "{number} {:<10} {knew:>9} {whole:>10} {:>11} {:>11} {share:>7} {rate:>7} {:>6}",
             participant.node().id().short(),
             HumanBytes(sent).to_string(),
             HumanBytes(received).to_string(),
@@ -50,15 +48,14 @@ pub(crate) fn table(participants: &[Participant], begun: Instant) {
     let fetched: u64 = participants.iter().flat_map(|one| one.status().received().into_values()).sum();
     let own = participants.first().map_or(0, |first| first.status().sent());
     let size = participants.first().and_then(|first| first.status().manifest()).map_or(0, |m| m.bytes());
+    say("knew, whole: when it heard the news, and when it had everything.");
+    say("from 0: the part of its copy that node 0 gave; the rest came from other nodes.");
     say("");
-    say(&format!(
-        "{} were copied in {}, {} MiB/s in all. Node 0 sent {:.1} of the {} copies, the others gave each other the rest.",
-        HumanBytes(fetched),
-        ms(last),
-        rate(fetched, last),
-        if size == 0 { 0.0 } else { own as f64 / size as f64 },
-        participants.len().saturating_sub(1),
-    ));
+    say(&format!("{} copied in {}: {} MiB/s in all.", HumanBytes(fetched), ms(last), rate(fetched, last)));
+    if size > 0 {
+        let copies = participants.len().saturating_sub(1);
+        say(&format!("{copies} copies were made; node 0 had to send {:.1}.", own as f64 / size as f64));
+    }
 }
 
 /// Why the copies are not what was shared.
