@@ -14,7 +14,7 @@ use crate::node::{Participant, Role};
 use crate::output::{say, tell};
 use crate::progress::{Progress, TICK};
 use crate::report;
-use crate::run::{Failure, blocking, failed, interrupted, read};
+use crate::run::{Failure, blocking, failed, interrupted, read, sweep};
 use crate::store::Store;
 
 const NODES: usize = 5;
@@ -33,43 +33,41 @@ pub(crate) async fn five(folder: Option<PathBuf>, out: Option<PathBuf>, smoke: b
         (None, false) => examples()?,
     };
     let base = out.clone().unwrap_or_else(|| temporary.path().join("copies"));
-    let limit = if smoke { SMOKE_LIMIT } else { Duration::MAX };
-    let outcome = tokio::select! {
-        outcome = timeout(limit, tour(&folder, &base)) =>
-            outcome.unwrap_or_else(|_| Err(failed(format!("not done within {} s", SMOKE_LIMIT.as_secs())))),
-        () = interrupted() => Err(Failure::Interrupted),
-    };
+    let outcome = tour(&folder, &base, if smoke { SMOKE_LIMIT } else { Duration::MAX }).await;
     if outcome.is_ok() && out.is_some() {
         say(&format!("The copies are in {}.", base.display()));
     }
-    // Writes that are under way end with an error, and nothing comes after them.
     drop(temporary);
     outcome
 }
 
-async fn tour(folder: &Path, base: &Path) -> Result<(), Failure> {
-    let manifest = read(folder).await?;
-    let nodes = bind().await?;
+async fn tour(folder: &Path, base: &Path, limit: Duration) -> Result<(), Failure> {
+    let manifest = until_interrupted(read(folder)).await?;
+    let nodes = bind()?;
     let folders: Vec<PathBuf> = (1..NODES).map(|number| base.join(format!("node-{number}"))).collect();
     let store = Store::source(folder.into(), manifest.clone());
-    let started = Started(spread(&nodes, store, &folders).await?, nodes);
-    let outcome = watch(&started.0, &manifest, &folders).await;
-    started.end().await;
+    let outcome = until_interrupted(async {
+        let participants = spread(&nodes, store, &folders).await?;
+        let all: Vec<PathBuf> = std::iter::once(folder.into()).chain(folders.iter().cloned()).collect();
+        let late = |_| Err(failed(format!("not done within {} s", limit.as_secs())));
+        timeout(limit, watch(&participants, &manifest, &all)).await.unwrap_or_else(late)
+    });
+    // The participants end with this, and so do all fetches; then the nodes say farewell, all at once.
+    let outcome = outcome.await;
+    let farewells = nodes.into_iter().map(|node| tokio::spawn(async move { node.shutdown(FAREWELL).await }));
+    for farewell in farewells.collect::<Vec<_>>() {
+        let _ = farewell.await;
+    }
+    for folder in &folders {
+        sweep(folder).await;
+    }
     outcome
 }
 
-/// The participants and their nodes, to be ended together.
-struct Started(Vec<Participant>, Vec<Node>);
-
-impl Started {
-    async fn end(self) {
-        // First all fetches end, then the nodes say farewell, all at once.
-        drop(self.0);
-        let farewells =
-            self.1.into_iter().map(|node| tokio::spawn(async move { node.shutdown(FAREWELL).await }));
-        for farewell in farewells.collect::<Vec<_>>() {
-            let _ = farewell.await;
-        }
+async fn until_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        outcome = work => outcome,
+        () = interrupted() => Err(Failure::Interrupted),
     }
 }
 
@@ -139,7 +137,7 @@ async fn watch(
     Ok(())
 }
 
-async fn bind() -> Result<Vec<Node>, Failure> {
+fn bind() -> Result<Vec<Node>, Failure> {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let node = || {
         let quic = Quic::bind(&SecretKey::generate()?, &[any], QuicConfig::lan())?;

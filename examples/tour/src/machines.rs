@@ -14,7 +14,7 @@ use crate::node::{Participant, Role};
 use crate::output::{say, tell};
 use crate::progress::{Progress, TICK, ms};
 use crate::report;
-use crate::run::{Failure, blocking, failed, interrupted, read};
+use crate::run::{Failure, blocking, failed, interrupted, read, sweep};
 use crate::status::Phase;
 use crate::store::Store;
 
@@ -70,9 +70,7 @@ pub(crate) async fn join(
         tell(&format!("Shut down cleanly; {} were sent.", HumanBytes(sent)));
     } else {
         participant.shutdown(FAREWELL).await;
-        // What was being written may have come into being after the fetch was dropped.
-        let partial = out.join(crate::manifest::PARTIAL);
-        let _ = tokio::fs::remove_dir_all(partial).await;
+        sweep(&out).await;
     }
     outcome
 }
@@ -115,7 +113,7 @@ async fn fetch(participant: &Participant, ticket: Ticket, out: &Path) -> Result<
         if from.is_empty() { "nothing was missing".into() } else { from.join(", ") },
         report::rate(bytes, time),
     ));
-    blocking(move || report::present(&shared, &copies)).await?;
+    blocking(move || report::compare(&shared, &copies)).await?;
     say(&format!("It is in {}, read again from disk and compared hash by hash.", out.display()));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The closing table, and the comparison of the copies with what was shared.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,6 @@ use crate::manifest::Manifest;
 use crate::node::Participant;
 use crate::output::say;
 use crate::progress::ms;
-use crate::scan::{ScanError, scan};
 use crate::store::{Store, StoreError};
 
 /// Prints what each node did. The first is the one that shares.
@@ -61,34 +60,15 @@ pub(crate) fn table(participants: &[Participant], begun: Instant) {
 /// Why the copies are not what was shared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Differs {
-    #[error(transparent)]
-    Unreadable(#[from] ScanError),
-    #[error("{0} differs from what was shared")]
-    Copy(PathBuf),
-    #[error("{0} differs from what was shared: {1}")]
+    #[error("{0} is not as long as what was shared")]
+    Length(PathBuf),
+    #[error("the copy in {0} differs from what was shared: {1}")]
     Chunk(PathBuf, StoreError),
 }
 
-/// Reads everything from disk once more and compares all hashes with those that were shared.
-pub(crate) fn compare(shared: &Manifest, folders: &[PathBuf]) -> Result<(), Differs> {
-    folders.iter().try_for_each(|folder| same(shared, folder))
-}
-
-fn same(shared: &Manifest, folder: &Path) -> Result<(), Differs> {
-    let found = scan(folder)?;
-    let content = |manifest: &Manifest| {
-        let hashes = (0..manifest.chunk_count()).map(|index| manifest.chunk(index)).collect::<Vec<_>>();
-        (manifest.files().to_vec(), hashes)
-    };
-    if found.notes.is_empty() && content(&found.manifest) == content(shared) {
-        Ok(())
-    } else {
-        Err(Differs::Copy(folder.into()))
-    }
-}
-
-/// As [`compare`], where the folders may hold other files besides.
-pub(crate) fn present(shared: &Arc<Manifest>, folders: &[PathBuf]) -> Result<(), Differs> {
+/// Reads every file from disk once more and compares it with what was shared, hash by hash. The folders may hold
+/// other files besides.
+pub(crate) fn compare(shared: &Arc<Manifest>, folders: &[PathBuf]) -> Result<(), Differs> {
     for folder in folders {
         let store = Store::source(folder.clone(), shared.clone());
         for index in 0..shared.chunk_count() {
@@ -96,8 +76,8 @@ pub(crate) fn present(shared: &Arc<Manifest>, folders: &[PathBuf]) -> Result<(),
         }
         for file in shared.files() {
             let path = folder.join(&file.path);
-            if std::fs::symlink_metadata(&path).map_or(true, |meta| meta.len() != file.size) {
-                return Err(Differs::Copy(path));
+            if !std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() == file.size) {
+                return Err(Differs::Length(path));
             }
         }
     }

@@ -3,12 +3,14 @@
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::HumanBytes;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use crate::args::{Command, HELP};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PARTIAL};
 use crate::output::{say, tell};
 use crate::{five, machines, scan};
 
@@ -103,6 +105,17 @@ where
     E: Display + Send + 'static,
 {
     spawn_blocking(work).await.map_err(failed)?.map_err(failed)
+}
+
+/// Removes what is not whole from a copy. A write that was under way may still come in between, so it is tried more
+/// than once.
+pub(crate) async fn sweep(folder: &Path) {
+    for _ in 0..10 {
+        match tokio::fs::remove_dir_all(folder.join(PARTIAL)).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => sleep(Duration::from_millis(30)).await,
+            _ => return,
+        }
+    }
 }
 
 pub(crate) fn failed(why: impl Display) -> Failure {
