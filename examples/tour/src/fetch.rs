@@ -124,6 +124,13 @@ impl Fetch {
             let whole = async { while !swarm.store.is_whole() && changes.changed().await.is_ok() {} };
             let _ = timeout(Duration::from_millis(50), whole).await;
         }
+        // The last chunk is on disk, and will be counted in a moment.
+        let counted = async {
+            while swarm.picker().missing() > 0 {
+                sleep(Duration::from_millis(1)).await
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), counted).await;
         Ok(())
     }
 

@@ -143,6 +143,7 @@ fn node(key: Option<&Path>, listen: Option<SocketAddr>) -> Result<Node, Failure>
     };
     let mut config = QuicConfig::wan();
     // Somebody waits for the answer.
+    config.dial_timeout = Duration::from_secs(5);
     config.silence_timeout = Duration::from_secs(10);
     config.keep_alive = Duration::from_secs(3);
     let addrs: Vec<SocketAddr> = listen.into_iter().collect();

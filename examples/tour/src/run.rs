@@ -112,7 +112,9 @@ where
 pub(crate) async fn sweep(folder: &Path) {
     for _ in 0..10 {
         match tokio::fs::remove_dir_all(folder.join(PARTIAL)).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => sleep(Duration::from_millis(30)).await,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                sleep(Duration::from_millis(30)).await
+            }
             _ => return,
         }
     }
