@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 pub mod frame;
+#[cfg(feature = "mdns")]
+mod mdns;
 mod memory;
 mod node;
 #[cfg(feature = "quic")]
@@ -12,13 +16,15 @@ mod tag;
 mod transport;
 
 pub use error::{CloseReason, DatagramError, DialError, StreamError, code};
+#[cfg(feature = "mdns")]
+pub use mdns::{Mdns, MdnsError};
 pub use memory::{
     Death, Latency, MemoryConfig, MemoryConnection, MemoryNetwork, MemoryRecv, MemorySend, MemoryStats,
     MemoryTransport, UnknownDials,
 };
 pub use node::{
-    Incoming, IncomingUni, Node, NodeConfig, NodeStats, OpenError, PeerChange, PeerStats, PeerWatch, Protocol,
-    ProtocolConfig, ProtocolError, RecvHalf, SendHalf, ShutdownReport, Stream,
+    Incoming, IncomingUni, Node, NodeConfig, NodeStats, OpenError, PeerChange, PeerStats, PeerWatch,
+    Protocol, ProtocolConfig, ProtocolError, RecvHalf, SendHalf, ShutdownReport, Stream,
 };
 #[cfg(feature = "quic")]
 pub use quic::{Quic, QuicConfig, QuicConnection, QuicRecv, QuicSend};

@@ -16,6 +16,7 @@ use super::connection::MemoryConnection;
 use super::frame::Side;
 use super::host::{Host, MemoryTransport};
 use super::pipe::Pipe;
+use super::wire::later;
 use crate::error::{DialError, code};
 
 /// A set of nodes in one process. Clones are handles to the same network.
@@ -159,7 +160,7 @@ impl MemoryNetwork {
     }
 
     pub(super) async fn dial(&self, from: &Arc<Host>, to: NodeId) -> Result<MemoryConnection, DialError> {
-        let deadline = Instant::now() + self.0.config.dial_timeout;
+        let deadline = later(Instant::now(), self.0.config.dial_timeout);
         let mut travelled = false;
         loop {
             let mut changed = std::pin::pin!(self.0.changed.notified());

@@ -12,7 +12,7 @@ use super::config::{Counters, MemoryConfig, count};
 use super::end::{End, Ended, Stream};
 use super::frame::{Frame, Kind, Part, Side, Sides, StreamId};
 use super::wakes::{Event, Wakes};
-use super::wire::Wire;
+use super::wire::{Wire, later};
 use crate::error::CloseReason;
 
 /// A lost chunk is sent again, and may be lost again; no more often than this, so that a loss of 100 % delays and
@@ -131,7 +131,7 @@ impl State {
             return self.arrive_datagram(from.other(), data, wakes);
         }
         let limit = self.config.datagram_queue;
-        if self.wires.get_mut(from).push_datagram(Instant::now() + delay, data, limit) {
+        if self.wires.get_mut(from).push_datagram(later(Instant::now(), delay), data, limit) {
             count(&self.counters.datagrams_dropped);
         }
         wakes.driver();
@@ -189,7 +189,7 @@ impl State {
             .into_iter()
             .filter_map(|side| self.wires.get(side).blocked_since())
             .min()?;
-        since.checked_add(self.config.idle_timeout)
+        Some(later(since, self.config.idle_timeout))
     }
 
     /// Sends a frame, to arrive not before `after`. Gives when it arrives, or `None` if it has arrived.
@@ -214,7 +214,7 @@ impl State {
             return None;
         }
         let now = Instant::now();
-        let due = now.checked_add(delay).unwrap_or(now).max(after.unwrap_or(now));
+        let due = later(now, delay).max(after.unwrap_or(now));
         self.wires.get_mut(from).push(due, frame);
         wakes.driver();
         Some(due)

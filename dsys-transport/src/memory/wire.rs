@@ -1,6 +1,7 @@
 //! One direction of a connection: what was sent and has not arrived.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -89,6 +90,11 @@ impl Wire {
             self.blocked_since = None;
         }
     }
+}
+
+/// A duration that no clock can hold, which users write for "never", is thirty years.
+pub(super) fn later(now: Instant, duration: Duration) -> Instant {
+    now.checked_add(duration).unwrap_or_else(|| now + Duration::from_secs(30 * 365 * 86_400))
 }
 
 fn due<T>(from: &mut BTreeMap<(Instant, u64), T>, now: Instant, blocked: Option<Instant>) -> Option<T> {

@@ -235,7 +235,8 @@ pub(super) async fn close_idle(shared: Arc<Shared>) {
     let limit = shared.config.idle_timeout;
     loop {
         tokio::time::sleep((limit / 4).max(Duration::from_millis(10))).await;
-        for link in shared.table().links() {
+        let links = shared.table().links();
+        for link in links {
             if !link.is_usable() {
                 // It has been told; one more round has passed since. What still runs may go on.
                 if link.meter.streams.load(Ordering::Acquire) == 0 {

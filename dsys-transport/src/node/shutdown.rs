@@ -28,7 +28,8 @@ impl Node {
         let shared = self.shared();
         let end = Instant::now() + deadline;
         shared.begin_closing();
-        for link in shared.table().links() {
+        let links = shared.table().links();
+        for link in links {
             link.go_away();
         }
         // The state of another task's streams is counted, not signalled: a look now and then is simpler, and this
@@ -41,7 +42,8 @@ impl Node {
             }
             sleep(Duration::from_millis(2)).await;
         };
-        for link in shared.table().links() {
+        let links = shared.table().links();
+        for link in links {
             link.close(code::GOING_AWAY, "the node shuts down");
         }
         shared.transport.shutdown().await;

@@ -105,7 +105,8 @@ impl Shared {
     pub(super) fn abort(&self) {
         self.closing.store(true, Ordering::Release);
         self.tasks().abort_all();
-        for link in self.table().links() {
+        let links = self.table().links();
+        for link in links {
             link.close(code::GOING_AWAY, "the node was dropped");
         }
     }

@@ -1,6 +1,7 @@
 //! A QUIC connection behind the trait.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,17 +18,31 @@ use crate::transport::Connection;
 pub struct QuicConnection {
     quinn: quinn::Connection,
     peer: NodeId,
+    /// The code with which we closed it, which quinn does not keep.
+    closed_with: Arc<OnceLock<u32>>,
 }
 
 impl QuicConnection {
     /// `None` if the peer has shown no sound key, which the handshake does not let happen.
     pub(super) fn new(quinn: quinn::Connection) -> Option<Self> {
         let peer = identity::peer_id(&quinn)?;
-        Some(QuicConnection { quinn, peer })
+        Some(QuicConnection { quinn, peer, closed_with: Arc::default() })
     }
 
     pub(super) fn id(&self) -> NodeId {
         self.peer
+    }
+
+    fn sender(&self, quinn: quinn::SendStream) -> QuicSend {
+        QuicSend::new(quinn, self.closed_with.clone())
+    }
+
+    fn receiver(&self, quinn: quinn::RecvStream) -> QuicRecv {
+        QuicRecv::new(quinn, self.closed_with.clone())
+    }
+
+    fn reason(&self, error: ConnectionError) -> CloseReason {
+        reason(error, &self.closed_with)
     }
 }
 
@@ -49,21 +64,23 @@ impl Connection for QuicConnection {
     }
 
     async fn open_bi(&self) -> Result<(QuicSend, QuicRecv), CloseReason> {
-        let (send, recv) = self.quinn.open_bi().await.map_err(closed)?;
-        Ok((QuicSend::new(send), QuicRecv::new(recv)))
+        let (send, recv) = self.quinn.open_bi().await.map_err(|error| self.reason(error))?;
+        Ok((self.sender(send), self.receiver(recv)))
     }
 
     async fn open_uni(&self) -> Result<QuicSend, CloseReason> {
-        self.quinn.open_uni().await.map(QuicSend::new).map_err(closed)
+        let send = self.quinn.open_uni().await.map_err(|error| self.reason(error))?;
+        Ok(self.sender(send))
     }
 
     async fn accept_bi(&self) -> Result<(QuicSend, QuicRecv), CloseReason> {
-        let (send, recv) = self.quinn.accept_bi().await.map_err(closed)?;
-        Ok((QuicSend::new(send), QuicRecv::new(recv)))
+        let (send, recv) = self.quinn.accept_bi().await.map_err(|error| self.reason(error))?;
+        Ok((self.sender(send), self.receiver(recv)))
     }
 
     async fn accept_uni(&self) -> Result<QuicRecv, CloseReason> {
-        self.quinn.accept_uni().await.map(QuicRecv::new).map_err(closed)
+        let recv = self.quinn.accept_uni().await.map_err(|error| self.reason(error))?;
+        Ok(self.receiver(recv))
     }
 
     fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
@@ -73,12 +90,12 @@ impl Connection for QuicConnection {
                 DatagramError::TooLarge { size, max: self.quinn.max_datagram_size().unwrap_or(0) }
             }
             SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled => DatagramError::Unsupported,
-            SendDatagramError::ConnectionLost(error) => closed(error).into(),
+            SendDatagramError::ConnectionLost(error) => self.reason(error).into(),
         })
     }
 
     async fn recv_datagram(&self) -> Result<Bytes, CloseReason> {
-        self.quinn.read_datagram().await.map_err(closed)
+        self.quinn.read_datagram().await.map_err(|error| self.reason(error))
     }
 
     fn max_datagram_size(&self) -> Option<usize> {
@@ -86,19 +103,26 @@ impl Connection for QuicConnection {
     }
 
     fn close(&self, code: u32, reason: &str) {
+        // Only the first close counts, with quinn too.
+        if self.quinn.close_reason().is_none() {
+            let _ = self.closed_with.set(code);
+        }
         let bytes = reason.as_bytes();
         self.quinn.close(code.into(), bytes.get(..256).unwrap_or(bytes));
     }
 
     async fn closed(&self) -> CloseReason {
-        closed(self.quinn.closed().await)
+        self.reason(self.quinn.closed().await)
     }
 }
 
-/// quinn's reason in our terms.
-pub(super) fn closed(error: ConnectionError) -> CloseReason {
+/// quinn's reason in our terms; `closed_with` is the code of our own close, if there was one.
+pub(super) fn reason(error: ConnectionError, closed_with: &OnceLock<u32>) -> CloseReason {
     match error {
-        ConnectionError::LocallyClosed => CloseReason::Local(crate::code::DONE),
+        // Without a close of ours it was the endpoint's, at the end of the node, or all handles were dropped.
+        ConnectionError::LocallyClosed => {
+            CloseReason::Local(closed_with.get().copied().unwrap_or(crate::code::DONE))
+        }
         ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
             code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
             reason: String::from_utf8_lossy(&close.reason).chars().take(256).collect(),

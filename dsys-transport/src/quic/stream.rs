@@ -3,14 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use quinn::{ReadError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::closed;
-use crate::error::{StreamError, code};
+use super::connection::reason;
+use crate::error::{CloseReason, StreamError, code};
 use crate::transport::{RecvStream, SendStream};
 
 /// The sending half of a QUIC stream.
@@ -19,11 +20,12 @@ pub struct QuicSend {
     quinn: quinn::SendStream,
     /// Finished or reset: nothing is left for `drop` to do.
     ended: bool,
+    closed_with: Arc<OnceLock<u32>>,
 }
 
 impl QuicSend {
-    pub(super) fn new(quinn: quinn::SendStream) -> Self {
-        QuicSend { quinn, ended: false }
+    pub(super) fn new(quinn: quinn::SendStream, closed_with: Arc<OnceLock<u32>>) -> Self {
+        QuicSend { quinn, ended: false, closed_with }
     }
 }
 
@@ -48,7 +50,7 @@ impl SendStream for QuicSend {
         }
         // The future holds no state of its own: what is written is taken off `chunk` in the poll that writes it.
         let written = ready!(pin!(self.quinn.write_chunks(std::slice::from_mut(chunk))).poll(cx));
-        Poll::Ready(written.map(drop).map_err(write_error))
+        Poll::Ready(written.map(drop).map_err(|error| write_error(error, &self.closed_with)))
     }
 }
 
@@ -67,7 +69,7 @@ impl AsyncWrite for QuicSend {
             return Poll::Ready(Err(StreamError::Closed.into()));
         }
         let written = ready!(Pin::new(&mut self.quinn).poll_write(cx, bytes));
-        Poll::Ready(written.map_err(write_error))
+        Poll::Ready(written.map_err(|error| write_error(error, &self.closed_with)))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -75,6 +77,10 @@ impl AsyncWrite for QuicSend {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(code) = self.closed_with.get() {
+            // quinn would say that all is well.
+            return Poll::Ready(Err(StreamError::Connection(CloseReason::Local(*code)).into()));
+        }
         if !self.ended {
             self.ended = true;
             // An error says that the peer has stopped the stream, so that it has its end already.
@@ -90,16 +96,17 @@ pub struct QuicRecv {
     quinn: quinn::RecvStream,
     /// Read to its end, reset or stopped.
     ended: bool,
+    closed_with: Arc<OnceLock<u32>>,
 }
 
 impl QuicRecv {
-    pub(super) fn new(quinn: quinn::RecvStream) -> Self {
-        QuicRecv { quinn, ended: false }
+    pub(super) fn new(quinn: quinn::RecvStream, closed_with: Arc<OnceLock<u32>>) -> Self {
+        QuicRecv { quinn, ended: false, closed_with }
     }
 
     fn end(&mut self, error: ReadError) -> io::Error {
         self.ended = true;
-        read_error(error)
+        read_error(error, &self.closed_with)
     }
 }
 
@@ -151,18 +158,18 @@ impl AsyncRead for QuicRecv {
     }
 }
 
-fn write_error(error: WriteError) -> io::Error {
+fn write_error(error: WriteError, closed_with: &OnceLock<u32>) -> io::Error {
     match error {
         WriteError::Stopped(code) => StreamError::Stopped(narrow(code)).into(),
-        WriteError::ConnectionLost(error) => StreamError::Connection(closed(error)).into(),
+        WriteError::ConnectionLost(error) => StreamError::Connection(reason(error, closed_with)).into(),
         WriteError::ClosedStream | WriteError::ZeroRttRejected => StreamError::Closed.into(),
     }
 }
 
-fn read_error(error: ReadError) -> io::Error {
+fn read_error(error: ReadError, closed_with: &OnceLock<u32>) -> io::Error {
     match error {
         ReadError::Reset(code) => StreamError::Reset(narrow(code)).into(),
-        ReadError::ConnectionLost(error) => StreamError::Connection(closed(error)).into(),
+        ReadError::ConnectionLost(error) => StreamError::Connection(reason(error, closed_with)).into(),
         _ => StreamError::Closed.into(),
     }
 }

@@ -1,0 +1,272 @@
+//! A machine on the driver, over every transport.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{World, soon, until};
+use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Token, Write};
+use dsys_transport::{Death, MemoryDisk, NoDisk, Node, RunConfig, RunError, Running, run, run_with};
+
+over_each_transport!(
+    messages_commands_events_and_timers,
+    peers_come_up_before_their_messages_and_go_down,
+    messages_keep_their_order,
+    small_messages_may_go_as_datagrams,
+    a_message_that_does_not_decode_costs_the_connection,
+    a_write_is_durable_before_what_follows_it,
+    a_machine_without_a_disk_stops_at_its_first_write,
+    an_unreachable_peer_is_told_as_down,
+    a_quiet_stream_ends_so_that_the_connection_may_close,
+    shutdown_delivers_what_was_sent,
+);
+
+/// Does what its commands say and tells everything that happens to it.
+#[derive(Debug, Default)]
+struct Probe;
+
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Started,
+    Up(NodeId),
+    Down(NodeId),
+    Heard(NodeId, Vec<u8>),
+    Rang(u8),
+    Stored(u64),
+}
+
+enum Do {
+    Send(NodeId, Vec<u8>),
+    Learn(NodeAddr),
+    Timers(Vec<(u8, u64)>),
+    Cancel(u8),
+    /// Store a record, then send it.
+    Keep(u64, NodeId),
+    Disconnect(NodeId),
+}
+
+impl Machine for Probe {
+    type Message = Vec<u8>;
+    type Command = Do;
+    type Event = Seen;
+    type Timer = u8;
+
+    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        match input {
+            Input::Start => cx.emit(Seen::Started),
+            Input::Command(Do::Send(to, text)) => cx.send(to, text),
+            Input::Command(Do::Learn(addr)) => cx.learn(addr),
+            Input::Command(Do::Timers(timers)) => {
+                for (timer, millis) in timers {
+                    cx.set_timer(timer, Duration::from_millis(millis));
+                }
+            }
+            Input::Command(Do::Cancel(timer)) => cx.cancel_timer(timer),
+            Input::Command(Do::Keep(token, to)) => {
+                cx.store(Token(token), Write::Append(token.to_be_bytes().to_vec()));
+                cx.send(to, token.to_be_bytes().to_vec());
+            }
+            Input::Command(Do::Disconnect(peer)) => cx.disconnect(peer),
+            Input::Message(from, text) => cx.emit(Seen::Heard(from, text)),
+            Input::Timer(timer) => cx.emit(Seen::Rang(timer)),
+            Input::PeerUp(peer) => cx.emit(Seen::Up(peer)),
+            Input::PeerDown(peer) => cx.emit(Seen::Down(peer)),
+            Input::Stored(token) => cx.emit(Seen::Stored(token.0)),
+        }
+    }
+}
+
+const TAG: &str = "probe/1";
+
+async fn start(node: &Node) -> Running<Probe> {
+    let mut running = run(Probe, node, TAG).unwrap();
+    assert_eq!(soon("start", running.next_event()).await, Some(Seen::Started));
+    running
+}
+
+async fn next(running: &mut Running<Probe>) -> Seen {
+    soon("event", running.next_event()).await.unwrap()
+}
+
+/// The next event that is not about peers.
+async fn heard(running: &mut Running<Probe>) -> Seen {
+    loop {
+        match next(running).await {
+            Seen::Up(_) | Seen::Down(_) => {}
+            other => return other,
+        }
+    }
+}
+
+async fn ask(running: &Running<Probe>, command: Do) {
+    assert!(running.command(command).await.is_ok());
+}
+
+async fn messages_commands_events_and_timers(world: World) {
+    let (a, b) = world.pair();
+    let (mut on_a, mut on_b) = (start(&a).await, start(&b).await);
+    ask(&on_a, Do::Learn(b.addr())).await;
+    ask(&on_a, Do::Send(b.id(), b"hello".to_vec())).await;
+    assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), b"hello".to_vec()));
+    ask(&on_b, Do::Send(a.id(), b"hello yourself".to_vec())).await;
+    assert_eq!(heard(&mut on_a).await, Seen::Heard(b.id(), b"hello yourself".to_vec()));
+    // Set again: only the later counts. Cancelled: never rings.
+    ask(&on_a, Do::Timers(vec![(1, 5), (2, 60_000), (3, 400), (2, 200), (4, 10)])).await;
+    ask(&on_a, Do::Cancel(4)).await;
+    for timer in [1, 2, 3] {
+        assert_eq!(heard(&mut on_a).await, Seen::Rang(timer));
+    }
+    let stats = on_a.stats();
+    assert_eq!((stats.sent, stats.received, stats.dropped), (1, 1, 0));
+}
+
+async fn peers_come_up_before_their_messages_and_go_down(world: World) {
+    let (a, b) = world.pair();
+    let (mut on_a, mut on_b) = (start(&a).await, start(&b).await);
+    ask(&on_a, Do::Learn(b.addr())).await;
+    ask(&on_a, Do::Send(b.id(), b"x".to_vec())).await;
+    assert_eq!(next(&mut on_b).await, Seen::Up(a.id()));
+    assert_eq!(next(&mut on_b).await, Seen::Heard(a.id(), b"x".to_vec()));
+    assert_eq!(next(&mut on_a).await, Seen::Up(b.id()));
+    ask(&on_b, Do::Disconnect(a.id())).await;
+    assert_eq!(next(&mut on_a).await, Seen::Down(b.id()));
+    assert_eq!(next(&mut on_b).await, Seen::Down(a.id()));
+}
+
+async fn messages_keep_their_order(world: World) {
+    let (a, b) = world.pair();
+    let (on_a, mut on_b) = (start(&a).await, start(&b).await);
+    ask(&on_a, Do::Learn(b.addr())).await;
+    for n in 0..1_000u32 {
+        ask(&on_a, Do::Send(b.id(), n.to_be_bytes().repeat(1 + n as usize % 50))).await;
+    }
+    for n in 0..1_000u32 {
+        let expected = n.to_be_bytes().repeat(1 + n as usize % 50);
+        assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), expected));
+    }
+}
+
+async fn small_messages_may_go_as_datagrams(world: World) {
+    let (a, b) = world.pair();
+    let mut config = RunConfig::default();
+    config.datagrams_up_to = 100;
+    let mut on_a = run_with(Probe, &a, TAG, NoDisk, config).unwrap();
+    let mut on_b = start(&b).await;
+    a.connect(b.addr()).await.unwrap();
+    while next(&mut on_a).await != Seen::Up(b.id()) {}
+    ask(&on_a, Do::Send(b.id(), vec![1; 50])).await;
+    ask(&on_a, Do::Send(b.id(), vec![2; 500])).await;
+    let mut lengths = Vec::new();
+    for _ in 0..2 {
+        match heard(&mut on_b).await {
+            Seen::Heard(_, text) => lengths.push(text.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+    lengths.sort_unstable();
+    assert_eq!(lengths, [50, 500]);
+    // Only the large one opened a stream.
+    assert_eq!(b.stats().peers[0].streams, 1);
+}
+
+async fn a_message_that_does_not_decode_costs_the_connection(world: World) {
+    let (a, b) = world.pair();
+    let mut on_b = start(&b).await;
+    let tag = dsys_transport::Tag::new(TAG).unwrap();
+    let frames: [&[u8]; 3] = [
+        // A vector of 200 bytes of which none are there.
+        &[2, 200, 1],
+        // A frame of 256 MiB.
+        &[0x80, 0x80, 0x80, 0x80, 0x01],
+        // A length that no encoder writes.
+        &[0x80, 0x00],
+    ];
+    for frame in frames {
+        let mut stream = a.open_uni(b.addr(), tag).await.unwrap();
+        stream.write_chunk(frame.to_vec().into()).await.unwrap();
+        until("disconnected", || a.stats().peers.is_empty() && b.stats().peers.is_empty()).await;
+    }
+    // A frame that is cut off, too; and then an honest one is heard.
+    let mut stream = a.open_uni(b.addr(), tag).await.unwrap();
+    stream.write_chunk(vec![9, 1, 2].into()).await.unwrap();
+    stream.finish().await.unwrap();
+    until("disconnected", || a.stats().peers.is_empty() && b.stats().peers.is_empty()).await;
+    let mut stream = a.open_uni(b.addr(), tag).await.unwrap();
+    stream.write_chunk(vec![2, 1, 42].into()).await.unwrap();
+    assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![42]));
+}
+
+async fn a_write_is_durable_before_what_follows_it(world: World) {
+    let (a, b) = world.pair();
+    let disk = MemoryDisk::default();
+    let mut on_a = run_with(Probe, &a, TAG, disk.clone(), RunConfig::default()).unwrap();
+    let mut on_b = start(&b).await;
+    assert_eq!(next(&mut on_a).await, Seen::Started);
+    ask(&on_a, Do::Learn(b.addr())).await;
+    for token in 0..50 {
+        ask(&on_a, Do::Keep(token, b.id())).await;
+    }
+    for token in 0..50u64 {
+        let Seen::Heard(_, text) = heard(&mut on_b).await else { panic!("not a message") };
+        assert_eq!(text, token.to_be_bytes());
+        assert!(disk.records().contains(&text), "sent before it was durable");
+    }
+    for token in 0..50 {
+        assert_eq!(heard(&mut on_a).await, Seen::Stored(token));
+    }
+    assert_eq!(disk.records().len(), 50);
+}
+
+async fn a_machine_without_a_disk_stops_at_its_first_write(world: World) {
+    let (a, b) = world.pair();
+    let mut on_a = start(&a).await;
+    ask(&on_a, Do::Keep(1, b.id())).await;
+    assert!(matches!(soon("end", on_a.ended()).await, Err(RunError::Disk(_))));
+    assert!(on_a.command(Do::Cancel(1)).await.is_err());
+}
+
+async fn an_unreachable_peer_is_told_as_down(world: World) {
+    let (a, b) = world.pair();
+    let mut on_a = start(&a).await;
+    let to = b.addr();
+    match &world {
+        // A port on which nobody listens any more.
+        World::Quic => drop(b.shutdown(Duration::ZERO).await),
+        World::Memory(network) => drop(network.kill(b.id(), Death::Reset)),
+    }
+    ask(&on_a, Do::Learn(to.clone())).await;
+    ask(&on_a, Do::Send(to.id, b"anybody?".to_vec())).await;
+    assert_eq!(next(&mut on_a).await, Seen::Down(to.id));
+}
+
+async fn a_quiet_stream_ends_so_that_the_connection_may_close(world: World) {
+    let (a, b) = world.pair();
+    let mut config = RunConfig::default();
+    config.stream_idle = Duration::from_millis(30);
+    let on_a = run_with(Probe, &a, TAG, NoDisk, config).unwrap();
+    let mut on_b = start(&b).await;
+    ask(&on_a, Do::Learn(b.addr())).await;
+    for n in 0..3u8 {
+        ask(&on_a, Do::Send(b.id(), vec![n])).await;
+        assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![n]));
+        until("no stream is left", || a.stats().peers[0].streams == 0 && b.stats().peers[0].streams == 0)
+            .await;
+    }
+}
+
+async fn shutdown_delivers_what_was_sent(world: World) {
+    let (a, b) = world.pair();
+    let (mut on_a, mut on_b) = (start(&a).await, start(&b).await);
+    a.connect(b.addr()).await.unwrap();
+    while next(&mut on_a).await != Seen::Up(b.id()) {}
+    for n in 0..100u8 {
+        ask(&on_a, Do::Send(b.id(), vec![n; 1_000])).await;
+    }
+    until("the machine has taken all commands", || on_a.stats().inputs >= 102).await;
+    let report = soon("shutdown", a.shutdown(Duration::from_secs(10))).await;
+    assert_eq!(report.cut_off, 0);
+    assert!(soon("end", on_a.ended()).await.is_ok());
+    for n in 0..100u8 {
+        assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![n; 1_000]));
+    }
+}
