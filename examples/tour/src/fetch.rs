@@ -28,6 +28,10 @@ const AT_ONCE: usize = 4;
 const MAX_PEERS: usize = 16;
 /// A peer that was lost so often, with nothing had from it in between, is given up.
 const TRIES: u32 = 3;
+/// Between two peers that are asked for the list of files.
+const STAGGER: Duration = Duration::from_millis(100);
+/// One that did not give it is asked for it once more after this.
+const AGAIN: Duration = Duration::from_secs(2);
 /// After so long without a chunk the fetch is given up.
 const STALL: Duration = Duration::from_secs(30);
 /// With nobody left to ask, so long.
@@ -135,42 +139,61 @@ impl Fetch {
     }
 
     fn sources(&mut self) -> Vec<(NodeId, NodeAddr)> {
+        let up: Vec<NodeId> = self.node.stats().peers.iter().map(|peer| peer.peer).collect();
         let said = self.sources.borrow_and_update();
         let ours = said.iter().filter(|(_, (root, _))| *root == self.root);
-        ours.map(|(id, (_, addr))| (*id, addr.clone())).collect()
+        let mut ours: Vec<_> = ours.map(|(id, (_, addr))| (*id, addr.clone())).collect();
+        // Who is there already comes before who is only said to be there.
+        ours.sort_by_key(|(id, _)| !up.contains(id));
+        ours
     }
 
-    /// Asks one after the other until one gives a manifest of the right hash.
+    /// Asks one after the other, without waiting for the slow, until one gives a manifest of the right hash.
     async fn manifest(&mut self) -> (Bytes, Manifest) {
-        let mut config = RpcConfig::default();
-        config.max_response = manifest::MAX_MANIFEST;
+        let mut answers = JoinSet::new();
+        let mut asked: HashMap<NodeId, Instant> = HashMap::new();
         let mut liars = Vec::new();
-        let mut wait = Duration::from_millis(10);
         loop {
-            for (id, addr) in self.sources() {
-                if liars.contains(&id) {
-                    continue;
-                }
-                let (root, tag) = (Bytes::copy_from_slice(&self.root), tag(wire::MANIFEST));
-                let Some(tag) = tag else { continue };
-                let Ok(bytes) = self.node.request_with(addr, tag, root, &config).await else { continue };
-                let found = spawn_blocking(move || (blake3::hash(&bytes), Manifest::decode(&bytes), bytes));
-                match found.await {
-                    Ok((hash, Ok(manifest), bytes)) if hash == self.root => return (bytes, manifest),
-                    Ok((hash, decoded, _)) => {
-                        let why = if hash == self.root { decoded.err() } else { None };
-                        let why = why
-                            .map_or_else(|| "it is not the one that was announced".into(), |e| e.to_string());
+            let due =
+                |id: &NodeId| !liars.contains(id) && asked.get(id).is_none_or(|at| at.elapsed() >= AGAIN);
+            if let Some((id, addr)) = self.sources().into_iter().find(|(id, _)| due(id))
+                && answers.len() < MAX_PEERS
+            {
+                asked.insert(id, Instant::now());
+                answers.spawn(list(self.node.clone(), addr, self.root));
+            }
+            tokio::select! {
+                Some(answer) = answers.join_next() => match answer {
+                    Ok((_, Ok(found))) => return found,
+                    Ok((id, Err(Some(why)))) => {
                         self.status.note(format!("the list of files from {} is refused: {why}", id.short()));
                         liars.push(id);
                     }
-                    Err(_) => {}
-                }
+                    Ok((_, Err(None))) | Err(_) => {}
+                },
+                () = sleep(STAGGER) => {}
+                Ok(()) = self.sources.changed() => {}
             }
-            let _ = timeout(wait, self.sources.changed()).await;
-            wait = (wait * 2).min(Duration::from_secs(1));
         }
     }
+}
+
+/// Asks one peer for the manifest; the error says why it was no good, or nothing if none came.
+async fn list(node: Node, addr: NodeAddr, root: Hash) -> (NodeId, Result<(Bytes, Manifest), Option<String>>) {
+    let id = addr.id;
+    let mut config = RpcConfig::default();
+    config.max_response = manifest::MAX_MANIFEST;
+    let Some(tag) = tag(wire::MANIFEST) else { return (id, Err(None)) };
+    let request = Bytes::copy_from_slice(&root);
+    let Ok(bytes) = node.request_with(addr, tag, request, &config).await else { return (id, Err(None)) };
+    let checked = spawn_blocking(move || {
+        if blake3::hash(&bytes) != root {
+            return Err(Some("it is not the one that was announced".to_owned()));
+        }
+        let manifest = Manifest::decode(&bytes).map_err(|error| Some(error.to_string()))?;
+        Ok((bytes, manifest))
+    });
+    (id, checked.await.unwrap_or(Err(None)))
 }
 
 struct Swarm {
@@ -206,6 +229,10 @@ impl Swarm {
             self.wake.notify_waiters();
             had += count;
             tries = if count > 0 { 1 } else { tries + 1 };
+            if matches!(parted, Err(Parted::Unreachable(_))) {
+                // A dial takes its time, and the rumour that it is there may be old.
+                tries = TRIES;
+            }
             match parted {
                 Ok(()) | Err(Parted::Broken) => return,
                 Err(Parted::Lied(index)) => {

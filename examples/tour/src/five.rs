@@ -10,7 +10,7 @@ use indicatif::HumanBytes;
 use tokio::time::{interval, timeout};
 
 use crate::manifest::{CHUNK, Manifest};
-use crate::node::{Participant, Role};
+use crate::node::{Participant, Role, end};
 use crate::output::{say, tell};
 use crate::progress::{Progress, TICK};
 use crate::report;
@@ -54,7 +54,7 @@ async fn tour(folder: &Path, base: &Path, limit: Duration) -> Result<(), Failure
     });
     // The participants end with this, and so do all fetches; then the nodes say farewell, all at once.
     let outcome = outcome.await;
-    let farewells = nodes.into_iter().map(|node| tokio::spawn(async move { node.shutdown(FAREWELL).await }));
+    let farewells = nodes.into_iter().map(|node| tokio::spawn(async move { end(&node, FAREWELL).await }));
     for farewell in farewells.collect::<Vec<_>>() {
         let _ = farewell.await;
     }

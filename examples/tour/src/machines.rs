@@ -18,7 +18,7 @@ use crate::run::{Failure, blocking, failed, interrupted, read, sweep};
 use crate::status::Phase;
 use crate::store::Store;
 
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A joined node that hears of no folder for so long has joined in vain.
 const NO_NEWS: Duration = Duration::from_secs(20);
 

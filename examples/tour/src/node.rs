@@ -9,6 +9,7 @@ use dsys_transport::{Node, ProtocolError, Running, run};
 use rumor::{Command, Event, Rumor};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::fetch::{Fetch, FetchError, Sources};
 use crate::manifest::{BadManifest, Hash};
@@ -101,7 +102,7 @@ impl Participant {
     pub async fn shutdown(self, deadline: Duration) {
         let node = self.node.clone();
         drop(self);
-        node.shutdown(deadline).await;
+        end(&node, deadline).await;
     }
 
     /// Its node.
@@ -119,6 +120,11 @@ impl Drop for Participant {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Ends a node. A dial that nobody has answered would hold it up for some seconds more.
+pub(crate) async fn end(node: &Node, deadline: Duration) {
+    let _ = timeout(deadline + Duration::from_millis(200), node.shutdown(deadline)).await;
 }
 
 /// A few nodes and little news: rounds may be short. In a ring a node has two neighbours, so that a rumour with a small
