@@ -102,7 +102,7 @@ fn a_restarted_peer_resets_what_it_does_not_know() {
     stream(&mut network, ids[0], ids[1], 1);
     network.run_until(at(1_000));
     assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), [120], "long before the timeout");
-    assert_eq!(network.machine(ids[1]).unwrap().messages(), []);
+    assert!(network.machine(ids[1]).unwrap().messages().is_empty());
     stream(&mut network, ids[0], ids[1], 1);
     network.run_until(at(2_000));
     assert_eq!(network.machine(ids[1]).unwrap().messages(), [0], "a new dial");
@@ -114,7 +114,7 @@ fn who_disconnects_is_gone_for_the_peer_and_may_dial_again() {
     network.command(ids[0], vec![Do::Disconnect(ids[1])]);
     network.run_until(at(200));
     assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), [110]);
-    assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), [], "it asked for it");
+    assert!(when(&network, ids[0], Saw::Down(ids[1])).is_empty(), "it asked for it");
     network.command(ids[1], vec![Do::Send(ids[0], 8)]);
     network.run();
     assert_eq!(when(&network, ids[0], Saw::Up(ids[1])).len(), 2);

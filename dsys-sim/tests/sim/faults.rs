@@ -64,7 +64,7 @@ fn a_one_way_cut_blocks_one_way() {
     stream(&mut network, ids[0], ids[1], 10);
     stream(&mut network, ids[1], ids[0], 10);
     network.run_for(ms(100));
-    assert_eq!(network.machine(ids[1]).unwrap().messages(), []);
+    assert!(network.machine(ids[1]).unwrap().messages().is_empty());
     assert_eq!(network.machine(ids[0]).unwrap().messages().len(), 10);
     assert!(network.heal_cut(cut));
     assert!(!network.heal_cut(cut));
@@ -93,7 +93,7 @@ fn a_skewed_clock_shows_another_time_and_runs_at_another_rate() {
     network.set_clock(ids[1], Clock { offset: 5_000_000_000, drift: 100_000_000 });
     ids.iter().for_each(|id| network.command(*id, vec![Do::Timer('t', 1_100)]));
     network.run_until(at(1_050));
-    assert_eq!(network.machine(ids[0]).unwrap().when(&Saw::Timer('t')), []);
+    assert!(network.machine(ids[0]).unwrap().when(&Saw::Timer('t')).is_empty());
     // After 1.0 s of true time it has counted 1.1 s.
     assert_eq!(network.machine(ids[1]).unwrap().when(&Saw::Timer('t')), [6_100]);
     network.run();
@@ -109,7 +109,7 @@ fn timers_are_replaced_and_cancelled_by_name() {
     network.run();
     let probe = network.machine(ids[0]).unwrap();
     assert_eq!((probe.when(&Saw::Timer('a')), probe.when(&Saw::Timer('b'))), (vec![30], vec![20]));
-    assert_eq!(probe.when(&Saw::Timer('c')), []);
+    assert!(probe.when(&Saw::Timer('c')).is_empty());
     assert_eq!(network.stats().stale_timers, 2);
 }
 
