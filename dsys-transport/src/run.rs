@@ -87,7 +87,9 @@ where
         config,
     };
     let (result, outcome) = oneshot::channel();
+    let driving = node.shared().driving();
     let task = node.shared().spawn(async move {
+        let _driving = driving;
         // Nobody may be waiting.
         let _ = result.send(driver.run().await);
     });

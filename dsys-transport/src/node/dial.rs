@@ -55,7 +55,10 @@ fn start(shared: &Arc<Shared>, to: &NodeAddr) -> Result<DialState, DialError> {
     drop(table);
     let (task, to) = (shared.clone(), to.clone());
     shared.spawn(async move {
-        let outcome = dial(&task, &to).await;
+        let outcome = tokio::select! {
+            outcome = dial(&task, &to) => outcome,
+            () = task.wait_closing() => Err(DialError::ShutDown),
+        };
         let counter = if outcome.is_ok() { &task.counters.dialled } else { &task.counters.dials_failed };
         counter.fetch_add(1, Ordering::Relaxed);
         task.table().dials.remove(&to.id);

@@ -103,3 +103,49 @@ pub(super) async fn next(frames: &mut FrameReader) -> Result<Option<Control>, Fr
     }
     Ok(Some(control))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(control: &Control) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        frame::encode(control, MAX_FRAME, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let hello = Hello {
+            instance: 300,
+            protocols: vec![Tag::new("a/1").unwrap(), Tag::new("b/2").unwrap()],
+            listen: vec!["127.0.0.1:7000".parse().unwrap()],
+            observed: Some("[::1]:9".parse().unwrap()),
+        };
+        let mut expected = vec![0xa8, 0x00, 0, 0xac, 0x02, 2];
+        expected.extend(b"\x03a/1\x03b/2");
+        expected.extend([1, 0, 127, 0, 0, 1, 0xd8, 0x36]);
+        expected.extend([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9]);
+        let bytes = frame(&Control::Hello(hello.clone()));
+        // The length in one byte, as it is below 128.
+        let length = expected.len() - 2;
+        expected.splice(0..2, [length as u8]);
+        assert_eq!(bytes, expected);
+        assert_eq!(frame::decode::<Control>(&bytes[1..]).unwrap(), Control::Hello(hello));
+        let tags = vec![Tag::new("a/1").unwrap()];
+        assert_eq!(frame(&Control::Protocols(tags)), b"\x06\x01\x01\x03a/1");
+        assert_eq!(frame(&Control::GoAway), [1, 2]);
+        assert_eq!(frame(&Control::Drained { streams: 300 }), [3, 3, 0xac, 0x02]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_control_frame_or_an_error(bytes: Vec<u8>) {
+            if let Ok(control) = frame::decode::<Control>(&bytes) {
+                // postcard has one form for each value, but for varints that are longer than need be.
+                let again = postcard::to_allocvec(&control).unwrap();
+                proptest::prop_assert!(again.len() <= bytes.len());
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use dsys_core::{NodeAddr, NodeId};
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(super) counters: Counters,
     pub(super) protocols: RwLock<HashMap<Tag, Arc<Entry>>>,
     pub(super) closing: AtomicBool,
+    /// Machines that run, and have not yet written what they wanted to send.
+    pub(super) drivers: AtomicUsize,
     /// Drawn when the node started; see [`Hello`].
     pub(super) instance: u64,
     serial: AtomicU64,
@@ -65,6 +67,7 @@ impl Shared {
             counters: Counters::default(),
             protocols: RwLock::new(HashMap::new()),
             closing: AtomicBool::new(false),
+            drivers: AtomicUsize::new(0),
             instance,
             serial: AtomicU64::new(0),
             table: Mutex::new(Table {
@@ -113,6 +116,12 @@ impl Shared {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// While the guard lives, a shutdown waits for its holder before it says GOAWAY.
+    pub(crate) fn driving(self: &Arc<Self>) -> Driving {
+        self.drivers.fetch_add(1, Ordering::AcqRel);
+        Driving(self.clone())
     }
 
     pub(super) fn begin_closing(&self) {
@@ -177,6 +186,16 @@ impl Shared {
             addr.insert(observed);
         }
         addr
+    }
+}
+
+/// See [`Shared::driving`].
+#[derive(Debug)]
+pub(crate) struct Driving(Arc<Shared>);
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.0.drivers.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

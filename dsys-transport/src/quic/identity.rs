@@ -214,3 +214,51 @@ impl ClientCertVerifier for RawKeys {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spki(key: &[u8; 32]) -> CertificateDer<'static> {
+        CertificateDer::from([&SPKI_PREFIX[..], key].concat())
+    }
+
+    #[test]
+    fn rustls_writes_the_key_as_we_read_it() {
+        let secret = SecretKey::from_bytes([3; 32]);
+        let ours = certified(&secret, &ring::default_provider()).unwrap();
+        let theirs = ours.key.public_key().unwrap();
+        assert_eq!(ours.cert[0].as_ref(), theirs.as_ref());
+        assert_eq!(node_id(&theirs), Some(secret.public()));
+    }
+
+    #[test]
+    fn weak_and_malformed_keys_are_no_identity() {
+        let mut identity_point = [0; 32];
+        identity_point[0] = 1;
+        let name = ServerName::try_from(server_name(&NodeId::from_bytes(identity_point))).unwrap();
+        for bad in [
+            spki(&identity_point),
+            spki(&[0xff; 32]),
+            CertificateDer::from(b"no key at all".to_vec()),
+            CertificateDer::from(
+                [&spki(SecretKey::from_bytes([3; 32]).public().as_bytes())[..], b"x"].concat(),
+            ),
+        ] {
+            let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+            assert!(RawKeys.verify_client_cert(&bad, &[], now).is_err());
+            assert!(RawKeys.verify_server_cert(&bad, &[], &name, &[], now).is_err());
+        }
+    }
+
+    #[test]
+    fn only_the_dialled_key_answers_to_its_name() {
+        let [one, other] = [1, 2].map(|seed| SecretKey::from_bytes([seed; 32]).public());
+        let name = ServerName::try_from(server_name(&one)).unwrap();
+        let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+        let verdict =
+            |id: NodeId| RawKeys.verify_server_cert(&spki(id.as_bytes()), &[], &name, &[], now).is_ok();
+        assert!(verdict(one));
+        assert!(!verdict(other));
+    }
+}
