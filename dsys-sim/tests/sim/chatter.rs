@@ -15,6 +15,14 @@ struct Chatter {
     wrong: Option<String>,
 }
 
+impl Chatter {
+    fn check(&mut self, right: bool, otherwise: std::fmt::Arguments<'_>) {
+        if !right {
+            self.wrong = Some(otherwise.to_string());
+        }
+    }
+}
+
 impl Machine for Chatter {
     type Message = ();
     type Command = ();
@@ -36,17 +44,15 @@ impl Machine for Chatter {
                 }
             }
             Input::PeerUp(peer) => {
-                if !self.up.insert(peer) {
-                    self.wrong = Some(format!("{peer:?} is up twice"));
-                }
+                let new = self.up.insert(peer);
+                self.check(new, format_args!("{peer:?} is up twice"));
             }
             Input::PeerDown(peer) => {
                 self.up.remove(&peer);
             }
             Input::Message(peer, ()) => {
-                if !self.up.contains(&peer) {
-                    self.wrong = Some(format!("{peer:?} talks without a connection"));
-                }
+                let up = self.up.contains(&peer);
+                self.check(up, format_args!("{peer:?} talks without a connection"));
             }
             _ => {}
         }
