@@ -4,6 +4,7 @@
 const ALPHABET: &[u8; 32] = b"ybndrfg8ejkmcpqxot1uwisza345h769";
 
 /// What stopped the decoder. State is not concerned: decoding is pure.
+#[cfg(any(feature = "keys", test))]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
     /// A character outside the alphabet, and its position counted in characters.
@@ -32,6 +33,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 }
 
 /// The bytes of `text`; upper case is taken as lower case.
+#[cfg(any(feature = "keys", test))]
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Wrong> {
     let mut bytes = Vec::with_capacity(text.len() * 5 / 8);
     let (mut bits, mut held) = (0u16, 0u32);
@@ -53,6 +55,7 @@ fn symbol(five_bits: u16) -> char {
     char::from(ALPHABET.get(usize::from(five_bits & 31)).copied().unwrap_or(b'y'))
 }
 
+#[cfg(any(feature = "keys", test))]
 fn value(character: char) -> Option<u16> {
     let lower = character.to_ascii_lowercase();
     ALPHABET.iter().position(|&known| char::from(known) == lower).map(|at| at as u16)

@@ -55,8 +55,12 @@ impl<M: Machine<Message: Clone>> Network<M> {
             return;
         }
         match node.link(from) {
-            // Both dial at once: the dial of the smaller name stands, ours arrives there in its own time.
-            Some((_, false)) if own < theirs => return,
+            // Both dial at once: the dial of the smaller name stands, ours. It arrives there in its own time, or the
+            // other side gives up as if nobody had answered.
+            Some((_, false)) if own < theirs => {
+                self.time_out(from, to, link, begun);
+                return;
+            }
             Some((old, true)) => self.closed(to, from, old),
             _ => {}
         }

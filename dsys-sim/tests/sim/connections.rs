@@ -189,3 +189,16 @@ fn an_answer_to_a_former_life_is_reset() {
     assert_eq!(when(&network, ids[1], Saw::Up(ids[0])), [10]);
     assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), [30]);
 }
+
+#[test]
+fn a_dial_that_lost_the_tie_to_one_that_never_arrives_still_ends() {
+    let (mut network, mut ids) = probes(tracked(Some(500), Notice::Refused), 2);
+    ids.sort_unstable();
+    // The smaller name's dial stands, and is cut off; the other one arrives and gives way to it.
+    network.cut(&ids[..1], &ids[1..]);
+    network.command(ids[0], vec![Do::Send(ids[1], 1)]);
+    network.command(ids[1], vec![Do::Send(ids[0], 2)]);
+    network.run();
+    assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), [500]);
+    assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), [500]);
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)] // clippy.toml's leave is for test functions, not their helpers
 
 mod bounds;
+mod chatter;
 mod connections;
 mod determinism;
 mod faults;

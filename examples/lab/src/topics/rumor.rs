@@ -60,22 +60,16 @@ fn run(args: &Args, report: &mut Report) {
         }
         let number = |value: f64| format!("{value:.4}");
         let near = |value: f64, part: f64| Allowed::Between(value * (1.0 - part), value * (1.0 + part));
-        report.row(format!("k = {k}: residue s"), number(residue), s.mean(), near(residue, 0.5), number);
-        report.row(format!("k = {k}: traffic m"), number(traffic), m.mean(), near(traffic, 0.25), number);
-        report.row(
-            format!("k = {k}: t_avg, cycles"),
-            number(t_avg),
-            avg.mean(),
-            Allowed::AtMost(t_avg),
-            number,
-        );
-        report.row(
-            format!("k = {k}: t_last, cycles"),
-            number(t_last),
-            last.mean(),
-            Allowed::AtMost(t_last),
-            number,
-        );
+        // The bar steps aside for the lines.
+        bar.suspend(|| {
+            let mut row = |what: &str, theirs: f64, ours: Summary, allowed: Allowed| {
+                report.row(format!("k = {k}: {what}"), number(theirs), ours.mean(), allowed, number);
+            };
+            row("residue s", residue, s, near(residue, 0.5));
+            row("traffic m", traffic, m, near(traffic, 0.25));
+            row("t_avg, cycles", t_avg, avg, Allowed::AtMost(t_avg));
+            row("t_last, cycles", t_last, last, Allowed::AtMost(t_last));
+        });
     }
     bar.finish_and_clear();
     report.plot("residue", &curves);
