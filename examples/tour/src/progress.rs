@@ -99,7 +99,7 @@ impl Progress {
     }
 
     /// Says something above the bars.
-    fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         match &self.bars {
             Some(bars) => drop(bars.println(line)),
             None => output::tell(line),
@@ -111,6 +111,10 @@ impl Progress {
         self.update();
         for bar in self.nodes.iter().filter_map(|node| node.bar.as_ref()) {
             bar.abandon();
+        }
+        if self.bars.is_some() {
+            // The last bar leaves the cursor at its end.
+            output::tell("");
         }
     }
 }
