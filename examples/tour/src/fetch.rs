@@ -34,8 +34,8 @@ const STAGGER: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_secs(2);
 /// After so long without a chunk the fetch is given up.
 const STALL: Duration = Duration::from_secs(30);
-/// With nobody left to ask, so long.
-const ALONE: Duration = Duration::from_secs(5);
+/// With nobody left who has what is missing, so long.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// Why there is no whole copy.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,7 @@ impl Fetch {
             if left != missing {
                 (missing, moved) = (left, now);
             }
-            if !peers.is_empty() || left == 0 {
+            if left == 0 || now.duration_since(moved) < ALONE || swarm.picker().hopeful() {
                 alone = now;
             }
             if now.duration_since(moved) > STALL {
@@ -238,6 +238,9 @@ impl Swarm {
                 Err(Parted::Lied(index)) => {
                     return status
                         .note(format!("{name} sent a wrong chunk ({index}) and is not asked again"));
+                }
+                Err(Parted::Unreachable(_)) if had == 0 => {
+                    return status.note(format!("{name} was said to have it, but does not answer"));
                 }
                 Err(Parted::Unreachable(why) | Parted::Lost(why)) if tries == TRIES => {
                     let had = if had == 0 { String::new() } else { format!(" after {had} chunks") };

@@ -113,6 +113,8 @@ async fn watch(
             outcome = &mut all => break outcome,
             _ = tick.tick() => {
                 progress.update();
+                let notes = participants.first().map(|first| first.status().take_notes());
+                notes.iter().flatten().for_each(|note| progress.line(&format!("node 0: {note}")));
                 // The first that gives up ends it, whichever it is.
                 if let Some(why) = participants.iter().find_map(|one| match one.status().phase() {
                     crate::Phase::Failed(why) => Some(why),
@@ -129,7 +131,7 @@ async fn watch(
     let (shared, copies) = (manifest.clone(), folders.to_vec());
     blocking(move || report::compare(&shared, &copies)).await?;
     say(&format!(
-        "The {} copies are identical: {} files, {}, read from disk again and compared.",
+        "The {} copies are identical: {} files, {}, read again and compared.",
         participants.len(),
         manifest.files().len(),
         HumanBytes(manifest.bytes()),
@@ -144,10 +146,7 @@ fn bind() -> Result<Vec<Node>, Failure> {
         Ok::<_, std::io::Error>(Node::new(quic, NodeConfig::default()))
     };
     let nodes: Vec<Node> = (0..NODES).map(|_| node()).collect::<Result<_, _>>().map_err(failed)?;
-    tell(&format!(
-        "{NODES} nodes on loopback; each dials the next: {}",
-        nodes.iter().map(|node| node.id().short()).collect::<Vec<_>>().join(" > "),
-    ));
+    tell(&format!("{NODES} nodes on loopback, in a ring: each is told of the next one only."));
     Ok(nodes)
 }
 

@@ -50,6 +50,11 @@ impl Picker {
         self.missing
     }
 
+    /// Whether somebody has something that is missing.
+    pub(crate) fn hopeful(&self) -> bool {
+        self.have.iter().zip(&self.holders).any(|(have, holders)| !have && *holders > 0)
+    }
+
     /// The peer says that it has these. What lies beyond the folder, or was said before, counts for nothing.
     pub(crate) fn learn(&mut self, peer: NodeId, said: &[(u32, u32)]) {
         let chunks = self.have.len();
@@ -217,6 +222,7 @@ mod tests {
         assert_eq!(picker.pick(B, now), Some(0));
         picker.refused(B, 0);
         assert_eq!(picker.pick(B, now), None);
+        assert!(!picker.hopeful());
     }
 
     #[test]

@@ -25,6 +25,8 @@ struct Shown {
     status: Status,
     phase: Phase,
     bar: Option<ProgressBar>,
+    /// What the last line said.
+    percent: u64,
 }
 
 impl Progress {
@@ -39,7 +41,7 @@ impl Progress {
                 bar.set_message("waits for news");
                 bar
             });
-            Shown { name, status, phase: Phase::Waiting, bar }
+            Shown { name, status, phase: Phase::Waiting, bar, percent: 0 }
         });
         Progress { nodes: nodes.collect(), bars, begun, spoken: Instant::now() }
     }
@@ -83,19 +85,21 @@ impl Progress {
             } else if let (true, None, Some(total), Phase::Fetching) = (periodic, &node.bar, total, &phase) {
                 let present = node.status.present();
                 let percent = present.saturating_mul(100).checked_div(total).unwrap_or(100);
-                lines.push(format!(
-                    "{} has {percent} % ({} of {})",
-                    node.name,
-                    HumanBytes(present),
-                    HumanBytes(total)
-                ));
+                if std::mem::replace(&mut node.percent, percent) != percent {
+                    lines.push(format!(
+                        "{} has {percent} % ({} of {})",
+                        node.name,
+                        HumanBytes(present),
+                        HumanBytes(total)
+                    ));
+                }
             }
             lines.iter().for_each(|line| self.line(line));
         }
     }
 
     /// Says something above the bars.
-    fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         match &self.bars {
             Some(bars) => drop(bars.println(line)),
             None => output::tell(line),
@@ -107,6 +111,10 @@ impl Progress {
         self.update();
         for bar in self.nodes.iter().filter_map(|node| node.bar.as_ref()) {
             bar.abandon();
+        }
+        if self.bars.is_some() {
+            // The last bar leaves the cursor at its end.
+            output::tell("");
         }
     }
 }

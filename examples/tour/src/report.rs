@@ -50,6 +50,9 @@ pub(crate) fn table(participants: &[Participant], begun: Instant) {
     say("knew, whole: when it heard the news, and when it had everything.");
     say("from 0: the part of its copy that node 0 gave; the rest came from other nodes.");
     say("");
+    if fetched == 0 {
+        return say("Nothing had to be copied: all of it was there already.");
+    }
     say(&format!("{} copied in {}: {} MiB/s in all.", HumanBytes(fetched), ms(last), rate(fetched, last)));
     if size > 0 {
         let copies = participants.len().saturating_sub(1);

@@ -308,3 +308,79 @@ fn write(path: &Path, chunk: &Chunk, data: &[u8]) -> io::Result<()> {
 fn io_error(doing: &'static str, path: &Path, error: io::Error) -> StoreError {
     StoreError::Io { doing, path: path.into(), error }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::CHUNK;
+
+    /// A folder with `a/b` of two chunks, its scan, and a place for a copy.
+    fn sample() -> (tempfile::TempDir, Store, PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let shared = temporary.path().join("shared");
+        fs::create_dir_all(shared.join("a")).unwrap();
+        fs::write(shared.join("a/b"), vec![9; CHUNK + 3]).unwrap();
+        let manifest = Arc::new(scan::scan(&shared).unwrap().manifest);
+        let copy = temporary.path().join("copy");
+        (temporary, Store::source(shared, manifest), copy)
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_whole() {
+        let (_temporary, source, copy) = sample();
+        let store = Store::create(copy.clone(), source.manifest().clone()).unwrap();
+        assert!(store.put(1, &source.get(1).unwrap()).unwrap());
+        assert!(!copy.join("a").exists() && !store.is_whole());
+        assert_eq!(store.get(1).unwrap(), [9; 3]);
+        assert!(matches!(store.get(0), Err(StoreError::NotHere)));
+        assert!(store.put(0, &source.get(0).unwrap()).unwrap());
+        assert!(!store.put(0, &source.get(0).unwrap()).unwrap(), "once is enough");
+        assert!(store.is_whole());
+        assert_eq!(fs::read(copy.join("a/b")).unwrap(), vec![9; CHUNK + 3]);
+        assert_eq!(store.since(0, 9), [(1, 1), (0, 1)]);
+    }
+
+    #[test]
+    fn a_wrong_chunk_is_not_written() {
+        let (_temporary, source, copy) = sample();
+        let store = Store::create(copy.clone(), source.manifest().clone()).unwrap();
+        for wrong in [&[9; 2][..], &[9; 4], &[8; 3], &[]] {
+            assert!(matches!(store.put(1, wrong), Err(StoreError::WrongChunk)));
+        }
+        assert!(matches!(store.put(2, &[9; 3]), Err(StoreError::NotHere)));
+        assert_eq!(fs::read_dir(copy.join(PARTIAL)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_there_is_kept_or_refused_but_never_overwritten() {
+        let (_temporary, source, copy) = sample();
+        fs::create_dir_all(copy.join("a")).unwrap();
+        fs::write(copy.join("a/b"), vec![9; CHUNK + 3]).unwrap();
+        assert!(Store::create(copy.clone(), source.manifest().clone()).unwrap().is_whole());
+        fs::write(copy.join("a/b"), b"mine").unwrap();
+        let refused = Store::create(copy.clone(), source.manifest().clone());
+        assert!(matches!(refused, Err(StoreError::InTheWay(_))));
+        assert_eq!(fs::read(copy.join("a/b")).unwrap(), b"mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_symlink() {
+        let (temporary, source, copy) = sample();
+        let outside = temporary.path().join("outside");
+        fs::create_dir_all(&outside).unwrap();
+        fs::create_dir_all(&copy).unwrap();
+        std::os::unix::fs::symlink(&outside, copy.join("a")).unwrap();
+        let refused = Store::create(copy, source.manifest().clone());
+        assert!(matches!(refused, Err(StoreError::Symlink(_))));
+        assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_changed_is_not_served() {
+        let (temporary, source, _) = sample();
+        fs::write(temporary.path().join("shared/a/b"), vec![9; CHUNK]).unwrap();
+        assert!(source.get(0).is_ok());
+        assert!(matches!(source.get(1), Err(StoreError::Changed(_))));
+    }
+}
