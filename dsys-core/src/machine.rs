@@ -87,7 +87,8 @@ pub enum Effect<M: Machine> {
     CancelTimer(M::Timer),
     /// Tell the app.
     Emit(M::Event),
-    /// Close the connection to this peer, because it broke the protocol or is no longer wanted.
+    /// Close the connection to this peer, because it broke the protocol or is no longer wanted. If there was one,
+    /// [`Input::PeerDown`] follows.
     Disconnect(NodeId),
     /// Make this durable, answer [`Input::Stored`], and only then go on.
     Store(Token, Write),

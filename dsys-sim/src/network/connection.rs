@@ -123,11 +123,10 @@ impl<M: Machine<Message: Clone>> Network<M> {
 
     pub(super) fn disconnect(&mut self, place: u32, peer: NodeId) {
         let Some(peer) = self.ids.place(peer) else { return };
-        let Some(node) = self.node_mut(place) else { return };
-        let Some(cold) = &mut node.cold else { return };
-        let Some(link) = cold.links.remove(&peer) else { return };
-        link.waiting.iter().flatten().for_each(|_| self.lose(place, peer));
-        self.hang_up(place, peer, link.id, Notice::Refused);
+        let Some((link, _)) = self.node_mut(place).and_then(|node| node.link(peer)) else { return };
+        self.hang_up(place, peer, link, Notice::Refused);
+        // As on a live node: whoever asked for it hears of it like of any other end.
+        self.control(self.now, place, Control::Closed { peer, link });
     }
 
     /// All links of a node that stops.
