@@ -127,6 +127,7 @@ fn a_key_file_is_made_once_and_read_again() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // No machine here.
 fn two_processes_that_create_one_file_share_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
