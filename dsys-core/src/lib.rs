@@ -5,6 +5,7 @@ mod id;
 mod machine;
 mod rng;
 mod time;
+pub mod trace;
 mod zbase32;
 
 #[cfg(feature = "stateright")]

@@ -29,6 +29,8 @@ pub use node::{
 #[cfg(feature = "quic")]
 pub use quic::{Quic, QuicConfig, QuicConnection, QuicRecv, QuicSend};
 pub use rpc::{RequestError, RpcConfig, Service};
-pub use run::{Disk, Ended, MemoryDisk, NoDisk, RunConfig, RunError, RunStats, Running, run, run_with};
+pub use run::{
+    Disk, Ended, MemoryDisk, NoDisk, RunConfig, RunError, RunStats, Running, TraceSink, run, run_with,
+};
 pub use tag::{BadTag, Tag};
 pub use transport::{Connection, RecvStream, SendStream, Transport};

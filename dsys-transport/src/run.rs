@@ -4,13 +4,15 @@ mod inbox;
 mod outbox;
 mod storage;
 mod timers;
+mod tracer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{Context, Effect, Input, Machine, Rng, SecretKey, Time, Token, Write};
+use dsys_core::trace::{Kind, Record};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, SecretKey, Time, Token, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 pub use storage::{Disk, MemoryDisk, NoDisk};
+pub use tracer::TraceSink;
 
 use crate::error::code;
 use crate::frame;
@@ -124,6 +127,8 @@ pub struct RunConfig {
     /// Messages up to this many bytes go as datagrams where the connection stands and has them: sooner, but they
     /// may be lost or overtake others. 0: none do.
     pub datagrams_up_to: usize,
+    /// Where a trace goes, in the format of [`dsys_core::trace`]; nowhere by default.
+    pub trace: Option<TraceSink>,
 }
 
 impl Default for RunConfig {
@@ -137,6 +142,7 @@ impl Default for RunConfig {
             max_outboxes: 1_024,
             stream_idle: Duration::from_secs(30),
             datagrams_up_to: 0,
+            trace: None,
         }
     }
 }
@@ -328,7 +334,7 @@ where
                 }
                 Some((peer, data)) = self.protocol.recv_datagram() => {
                     match frame::decode(&data) {
-                        Ok(message) => self.arrived(Arrival::Message(peer, message), &mut outboxes),
+                        Ok(message) => self.arrived(Arrival::Message(peer, message, data.len()), &mut outboxes),
                         Err(error) => debug!(%peer, %error, "a datagram that does not decode"),
                     }
                 }
@@ -341,19 +347,38 @@ where
         Ok(())
     }
 
+    fn trace(&self, kind: Kind, peer: Option<NodeId>, bytes: Option<usize>) {
+        if let Some(sink) = &self.config.trace {
+            let node = self.protocol.node().id();
+            let bytes = bytes.map(|bytes| bytes as u64);
+            sink.record(&Record { t: self.now(), node, kind, peer, bytes, detail: None });
+        }
+    }
+
     fn now(&self) -> Time {
         Time::ZERO + self.started.elapsed()
     }
 
     fn handle(&mut self, input: Input<M>) {
         self.counters.inputs.fetch_add(1, Ordering::Relaxed);
+        match &input {
+            Input::Start => self.trace(Kind::Start, None, None),
+            Input::Command(_) => self.trace(Kind::Command, None, None),
+            // Traced where its size is known.
+            Input::Message(..) => {}
+            Input::Timer(_) => self.trace(Kind::Timer, None, None),
+            Input::PeerUp(peer) => self.trace(Kind::Up, Some(*peer), None),
+            Input::PeerDown(peer) => self.trace(Kind::Down, Some(*peer), None),
+            Input::Stored(_) => self.trace(Kind::Stored, None, None),
+        }
         let now = self.now();
         self.machine.handle(input, &mut Context::new(now, &mut self.rng, &mut self.effects));
     }
 
     fn arrived(&mut self, arrival: Arrival<M::Message>, outboxes: &mut Outboxes<M::Message>) {
         match arrival {
-            Arrival::Message(peer, message) => {
+            Arrival::Message(peer, message, size) => {
+                self.trace(Kind::Receive, Some(peer), Some(size));
                 self.counters.received.fetch_add(1, Ordering::Relaxed);
                 self.handle(Input::Message(peer, message));
             }
@@ -396,11 +421,20 @@ where
 
     async fn one(&mut self, effect: Effect<M>, outboxes: &mut Outboxes<M::Message>) {
         match effect {
-            Effect::Send(to, message) => outboxes.send(to, &message),
+            Effect::Send(to, message) => {
+                let (size, queued) = outboxes.send(to, &message);
+                self.trace(Kind::Send, Some(to), Some(size));
+                if !queued {
+                    self.trace(Kind::Lost, Some(to), Some(size));
+                }
+            }
             Effect::SetTimer(timer, after) => self.timers.set(timer, self.now() + after),
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
             // If nobody reads events any more they are of no use.
-            Effect::Emit(event) => drop(self.events.send(event).await),
+            Effect::Emit(event) => {
+                self.trace(Kind::Emit, None, None);
+                drop(self.events.send(event).await);
+            }
             Effect::Disconnect(peer) => {
                 outboxes.close(&peer);
                 self.protocol.node().disconnect(

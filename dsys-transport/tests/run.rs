@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use common::{World, soon, until};
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Token, Write};
-use dsys_transport::{Death, MemoryDisk, NoDisk, Node, RunConfig, RunError, Running, run, run_with};
+use dsys_transport::{
+    Death, MemoryDisk, NoDisk, Node, RunConfig, RunError, Running, TraceSink, run, run_with,
+};
 
 over_each_transport!(
     messages_commands_events_and_timers,
@@ -20,6 +22,7 @@ over_each_transport!(
     an_unreachable_peer_is_told_as_down,
     a_quiet_stream_ends_so_that_the_connection_may_close,
     shutdown_delivers_what_was_sent,
+    a_trace_tells_what_happened,
 );
 
 /// Does what its commands say and tells everything that happens to it.
@@ -270,4 +273,31 @@ async fn shutdown_delivers_what_was_sent(world: World) {
     for n in 0..100u8 {
         assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![n; 1_000]));
     }
+}
+
+async fn a_trace_tells_what_happened(world: World) {
+    let (a, b) = world.pair();
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut config = RunConfig::default();
+    let sink = lines.clone();
+    config.trace = Some(TraceSink::new(move |record| {
+        let mut line = Vec::new();
+        record.write_json(&mut line).unwrap();
+        let text = String::from_utf8(line).unwrap();
+        sink.lock().unwrap().push(text[text.find(",\"kind\"").unwrap() + 1..].to_owned());
+    }));
+    let mut on_a = run_with(Probe, &a, TAG, NoDisk, config).unwrap();
+    let mut on_b = start(&b).await;
+    ask(&on_a, Do::Learn(b.addr())).await;
+    ask(&on_a, Do::Send(b.id(), vec![7; 10])).await;
+    assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![7; 10]));
+    ask(&on_b, Do::Send(a.id(), vec![8; 20])).await;
+    while heard(&mut on_a).await != Seen::Heard(b.id(), vec![8; 20]) {}
+    let lines = lines.lock().unwrap();
+    let find = |kind: &str, rest: &str| lines.contains(&format!("\"kind\":\"{kind}\"{rest}}}\n"));
+    assert!(find("start", "") && find("command", "") && find("emit", ""), "{lines:?}");
+    // Ten bytes, their count, and the frame's length; as received, without the latter.
+    assert!(find("send", &format!(",\"peer\":\"{}\",\"bytes\":12", b.id())), "{lines:?}");
+    assert!(find("recv", &format!(",\"peer\":\"{}\",\"bytes\":21", b.id())), "{lines:?}");
+    assert!(find("up", &format!(",\"peer\":\"{}\"", b.id())), "{lines:?}");
 }

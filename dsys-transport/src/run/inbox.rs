@@ -10,8 +10,8 @@ use crate::node::IncomingUni;
 /// What a driver's helpers tell it.
 #[derive(Debug)]
 pub(super) enum Arrival<T> {
-    /// A peer's message.
-    Message(NodeId, T),
+    /// A peer's message, and its size in bytes.
+    Message(NodeId, T, usize),
     /// A peer sent what is no message.
     Violation(NodeId, String),
     /// Messages to this peer cannot be delivered.
@@ -31,7 +31,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     loop {
         let arrival = match frames.next().await {
             Ok(Some(bytes)) => match frame::decode(&bytes) {
-                Ok(message) => Arrival::Message(peer, message),
+                Ok(message) => Arrival::Message(peer, message, bytes.len()),
                 Err(error) => Arrival::Violation(peer, error.to_string()),
             },
             // A stream that is cut ends with its connection, or with the peer's protocol: no fault.

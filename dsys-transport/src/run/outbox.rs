@@ -63,16 +63,18 @@ impl<T: Serialize + Send + 'static> Outboxes<T> {
         }
     }
 
-    /// Queues a message, or drops and counts it where a bound is reached.
-    pub(super) fn send(&mut self, to: NodeId, message: &T) {
+    /// Queues a message, or drops and counts it where a bound is reached. Gives the size of its frame in bytes, and
+    /// whether it was queued.
+    pub(super) fn send(&mut self, to: NodeId, message: &T) -> (usize, bool) {
         self.buffer.clear();
         if let Err(error) = frame::encode(message, self.config.max_message, &mut self.buffer) {
             debug!(peer = %to, %error, "a message was not sent");
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+            return (0, false);
         }
+        let size = self.buffer.len();
         if self.send_datagram(to) {
-            return;
+            return (size, true);
         }
         let mut frame = Bytes::copy_from_slice(&self.buffer);
         // Once more if the writer has ended just now.
@@ -81,7 +83,7 @@ impl<T: Serialize + Send + 'static> Outboxes<T> {
                 break;
             };
             match queue.try_send(frame) {
-                Ok(()) => return,
+                Ok(()) => return (size, true),
                 Err(TrySendError::Full(_)) => break,
                 Err(TrySendError::Closed(back)) => {
                     frame = back;
@@ -90,6 +92,7 @@ impl<T: Serialize + Send + 'static> Outboxes<T> {
             }
         }
         self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        (size, false)
     }
 
     /// Messages that wait are dropped; what is being written is cut off.
