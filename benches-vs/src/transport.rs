@@ -54,6 +54,11 @@ const MIB: usize = 1 << 20;
 
 /// Measures what the command line asks for.
 pub async fn run(args: Args) {
+    if let [word, group, name] = &args.words[..] {
+        if word == "profile" {
+            return profile(&args, group, name).await;
+        }
+    }
     println!("load before: {}", harness::load());
     harness::head();
     if args.wants("requests") {
@@ -72,4 +77,19 @@ pub async fn run(args: Args) {
         sizes::binaries();
     }
     println!("load after: {}", harness::load());
+}
+
+/// One contender alone, for a profiler to look at.
+async fn profile(args: &Args, group: &str, name: &str) {
+    let round = match (group, name) {
+        ("requests", "dsys") => requests::contender::<dsys::Dsys>(400).await,
+        ("requests", "quinn") => requests::contender::<quinn::Quinn>(400).await,
+        ("dial", "dsys") => dial::contender::<dsys::Dsys>().await,
+        ("dial", "quinn") => dial::contender::<quinn::Quinn>().await,
+        ("dial", "iroh") => dial::contender::<iroh::Iroh>().await,
+        _ => return eprintln!("usage: profile requests|dial dsys|quinn|iroh"),
+    };
+    for cost in &harness::take_turns(args.rounds(10), &[round]).await[0].0 {
+        println!("{:.1} us wall, {:.1} us CPU", cost.wall * 1e6, cost.cpu * 1e6);
+    }
 }

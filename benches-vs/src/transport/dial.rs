@@ -29,7 +29,7 @@ pub(super) async fn run(args: &Args) {
     print(Iroh::NAME, iroh, Goal::None, Goal::AtMost(0.35));
 }
 
-async fn contender<S: Stack>() -> Round {
+pub(super) async fn contender<S: Stack>() -> Round {
     let mut servers = Vec::new();
     for _ in 0..SERVERS {
         servers.push(S::server(Mode::Echo).await);

@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args) {
     );
 }
 
-async fn contender<S: Stack>(each: usize) -> Round {
+pub(super) async fn contender<S: Stack>(each: usize) -> Round {
     let (server, client) = (S::server(Mode::Echo).await, S::client().await);
     let link = S::dial(&client, &server).await;
     let ends = std::sync::Arc::new((server, client));
