@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     if let Some(ticket) = std::env::args().nth(1) {
         let Ticket(peer) = ticket.parse()?;
-        let answer = node.request(peer, Tag::new("greet/1")?, "stranger").await?;
+        let answer = node.request(peer, Tag::from_static("greet/1"), "stranger").await?;
         println!("{}", String::from_utf8_lossy(&answer));
         node.shutdown(Duration::from_secs(3)).await;
         return Ok(());

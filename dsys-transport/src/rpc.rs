@@ -138,6 +138,9 @@ impl Node {
     /// limits of `protocol` bound the tasks; a peer beyond them is told BUSY. An `Err` of the handler is a code for
     /// the caller: [`code::FAILED`], or one from [`code::PROTOCOL`] on.
     ///
+    /// The node keeps the handler. A handler that keeps the node in turn keeps both alive until the [`Service`] is
+    /// dropped or the node shut down.
+    ///
     /// # Errors
     /// [`ProtocolError`] if the tag is malformed or taken.
     pub fn serve<F, R>(

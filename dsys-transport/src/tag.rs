@@ -32,6 +32,34 @@ impl Tag {
         Self::from_slice(text.as_bytes()).ok_or_else(|| BadTag(text.chars().take(80).collect()))
     }
 
+    /// A tag that the program itself names, as a constant.
+    ///
+    /// ```
+    /// # use dsys_transport::Tag;
+    /// const GREET: Tag = Tag::from_static("greet/1");
+    /// assert_eq!(GREET.as_str(), "greet/1");
+    /// ```
+    ///
+    /// # Panics
+    /// If the text is no tag; in a constant, that is an error of compilation.
+    #[allow(clippy::panic, clippy::indexing_slicing)] // Meant for constants: what fails, fails to compile.
+    pub const fn from_static(text: &'static str) -> Tag {
+        let text = text.as_bytes();
+        let mut bytes = [0; Self::MAX];
+        let mut at = 0;
+        while at < text.len() {
+            if at == Self::MAX || !allowed(text[at]) {
+                panic!("a tag has 1 to 63 characters of a-z, 0-9 and / . _ -");
+            }
+            bytes[at] = text[at];
+            at += 1;
+        }
+        if at == 0 {
+            panic!("a tag has at least one character");
+        }
+        Tag { length: at as u8, bytes }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         // Only ASCII passes `from_slice`.
@@ -43,8 +71,7 @@ impl Tag {
     }
 
     pub(crate) fn from_slice(text: &[u8]) -> Option<Tag> {
-        let allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-');
-        if text.is_empty() || !text.iter().all(allowed) {
+        if text.is_empty() || !text.iter().copied().all(allowed) {
             return None;
         }
         let mut bytes = [0; Self::MAX];
@@ -78,6 +105,10 @@ impl Tag {
                 .map_or(Prefix::Malformed, |tag| Prefix::Tag(tag, usize::from(length) + 1)),
         }
     }
+}
+
+const fn allowed(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-')
 }
 
 /// What the first bytes of a stream hold.

@@ -218,6 +218,8 @@ async fn an_idle_connection_closes_and_comes_again(world: World) {
     echo(&b, "echo/1");
     assert_eq!(call(&a, &b, "echo/1", b"1").await, b"1");
     until("the connection is closed", || a.stats().peers.is_empty() && b.stats().peers.is_empty()).await;
+    // The tag, its length, and one byte; what was carried is not forgotten with the connection.
+    until("its bytes are counted on", || (a.stats().sent, a.stats().received) == (8, 1)).await;
     assert_eq!(call(&a, &b, "echo/1", b"2").await, b"2");
     assert_eq!(a.stats().dialled, 2);
 

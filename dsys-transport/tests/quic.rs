@@ -166,3 +166,17 @@ async fn codes_and_reasons_arrive() {
     drop(connection);
     assert!(tokio::time::timeout(Duration::from_secs(5), one.accept()).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn an_unanswered_dial_does_not_hold_up_the_end() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let node = Node::new(bind(&["127.0.0.1:0"], QuicConfig::wan()).unwrap(), NodeConfig::default());
+    let to = NodeAddr::new(SecretKey::generate().unwrap().public()).with(silent.local_addr().unwrap());
+    let dial = tokio::spawn({
+        let node = node.clone();
+        async move { node.connect(to).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    soon("shutdown", node.shutdown(Duration::ZERO)).await;
+    assert_eq!(soon("dial", dial).await.unwrap(), Err(DialError::ShutDown));
+}

@@ -263,6 +263,8 @@ pub(super) async fn serve<C: Connection>(
     };
     debug!(peer = %link.peer, %reason, "a connection ended");
     shared.table().remove(&link);
+    shared.counters.sent.fetch_add(link.meter.sent.load(Ordering::Relaxed), Ordering::Relaxed);
+    shared.counters.received.fetch_add(link.meter.received.load(Ordering::Relaxed), Ordering::Relaxed);
     connection.close(code::DONE, "");
 }
 

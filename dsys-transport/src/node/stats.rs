@@ -19,6 +19,9 @@ pub(super) struct Counters {
     pub(super) busy: AtomicU64,
     pub(super) violations: AtomicU64,
     pub(super) datagrams_dropped: AtomicU64,
+    /// Bytes of connections that have ended.
+    pub(super) sent: AtomicU64,
+    pub(super) received: AtomicU64,
 }
 
 /// A snapshot of what a node has done since it started. Bytes are those of streams and datagrams with their tags,
@@ -42,6 +45,10 @@ pub struct NodeStats {
     pub violations: u64,
     /// Datagrams that nobody took.
     pub datagrams_dropped: u64,
+    /// Bytes sent to all peers, those that are gone included.
+    pub sent: u64,
+    /// Bytes received from all peers, those that are gone included.
+    pub received: u64,
     /// The peers that are connected now, in the order of their ids.
     pub peers: Vec<PeerStats>,
 }
@@ -99,6 +106,8 @@ pub(super) fn snapshot(shared: &Shared) -> NodeStats {
         busy: count(&counters.busy),
         violations: count(&counters.violations),
         datagrams_dropped: count(&counters.datagrams_dropped),
+        sent: count(&counters.sent) + peers.iter().map(|peer| peer.sent).sum::<u64>(),
+        received: count(&counters.received) + peers.iter().map(|peer| peer.received).sum::<u64>(),
         peers,
     }
 }
