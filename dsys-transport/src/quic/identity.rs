@@ -80,10 +80,10 @@ pub(super) fn server_name(id: &NodeId) -> String {
     name + ".invalid"
 }
 
-/// Whom quinn has authenticated.
+/// Whom quinn has authenticated; the handshake has found the key sound.
 pub(super) fn peer_id(connection: &quinn::Connection) -> Option<NodeId> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    node_id(chain.first()?)
+    claimed_id(chain.first()?)
 }
 
 fn certified(secret: &SecretKey, provider: &CryptoProvider) -> io::Result<Arc<CertifiedKey>> {
@@ -97,9 +97,13 @@ fn certified(secret: &SecretKey, provider: &CryptoProvider) -> io::Result<Arc<Ce
 }
 
 fn node_id(spki: &[u8]) -> Option<NodeId> {
+    claimed_id(spki).filter(NodeId::is_sound)
+}
+
+/// As [`node_id`], for a key that is judged elsewhere: whether a point is sound takes a square root to find out.
+fn claimed_id(spki: &[u8]) -> Option<NodeId> {
     let key: [u8; 32] = spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?;
-    let id = NodeId::from_bytes(key);
-    id.is_sound().then_some(id)
+    Some(NodeId::from_bytes(key))
 }
 
 /// Judges the raw key that the other side shows, whichever side we are.
@@ -121,7 +125,9 @@ impl RawKeys {
             return Err(bad());
         }
         let signature = signed.signature().try_into().map_err(|_| bad())?;
-        Self::key(spki)?.verify_plain(message, &Signature::from_bytes(signature)).map_err(|_| bad())?;
+        // Which refuses an unsound key by itself.
+        let id = claimed_id(spki).ok_or_else(bad)?;
+        id.verify_plain(message, &Signature::from_bytes(signature)).map_err(|_| bad())?;
         Ok(HandshakeSignatureValid::assertion())
     }
 
