@@ -57,7 +57,12 @@ impl Quic {
         let listeners = endpoints
             .iter()
             .map(|endpoint| {
-                tokio::spawn(listen::listen(endpoint.clone(), config.max_handshakes.max(1), sender.clone()))
+                tokio::spawn(listen::listen(
+                    endpoint.clone(),
+                    config.max_handshakes.max(1),
+                    config.max_streams,
+                    sender.clone(),
+                ))
             })
             .collect();
         Ok(Quic { id: secret.public(), endpoints, client, config, accepted: Mutex::new(accepted), listeners })

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection::FIRST_STREAMS;
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 /// Limits and timings of the QUIC transport. Start from a preset and change what you must.
@@ -18,7 +19,9 @@ pub struct QuicConfig {
     pub silence_timeout: Duration,
     /// How often a quiet connection is kept alive; must be well below the peers' `silence_timeout`.
     pub keep_alive: Duration,
-    /// Streams of each kind that a peer may have open at once; the contract of a transport asks for 1,024.
+    /// Streams of each kind that a peer may have open at once; the contract of a transport asks for 1,024. A
+    /// connection begins with 64 and is given more as streams are accepted, because each costs memory when it may
+    /// be opened, not only when it is.
     pub max_streams: u32,
     /// Bytes in flight to us on one stream before the reader must take some.
     pub stream_window: u32,
@@ -96,9 +99,9 @@ impl QuicConfig {
         discovery.upper_bound(self.max_udp_payload.clamp(1_200, 6_550));
         let mut transport = TransportConfig::default();
         transport
-            .max_concurrent_bidi_streams(self.max_streams.into())
-            // One more carries the HELLO.
-            .max_concurrent_uni_streams(self.max_streams.saturating_add(1).into())
+            // The rest is given as it is used: see `Allowance`.
+            .max_concurrent_bidi_streams(self.max_streams.min(FIRST_STREAMS).into())
+            .max_concurrent_uni_streams(self.max_streams.saturating_add(1).min(FIRST_STREAMS).into())
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(Some(self.keep_alive))
             .stream_receive_window(self.stream_window.into())

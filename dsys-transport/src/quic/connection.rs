@@ -1,6 +1,7 @@
 //! A QUIC connection behind the trait.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,15 +19,72 @@ use crate::transport::Connection;
 pub struct QuicConnection {
     quinn: quinn::Connection,
     peer: NodeId,
+    shared: Arc<Shared>,
+}
+
+/// What a connection and its streams share.
+#[derive(Debug)]
+pub(super) struct Shared {
     /// The code with which we closed it, which quinn does not keep.
-    closed_with: Arc<OnceLock<u32>>,
+    pub(super) closed_with: OnceLock<u32>,
+    bi: Allowance,
+    uni: Allowance,
+}
+
+/// How many streams of one kind the peer may have open. quinn keeps some 130 bytes for each stream that *may* be
+/// opened, so a connection begins with few, and is given more as it uses them.
+#[derive(Debug)]
+struct Allowance {
+    live: AtomicU32,
+    limit: AtomicU32,
+    most: u32,
+}
+
+impl Allowance {
+    fn new(most: u32) -> Self {
+        Allowance { live: AtomicU32::new(0), limit: AtomicU32::new(most.min(FIRST_STREAMS)), most }
+    }
+
+    /// One more stream was accepted; gives the new limit if it is time for one.
+    fn took(&self) -> Option<u32> {
+        let live = self.live.fetch_add(1, Ordering::AcqRel) + 1;
+        let limit = self.limit.load(Ordering::Acquire);
+        if limit >= self.most || live < limit / 2 {
+            return None;
+        }
+        let next = limit.saturating_mul(2).min(self.most);
+        self.limit.compare_exchange(limit, next, Ordering::AcqRel, Ordering::Acquire).is_ok().then_some(next)
+    }
+}
+
+/// So many streams of each kind a peer may open before any of them is accepted.
+pub(super) const FIRST_STREAMS: u32 = 64;
+
+/// Counts a stream that the peer opened while it lives.
+#[derive(Debug)]
+pub(super) struct Taken {
+    shared: Arc<Shared>,
+    is_bi: bool,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let allowance = if self.is_bi { &self.shared.bi } else { &self.shared.uni };
+        allowance.live.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl QuicConnection {
     /// `None` if the peer has shown no sound key, which the handshake does not let happen.
-    pub(super) fn new(quinn: quinn::Connection) -> Option<Self> {
+    pub(super) fn new(quinn: quinn::Connection, max_streams: u32) -> Option<Self> {
         let peer = identity::peer_id(&quinn)?;
-        Some(QuicConnection { quinn, peer, closed_with: Arc::default() })
+        let shared = Shared {
+            closed_with: OnceLock::new(),
+            bi: Allowance::new(max_streams),
+            // One more carries the HELLO.
+            uni: Allowance::new(max_streams.saturating_add(1)),
+        };
+        Some(QuicConnection { quinn, peer, shared: Arc::new(shared) })
     }
 
     pub(super) fn id(&self) -> NodeId {
@@ -34,15 +92,29 @@ impl QuicConnection {
     }
 
     fn sender(&self, quinn: quinn::SendStream) -> QuicSend {
-        QuicSend::new(quinn, self.closed_with.clone())
+        QuicSend::new(quinn, self.shared.clone())
     }
 
-    fn receiver(&self, quinn: quinn::RecvStream) -> QuicRecv {
-        QuicRecv::new(quinn, self.closed_with.clone())
+    fn receiver(&self, quinn: quinn::RecvStream, taken: Option<Taken>) -> QuicRecv {
+        QuicRecv::new(quinn, self.shared.clone(), taken)
+    }
+
+    fn took_bi(&self) -> Option<Taken> {
+        if let Some(limit) = self.shared.bi.took() {
+            self.quinn.set_max_concurrent_bi_streams(limit.into());
+        }
+        Some(Taken { shared: self.shared.clone(), is_bi: true })
+    }
+
+    fn took_uni(&self) -> Option<Taken> {
+        if let Some(limit) = self.shared.uni.took() {
+            self.quinn.set_max_concurrent_uni_streams(limit.into());
+        }
+        Some(Taken { shared: self.shared.clone(), is_bi: false })
     }
 
     fn reason(&self, error: ConnectionError) -> CloseReason {
-        reason(error, &self.closed_with)
+        reason(error, &self.shared.closed_with)
     }
 }
 
@@ -65,7 +137,7 @@ impl Connection for QuicConnection {
 
     async fn open_bi(&self) -> Result<(QuicSend, QuicRecv), CloseReason> {
         let (send, recv) = self.quinn.open_bi().await.map_err(|error| self.reason(error))?;
-        Ok((self.sender(send), self.receiver(recv)))
+        Ok((self.sender(send), self.receiver(recv, None)))
     }
 
     async fn open_uni(&self) -> Result<QuicSend, CloseReason> {
@@ -75,12 +147,12 @@ impl Connection for QuicConnection {
 
     async fn accept_bi(&self) -> Result<(QuicSend, QuicRecv), CloseReason> {
         let (send, recv) = self.quinn.accept_bi().await.map_err(|error| self.reason(error))?;
-        Ok((self.sender(send), self.receiver(recv)))
+        Ok((self.sender(send), self.receiver(recv, self.took_bi())))
     }
 
     async fn accept_uni(&self) -> Result<QuicRecv, CloseReason> {
         let recv = self.quinn.accept_uni().await.map_err(|error| self.reason(error))?;
-        Ok(self.receiver(recv))
+        Ok(self.receiver(recv, self.took_uni()))
     }
 
     fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
@@ -105,7 +177,7 @@ impl Connection for QuicConnection {
     fn close(&self, code: u32, reason: &str) {
         // Only the first close counts, with quinn too.
         if self.quinn.close_reason().is_none() {
-            let _ = self.closed_with.set(code);
+            let _ = self.shared.closed_with.set(code);
         }
         let bytes = reason.as_bytes();
         self.quinn.close(code.into(), bytes.get(..256).unwrap_or(bytes));

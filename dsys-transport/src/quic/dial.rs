@@ -37,13 +37,13 @@ async fn race(
         return Err(DialError::NoAddress(to.id));
     };
     if addrs.len() == 0 {
-        return attempt(endpoints, client, *first, to.id)?.await;
+        return attempt(endpoints, client, config.max_streams, *first, to.id)?.await;
     }
     let mut attempts = JoinSet::new();
     let mut worst = None;
     let mut next = Some(first);
     loop {
-        match next.map(|addr| attempt(endpoints, client, *addr, to.id)) {
+        match next.map(|addr| attempt(endpoints, client, config.max_streams, *addr, to.id)) {
             Some(Ok(attempt)) => drop(attempts.spawn(attempt)),
             Some(Err(error)) => worst = Some(worse(worst, error)),
             None if attempts.is_empty() => break,
@@ -69,6 +69,7 @@ async fn race(
 fn attempt(
     endpoints: &[Endpoint],
     client: &ClientConfig,
+    max_streams: u32,
     addr: SocketAddr,
     id: NodeId,
 ) -> Result<impl Future<Output = Result<QuicConnection, DialError>> + Send + 'static, DialError> {
@@ -84,7 +85,7 @@ fn attempt(
         })?;
     Ok(async move {
         let connection = connecting.await.map_err(|error| refused(id, error))?;
-        QuicConnection::new(connection)
+        QuicConnection::new(connection, max_streams)
             .filter(|connection| connection.id() == id)
             .ok_or(DialError::WrongIdentity(id))
     })

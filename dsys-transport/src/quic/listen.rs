@@ -50,7 +50,12 @@ pub(super) fn local_addrs(endpoints: &[Endpoint]) -> Vec<SocketAddr> {
 }
 
 /// Finishes at most `limit` handshakes at once and hands the connections on; ends when the endpoint closes.
-pub(super) async fn listen(endpoint: Endpoint, limit: usize, accepted: mpsc::Sender<QuicConnection>) {
+pub(super) async fn listen(
+    endpoint: Endpoint,
+    limit: usize,
+    max_streams: u32,
+    accepted: mpsc::Sender<QuicConnection>,
+) {
     let mut handshakes = JoinSet::new();
     loop {
         tokio::select! {
@@ -62,7 +67,7 @@ pub(super) async fn listen(endpoint: Endpoint, limit: usize, accepted: mpsc::Sen
                     }
                 }
                 Some(incoming) => {
-                    handshakes.spawn(handshake(incoming, accepted.clone()));
+                    handshakes.spawn(handshake(incoming, max_streams, accepted.clone()));
                 }
                 None => return,
             },
@@ -71,11 +76,11 @@ pub(super) async fn listen(endpoint: Endpoint, limit: usize, accepted: mpsc::Sen
     }
 }
 
-async fn handshake(incoming: Incoming, accepted: mpsc::Sender<QuicConnection>) {
+async fn handshake(incoming: Incoming, max_streams: u32, accepted: mpsc::Sender<QuicConnection>) {
     let from = incoming.remote_address();
     let connection = async { incoming.accept()?.await };
     match connection.await {
-        Ok(connection) => match QuicConnection::new(connection) {
+        Ok(connection) => match QuicConnection::new(connection, max_streams) {
             // Waits while the queue is full, and counts as a handshake so long: that bounds both.
             Some(connection) => drop(accepted.send(connection).await),
             None => debug!(%from, "a connection without a key"),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use quinn::{ReadError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::reason;
+use super::connection::{Shared, Taken, reason};
 use crate::error::{CloseReason, StreamError, code};
 use crate::transport::{RecvStream, SendStream};
 
@@ -20,12 +20,12 @@ pub struct QuicSend {
     quinn: quinn::SendStream,
     /// Finished or reset: nothing is left for `drop` to do.
     ended: bool,
-    closed_with: Arc<OnceLock<u32>>,
+    shared: Arc<Shared>,
 }
 
 impl QuicSend {
-    pub(super) fn new(quinn: quinn::SendStream, closed_with: Arc<OnceLock<u32>>) -> Self {
-        QuicSend { quinn, ended: false, closed_with }
+    pub(super) fn new(quinn: quinn::SendStream, shared: Arc<Shared>) -> Self {
+        QuicSend { quinn, ended: false, shared }
     }
 }
 
@@ -50,7 +50,7 @@ impl SendStream for QuicSend {
         }
         // The future holds no state of its own: what is written is taken off `chunk` in the poll that writes it.
         let written = ready!(pin!(self.quinn.write_chunks(std::slice::from_mut(chunk))).poll(cx));
-        Poll::Ready(written.map(drop).map_err(|error| write_error(error, &self.closed_with)))
+        Poll::Ready(written.map(drop).map_err(|error| write_error(error, &self.shared.closed_with)))
     }
 }
 
@@ -69,7 +69,7 @@ impl AsyncWrite for QuicSend {
             return Poll::Ready(Err(StreamError::Closed.into()));
         }
         let written = ready!(Pin::new(&mut self.quinn).poll_write(cx, bytes));
-        Poll::Ready(written.map_err(|error| write_error(error, &self.closed_with)))
+        Poll::Ready(written.map_err(|error| write_error(error, &self.shared.closed_with)))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -77,7 +77,7 @@ impl AsyncWrite for QuicSend {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(code) = self.closed_with.get() {
+        if let Some(code) = self.shared.closed_with.get() {
             // quinn would say that all is well.
             return Poll::Ready(Err(StreamError::Connection(CloseReason::Local(*code)).into()));
         }
@@ -96,17 +96,19 @@ pub struct QuicRecv {
     quinn: quinn::RecvStream,
     /// Read to its end, reset or stopped.
     ended: bool,
-    closed_with: Arc<OnceLock<u32>>,
+    shared: Arc<Shared>,
+    /// If the peer opened it.
+    _taken: Option<Taken>,
 }
 
 impl QuicRecv {
-    pub(super) fn new(quinn: quinn::RecvStream, closed_with: Arc<OnceLock<u32>>) -> Self {
-        QuicRecv { quinn, ended: false, closed_with }
+    pub(super) fn new(quinn: quinn::RecvStream, shared: Arc<Shared>, taken: Option<Taken>) -> Self {
+        QuicRecv { quinn, ended: false, shared, _taken: taken }
     }
 
     fn end(&mut self, error: ReadError) -> io::Error {
         self.ended = true;
-        read_error(error, &self.closed_with)
+        read_error(error, &self.shared.closed_with)
     }
 }
 
