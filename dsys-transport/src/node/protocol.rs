@@ -245,37 +245,36 @@ pub(super) fn dispatch(
     };
     recv.set_usage(usage.clone());
     let peer = link.peer;
-    let busy = match (send, &entry.kind) {
+    // Counted before the peer is told, who may look at once.
+    let busy = |send, recv| {
+        shared.counters.busy.fetch_add(1, Ordering::Relaxed);
+        refuse(send, recv, code::BUSY);
+    };
+    match (send, &entry.kind) {
         (Some(mut send), kind) => {
             send.set_usage(usage);
             let incoming = Incoming { peer, stream: Stream { send, recv } };
             match kind {
-                Kind::Queues { bi, .. } => bi.try_send(incoming).err().map(|error| {
-                    let stream = error.into_inner().stream;
-                    refuse(Some(stream.send), stream.recv, code::BUSY);
-                }),
-                Kind::Handler(handler) => {
-                    shared.spawn(handler.bi(incoming));
-                    None
+                Kind::Queues { bi, .. } => {
+                    if let Err(error) = bi.try_send(incoming) {
+                        let stream = error.into_inner().stream;
+                        busy(Some(stream.send), stream.recv);
+                    }
                 }
+                Kind::Handler(handler) => drop(shared.spawn(handler.bi(incoming))),
             }
         }
         (None, kind) => {
             let incoming = IncomingUni { peer, stream: recv };
             match kind {
-                Kind::Queues { uni, .. } => uni
-                    .try_send(incoming)
-                    .err()
-                    .map(|error| refuse(None, error.into_inner().stream, code::BUSY)),
-                Kind::Handler(handler) => {
-                    shared.spawn(handler.uni(incoming));
-                    None
+                Kind::Queues { uni, .. } => {
+                    if let Err(error) = uni.try_send(incoming) {
+                        busy(None, error.into_inner().stream);
+                    }
                 }
+                Kind::Handler(handler) => drop(shared.spawn(handler.uni(incoming))),
             }
         }
-    };
-    if busy.is_some() {
-        shared.counters.busy.fetch_add(1, Ordering::Relaxed);
     }
 }
 
