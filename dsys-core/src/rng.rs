@@ -27,6 +27,17 @@ impl Rng {
         Rng(ChaCha8Rng::from_seed(seed))
     }
 
+    /// A source seeded by the operating system: what a live driver lends.
+    ///
+    /// # Errors
+    /// The operating system has no randomness to give, which a working machine does not do.
+    #[cfg(feature = "keys")]
+    pub fn from_os() -> std::io::Result<Self> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        Ok(Self::from_entropy(seed))
+    }
+
     /// Uniform in all of `u64`.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dsys_core::trace::{Kind, Record};
-use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, SecretKey, Time, Token, Write};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, Time, Token, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
@@ -34,7 +34,7 @@ use timers::Timers;
 /// Runs `machine` on `node`, its messages on streams tagged `tag`, with [`RunConfig::default`] and no stable storage.
 ///
 /// # Errors
-/// [`ProtocolError`] if the tag is malformed or taken.
+/// [`ProtocolError`] if the tag is malformed or taken, or the operating system has no randomness.
 pub fn run<M>(
     machine: M,
     node: &Node,
@@ -65,6 +65,8 @@ where
         + 'static,
     D: Disk,
 {
+    // Never a seed that somebody could guess: a machine draws nonces and hash keys from it.
+    let rng = Rng::from_os().map_err(|error| ProtocolError::NoRandomness(error.to_string()))?;
     // One stream a peer is the rule; a second may overlap while a connection is replaced.
     let limits = ProtocolConfig { max_streams_per_peer: 4, ..ProtocolConfig::default() };
     let protocol = node.protocol(tag, limits)?;
@@ -81,12 +83,7 @@ where
         timers: Timers::new(),
         effects: Vec::new(),
         started: Instant::now(),
-        // Without randomness no key could have been made for the node either; a constant would be worse than to
-        // go on with the address of the counters, which differs from run to run.
-        rng: SecretKey::generate().map_or_else(
-            |_| Rng::from_seed(Arc::as_ptr(&counters) as u64),
-            |key| Rng::from_entropy(key.expose_bytes()),
-        ),
+        rng,
         config,
     };
     let (result, outcome) = oneshot::channel();

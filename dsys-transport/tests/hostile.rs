@@ -103,7 +103,7 @@ async fn garbage_instead_of_a_hello() {
 
 #[tokio::test]
 async fn a_hello_that_names_too_much() {
-    // 65 protocols: 64 may be spoken. 17 addresses: the surplus is not even kept.
+    // 65 protocols, where 64 may be spoken.
     let mut body = vec![0, 1, 65];
     for n in 0..65u8 {
         body.extend([3, b'a', b'0' + n / 10, b'0' + n % 10]);

@@ -50,6 +50,9 @@ pub enum ProtocolError {
     /// The node speaks as many protocols as a HELLO can name.
     #[error("a node speaks at most {MAX_PROTOCOLS} protocols")]
     TooMany,
+    /// A machine cannot be run without a random source.
+    #[error("the operating system has no randomness to give: {0}")]
+    NoRandomness(String),
 }
 
 impl From<std::convert::Infallible> for ProtocolError {

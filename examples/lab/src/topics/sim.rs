@@ -66,8 +66,8 @@ fn run(args: &Args, report: &mut Report) {
         report.row(name, "-", median(&last), Allowed::Anything, |time| format!("{time:.2} s"));
         let residue: Vec<f64> = courses.iter().map(|course| course.spread.residue()).collect();
         // From the paper's table 1 to its equation; a hundred nodes are too few for either.
-        let allowed = if *nodes < 1_000 { Allowed::Anything } else { Allowed::Between(0.02, 0.06) };
-        report.row(format!("residue, {nodes} nodes"), "0.037", median(&residue), allowed, |s| {
+        // Shown, not judged: the paper's nodes act in step and these do not. `lab rumor` compares with its table.
+        report.row(format!("residue, {nodes} nodes"), "0.037", median(&residue), Allowed::Anything, |s| {
             format!("{s:.4}")
         });
         let first = courses.first().map(|course| course.trace_hash);
