@@ -43,6 +43,18 @@ pub trait Stack: 'static {
     fn dial(client: &Self::Client, server: &Self::Server) -> impl Future<Output = Self::Link> + Send;
     /// Sends a request on a stream of its own and reads the response.
     fn call(link: &Self::Link, request: Bytes) -> impl Future<Output = Bytes> + Send;
+    /// Connects and calls for the first time, in the way that costs least.
+    fn dial_and_call(
+        client: &Self::Client,
+        server: &Self::Server,
+        request: Bytes,
+    ) -> impl Future<Output = (Self::Link, Bytes)> + Send {
+        async move {
+            let link = Self::dial(client, server).await;
+            let answer = Self::call(&link, request).await;
+            (link, answer)
+        }
+    }
     /// Sends `count` times `chunk` on one stream, and waits until the other end has read all.
     fn send(link: &Self::Link, chunk: Bytes, count: usize) -> impl Future<Output = ()> + Send;
     /// Closes the end with its connections, and waits until it has.

@@ -17,18 +17,23 @@ pub mod code {
     pub const BUSY: u32 = 3;
     /// The peer broke a rule of `dsys/1`; the reason names it.
     pub const VIOLATION: u32 = 4;
-    /// Another connection between the same two nodes was kept.
+    /// Another connection between the same two nodes is kept. Said before HELLO: nothing on this one was looked at.
     pub const DUPLICATE: u32 = 5;
     /// The node shuts down.
     pub const GOING_AWAY: u32 = 6;
     /// Nothing was said for the configured time, or a HELLO or tag did not come in time.
     pub const IDLE: u32 = 7;
-    /// The node's limit of connections is reached, or the app disconnected this peer.
+    /// The node takes no connection now: its limit is reached, or it shuts down. Said before HELLO: nothing on this one
+    /// was looked at.
     pub const REFUSED: u32 = 8;
     /// The handler of a request failed; nothing can be said about its effect.
     pub const FAILED: u32 = 9;
     /// A frame was larger than the protocol allows, or did not decode.
     pub const BAD_FRAME: u32 = 10;
+    /// The app, or a protocol of it, wants no connection with this peer.
+    pub const DISCONNECTED: u32 = 11;
+    /// A newer connection between the same two nodes has taken the place of this one.
+    pub const REPLACED: u32 = 12;
     /// Codes from here on belong to the protocols.
     pub const PROTOCOL: u32 = 0x100;
 }

@@ -7,11 +7,13 @@ mod dial;
 mod erased;
 mod hello;
 mod link;
+mod meter;
 mod protocol;
 mod shutdown;
 mod stats;
 mod stream;
 mod table;
+mod tasks;
 mod watch;
 
 use std::sync::Arc;
@@ -30,7 +32,7 @@ pub use watch::{PeerChange, PeerWatch};
 pub(crate) use protocol::{Handler, unregister};
 pub(crate) use table::Shared;
 
-use crate::error::{CloseReason, DatagramError, DialError};
+use crate::error::{CloseReason, DatagramError, DialError, code};
 use crate::tag::Tag;
 use crate::transport::Transport;
 
@@ -136,6 +138,12 @@ impl Node {
         Ok(link.open_uni(tag).await?)
     }
 
+    /// A link on which a request may be sent, see [`dial::early_link`].
+    pub(crate) async fn early_link(&self, peer: &NodeAddr) -> Result<EarlyLink, DialError> {
+        let (link, dialling) = dial::early_link(self.shared(), peer).await?;
+        Ok(EarlyLink { link, dialling })
+    }
+
     /// Sends a datagram over the connection to `peer`, which must stand already. It may never arrive.
     ///
     /// # Errors
@@ -186,6 +194,31 @@ impl std::fmt::Debug for Node {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.abort();
+    }
+}
+
+/// A link that stands, or one whose peer has not yet said that it takes it.
+pub(crate) struct EarlyLink {
+    link: Arc<link::Link>,
+    dialling: Option<dial::DialState>,
+}
+
+impl EarlyLink {
+    pub(crate) async fn open(&self, tag: Tag) -> Result<Stream, CloseReason> {
+        self.link.open(tag).await
+    }
+
+    pub(crate) fn is_early(&self) -> bool {
+        self.dialling.is_some()
+    }
+
+    /// The link to use instead, if the end of this one means that the peer has looked at nothing that came on it;
+    /// `None` otherwise.
+    pub(crate) async fn instead(&mut self, end: &CloseReason) -> Option<Result<EarlyLink, DialError>> {
+        let unseen = matches!(end, CloseReason::Peer { code: code::DUPLICATE | code::REFUSED, .. })
+            && !self.link.is_greeted();
+        let dialling = self.dialling.as_mut().filter(|_| unseen)?;
+        Some(dial::outcome(dialling).await.map(|link| EarlyLink { link, dialling: None }))
     }
 }
 

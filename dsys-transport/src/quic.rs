@@ -14,6 +14,7 @@ use dsys_core::{NodeAddr, NodeId, SecretKey};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
+use config::ByNearness;
 pub use config::QuicConfig;
 pub use connection::QuicConnection;
 pub use stream::{QuicRecv, QuicSend};
@@ -36,7 +37,7 @@ use crate::transport::Transport;
 pub struct Quic {
     id: NodeId,
     endpoints: Vec<quinn::Endpoint>,
-    client: quinn::ClientConfig,
+    clients: ByNearness<quinn::ClientConfig>,
     config: QuicConfig,
     accepted: Mutex<mpsc::Receiver<QuicConnection>>,
     listeners: Vec<JoinHandle<()>>,
@@ -49,23 +50,31 @@ impl Quic {
     /// # Errors
     /// The operating system refuses a socket; the message names the address. No socket stays open.
     pub fn bind(secret: &SecretKey, addrs: &[SocketAddr], config: QuicConfig) -> io::Result<Self> {
-        let transport = config.transport()?;
-        let server = identity::server_config(secret, transport.clone())?;
-        let client = identity::client_config(secret, transport)?;
-        let endpoints = listen::bind(addrs, server, &config)?;
+        let transports = config.transports()?;
+        let server = identity::server_config(secret, &transports)?;
+        let clients = identity::client_config(secret, &transports)?;
+        let endpoints = listen::bind(addrs, &server.far, &config)?;
         let (sender, accepted) = mpsc::channel(config.accept_queue.max(1));
         let listeners = endpoints
             .iter()
             .map(|endpoint| {
                 tokio::spawn(listen::listen(
                     endpoint.clone(),
+                    server.clone(),
                     config.max_handshakes.max(1),
                     config.max_streams,
                     sender.clone(),
                 ))
             })
             .collect();
-        Ok(Quic { id: secret.public(), endpoints, client, config, accepted: Mutex::new(accepted), listeners })
+        Ok(Quic {
+            id: secret.public(),
+            endpoints,
+            clients,
+            config,
+            accepted: Mutex::new(accepted),
+            listeners,
+        })
     }
 }
 
@@ -92,7 +101,7 @@ impl Transport for Quic {
     }
 
     async fn dial(&self, to: &NodeAddr) -> Result<QuicConnection, DialError> {
-        dial::dial(&self.endpoints, &self.client, &self.config, to).await
+        dial::dial(&self.endpoints, &self.clients, &self.config, to).await
     }
 
     async fn accept(&self) -> Option<QuicConnection> {

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use tracing::debug;
 
 use crate::error::{CloseReason, DialError, StreamError, code};
 use crate::node::{
-    Handler, Incoming, IncomingUni, Node, OpenError, ProtocolConfig, ProtocolError, Shared, unregister,
+    EarlyLink, Handler, Incoming, IncomingUni, Node, OpenError, ProtocolConfig, ProtocolError, Shared,
+    unregister,
 };
 use crate::tag::Tag;
 
@@ -100,14 +100,20 @@ impl Node {
         request: impl Into<Bytes>,
         config: &RpcConfig,
     ) -> Result<Bytes, RequestError> {
+        let (to, request) = (peer.into(), request.into());
         let exchange = async {
-            let mut stream = self.open(peer, tag).await?;
-            // A write that fails has been refused, or the connection has ended: the read tells which.
-            let sent = stream.send.write_chunk(request.into()).await;
-            if sent.is_ok() {
-                stream.send.finish().await.map_err(|error| failed(&error, config))?;
+            let mut link = self.early_link(&to).await?;
+            if !link.is_early() {
+                return ask(&link, tag, request, config).await;
             }
-            stream.recv.read_to_end(config.max_response).await.map_err(|error| failed(&error, config))
+            // The request travels with our HELLO. Should the peer decline the connection, it goes out again.
+            match ask(&link, tag, request.clone(), config).await {
+                Err(RequestError::Lost(reason)) => match link.instead(&reason).await {
+                    Some(link) => ask(&link?, tag, request, config).await,
+                    None => Err(RequestError::Lost(reason)),
+                },
+                result => result,
+            }
         };
         match timeout(config.timeout, exchange).await {
             Ok(result) => result,
@@ -201,6 +207,16 @@ impl From<OpenError> for RequestError {
     }
 }
 
+async fn ask(link: &EarlyLink, tag: Tag, request: Bytes, config: &RpcConfig) -> Result<Bytes, RequestError> {
+    let mut stream = link.open(tag).await.map_err(RequestError::Lost)?;
+    // A write that fails has been refused, or the connection has ended: the read tells which.
+    let sent = stream.send.write_chunk(request).await;
+    if sent.is_ok() {
+        stream.send.finish().await.map_err(|error| failed(&error, config))?;
+    }
+    stream.recv.read_to_end(config.max_response).await.map_err(|error| failed(&error, config))
+}
+
 fn register(
     node: &Node,
     tag: impl TryInto<Tag, Error: Into<ProtocolError>>,
@@ -236,10 +252,10 @@ where
     F: Fn(NodeId, Bytes) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Bytes, u32>> + Send + 'static,
 {
-    fn bi(&self, incoming: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn bi(&self, shared: &Shared, incoming: Incoming) {
         let Incoming { peer, mut stream } = incoming;
         let (handler, limit, max) = (self.handler.clone(), self.config.timeout, self.config.max_request);
-        Box::pin(async move {
+        shared.spawn(async move {
             let request = match timeout(limit, stream.recv.read_to_end(max)).await {
                 Ok(Ok(request)) => request,
                 Ok(Err(error)) => {
@@ -269,13 +285,12 @@ where
                 }
                 Err(code) => stream.send.reset(code),
             }
-        })
+        });
     }
 
-    fn uni(&self, mut incoming: IncomingUni) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn uni(&self, _: &Shared, mut incoming: IncomingUni) {
         // Nobody could be answered.
         incoming.stream.stop(code::VIOLATION);
-        Box::pin(async {})
     }
 }
 
@@ -289,16 +304,15 @@ where
     F: Fn(NodeId, Bytes) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    fn bi(&self, mut incoming: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn bi(&self, _: &Shared, mut incoming: Incoming) {
         incoming.stream.recv.stop(code::VIOLATION);
         incoming.stream.send.reset(code::VIOLATION);
-        Box::pin(async {})
     }
 
-    fn uni(&self, incoming: IncomingUni) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn uni(&self, shared: &Shared, incoming: IncomingUni) {
         let IncomingUni { peer, mut stream } = incoming;
         let (handler, limit, max) = (self.handler.clone(), self.config.timeout, self.config.max_request);
-        Box::pin(async move {
+        shared.spawn(async move {
             match timeout(limit, stream.read_to_end(max)).await {
                 Ok(Ok(message)) => handler(peer, message).await,
                 Ok(Err(error)) => {
@@ -307,6 +321,6 @@ where
                 }
                 Err(_) => stream.stop(code::IDLE),
             }
-        })
+        });
     }
 }

@@ -152,7 +152,8 @@ pub struct Running<M: Machine> {
     counters: Arc<Counters>,
     node: Weak<Shared>,
     outcome: oneshot::Receiver<Result<(), RunError>>,
-    task: AbortHandle,
+    /// `None` if the node had ended before.
+    task: Option<AbortHandle>,
 }
 
 /// Why a machine ended before it was dropped or its node shut down.
@@ -250,7 +251,9 @@ impl<M: Machine> Running<M> {
 
 impl<M: Machine> Drop for Running<M> {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -436,7 +439,7 @@ where
                 outboxes.close(&peer);
                 self.protocol.node().disconnect(
                     peer,
-                    code::REFUSED,
+                    code::DISCONNECTED,
                     "the protocol has no use for the connection",
                 );
             }

@@ -81,9 +81,14 @@ impl Tag {
 
     /// The tag as a stream begins with it.
     pub(crate) fn prefix(&self) -> Vec<u8> {
-        let mut prefix = Vec::with_capacity(1 + self.as_bytes().len());
+        let mut prefix = Vec::with_capacity(self.prefix_len());
         self.write_prefix(&mut prefix);
         prefix
+    }
+
+    /// The length of [`prefix`](Self::prefix), in bytes.
+    pub(crate) fn prefix_len(&self) -> usize {
+        1 + usize::from(self.length)
     }
 
     pub(crate) fn write_prefix(&self, to: &mut Vec<u8>) {

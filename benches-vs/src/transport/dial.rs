@@ -56,8 +56,8 @@ async fn dials<S: Stack>(client: &S::Client, servers: &[S::Server]) -> (Cost, Ve
     let all = cost(async {
         for server in servers {
             let start = Instant::now();
-            let link = S::dial(client, server).await;
-            assert_eq!(S::call(&link, request.clone()).await.len(), KIB);
+            let (link, answer) = S::dial_and_call(client, server, request.clone()).await;
+            assert_eq!(answer.len(), KIB);
             walls.push(start.elapsed().as_secs_f64());
             links.push(link);
         }

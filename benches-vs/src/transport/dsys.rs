@@ -119,6 +119,11 @@ impl Stack for Dsys {
     async fn call(link: &Link, request: Bytes) -> Bytes {
         call(link, request).await
     }
+    async fn dial_and_call(client: &Node, server: &Server, request: Bytes) -> (Link, Bytes) {
+        // A request dials by itself, and does not wait for the peer's HELLO.
+        let answer = client.request(server.addr.clone(), tag(PROTOCOLS[0]), request).await.expect("an answer");
+        (Link { node: client.clone(), peer: server.addr.id }, answer)
+    }
     async fn send(link: &Link, chunk: Bytes, count: usize) {
         send(link, chunk, count).await;
     }

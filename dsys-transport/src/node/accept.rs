@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use super::dial::Dialling;
 use super::hello::{self, HelloError};
 use super::link::{self, Link};
 use super::table::Shared;
@@ -16,7 +17,7 @@ use crate::transport::{Connection, Transport};
 pub(super) async fn accept_all<T: Transport>(shared: Arc<Shared>, transport: Arc<T>) {
     while let Some(connection) = transport.accept().await {
         if shared.closing.load(Ordering::Acquire) {
-            connection.close(code::GOING_AWAY, "the node shuts down");
+            connection.close(code::REFUSED, "the node shuts down");
             continue;
         }
         let admitted = {
@@ -41,7 +42,8 @@ async fn incoming<C: Connection>(shared: Arc<Shared>, connection: C) {
     let welcome = async {
         let (hello, frames) = hello::receive(&connection).await?;
         wait_for_own_dial(&shared, &connection).await;
-        let link = Link::new(&shared, &connection, &hello, false);
+        let link = Link::new(&shared, &connection, false);
+        link.greeted(&hello);
         if shared.table().would_refuse(&shared.id, &link) {
             return Ok(None);
         }
@@ -83,7 +85,7 @@ async fn wait_for_own_dial<C: Connection>(shared: &Shared, connection: &C) {
         return;
     };
     tokio::select! {
-        _ = dial.wait_for(Option::is_some) => {}
+        _ = dial.wait_for(Dialling::is_over) => {}
         _ = connection.closed() => {}
         () = sleep(shared.config.hello_timeout / 2) => {}
     }

@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dsys_core::NodeAddr;
 
-use super::dial;
+use super::dial::{self, Progress};
 use super::link::Link;
 use super::table::Shared;
 use crate::error::{CloseReason, DatagramError, DialError};
@@ -26,6 +27,7 @@ pub(super) trait DynTransport: Send + Sync {
         self: Arc<Self>,
         shared: Arc<Shared>,
         to: NodeAddr,
+        progress: Progress,
     ) -> BoxFuture<'static, Result<Arc<Link>, DialError>>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
@@ -39,8 +41,9 @@ impl<T: Transport> DynTransport for T {
         self: Arc<Self>,
         shared: Arc<Shared>,
         to: NodeAddr,
+        progress: Progress,
     ) -> BoxFuture<'static, Result<Arc<Link>, DialError>> {
-        Box::pin(async move { dial::establish(&shared, &*self, &to).await })
+        Box::pin(async move { dial::establish(&shared, &*self, &to, &progress).await })
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
@@ -54,6 +57,9 @@ pub(super) trait DynConnection: Send + Sync {
     fn rtt(&self) -> Duration;
     fn open_bi(&self) -> BoxFuture<'_, Result<(BoxSend, BoxRecv), CloseReason>>;
     fn open_uni(&self) -> BoxFuture<'_, Result<BoxSend, CloseReason>>;
+    /// [`open_bi`](Self::open_bi) where nothing has to be waited for, which spares the future; `None` otherwise.
+    fn try_open_bi(&self) -> Option<Result<(BoxSend, BoxRecv), CloseReason>>;
+    fn try_open_uni(&self) -> Option<Result<BoxSend, CloseReason>>;
     fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError>;
     fn max_datagram_size(&self) -> Option<usize>;
     fn close(&self, code: u32, reason: &str);
@@ -79,6 +85,16 @@ impl<C: Connection> DynConnection for C {
         Box::pin(async move { Ok(Box::new(Connection::open_uni(self).await?) as BoxSend) })
     }
 
+    fn try_open_bi(&self) -> Option<Result<(BoxSend, BoxRecv), CloseReason>> {
+        let opened = at_once(Connection::open_bi(self))?;
+        Some(opened.map(|(send, recv)| (Box::new(send) as BoxSend, Box::new(recv) as BoxRecv)))
+    }
+
+    fn try_open_uni(&self) -> Option<Result<BoxSend, CloseReason>> {
+        let opened = at_once(Connection::open_uni(self))?;
+        Some(opened.map(|send| Box::new(send) as BoxSend))
+    }
+
     fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
         Connection::send_datagram(self, data)
     }
@@ -89,5 +105,13 @@ impl<C: Connection> DynConnection for C {
 
     fn close(&self, code: u32, reason: &str) {
         Connection::close(self, code, reason);
+    }
+}
+
+/// The result of a future that has it already. One that is cancel safe may be begun again if not.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => Some(result),
+        Poll::Pending => None,
     }
 }

@@ -1,7 +1,9 @@
 //! The control stream of a connection: HELLO, then what changes (protocols), then GOAWAY and the drain.
 //!
 //! Each side opens one one-way stream with the tag `dsys/control/1` before any other. Its first frame is the HELLO.
-//! The acceptor sends its own only when it takes the connection, so the dialler knows by it that it is welcome.
+//! The acceptor sends its own only when it takes the connection, so the dialler knows by it that it is welcome. The
+//! dialler may send requests behind its own HELLO before that; an acceptor that declines (DUPLICATE, REFUSED) has looked
+//! at none of them.
 
 use std::net::SocketAddr;
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use bytes::Bytes;
 use dsys_core::NodeId;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use super::erased::{BoxRecv, BoxSend, DynConnection};
 use super::hello::{self, Control, Hello};
-use super::protocol;
+use super::meter::{InUse, Meter, Usage};
+use super::protocol::{self, Inbound};
 use super::stream::{RecvHalf, SendHalf, Stream, refuse};
 use super::table::Shared;
 use crate::error::{CloseReason, DatagramError, code};
@@ -25,150 +26,58 @@ use crate::frame::{self, FrameError, FrameReader};
 use crate::tag::{Prefix, Tag};
 use crate::transport::Connection;
 
-/// A connection whose both ends have said HELLO.
+/// A connection. It is in use once both ends have said HELLO; a request may go out after our own.
 pub(crate) struct Link {
     /// Unlike any other link's of this node.
     pub(super) serial: u64,
     pub(super) peer: NodeId,
     /// Whether we dialled it.
     pub(super) dialled: bool,
-    /// The peer's instance, see [`Hello`].
-    pub(super) instance: u64,
+    /// The peer's instance, see [`Hello`]; empty until its HELLO is here.
+    instance: OnceLock<u64>,
     pub(super) meter: Arc<Meter>,
     connection: Box<dyn DynConnection>,
     protocols: Mutex<Arc<[Tag]>>,
-    /// Live streams that the peer opened, by protocol.
-    inbound: Mutex<HashMap<Tag, Arc<AtomicUsize>>>,
+    /// The protocols that the peer has opened streams of.
+    inbound: Mutex<HashMap<Tag, Arc<Inbound>>>,
     /// We have said GOAWAY, or the peer has: no new stream may be opened.
     going: AtomicBool,
     say_goaway: Notify,
     say_drained: Notify,
-    /// Streams opened and accepted so far, for the drain.
-    opened: AtomicU64,
-    accepted: AtomicU64,
-}
-
-/// What a connection has carried, and whether it is in use.
-#[derive(Debug)]
-pub(super) struct Meter {
-    pub(super) streams: AtomicUsize,
-    pub(super) sent: AtomicU64,
-    pub(super) received: AtomicU64,
-    since: Instant,
-    /// Milliseconds after `since`.
-    last_used: AtomicU64,
-}
-
-impl Meter {
-    fn new() -> Arc<Self> {
-        Arc::new(Meter {
-            streams: AtomicUsize::new(0),
-            sent: AtomicU64::new(0),
-            received: AtomicU64::new(0),
-            since: Instant::now(),
-            last_used: AtomicU64::new(0),
-        })
-    }
-
-    fn touch(&self) {
-        self.last_used.store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
-    }
-
-    fn idle_for(&self) -> Duration {
-        if self.streams.load(Ordering::Acquire) > 0 {
-            return Duration::ZERO;
-        }
-        self.since.elapsed().saturating_sub(Duration::from_millis(self.last_used.load(Ordering::Relaxed)))
-    }
-}
-
-/// Held by both halves of a stream: while it lives the connection is in use.
-#[derive(Debug)]
-pub(super) struct Usage {
-    meter: Arc<Meter>,
-    /// For a stream that the peer opened: the protocol's count and the peer's.
-    counts: Option<[Arc<AtomicUsize>; 2]>,
-}
-
-impl Usage {
-    fn outbound(meter: &Arc<Meter>) -> Arc<Self> {
-        meter.streams.fetch_add(1, Ordering::AcqRel);
-        Arc::new(Usage { meter: meter.clone(), counts: None })
-    }
-
-    /// `None` if one of the counts is at its limit already.
-    pub(super) fn inbound(meter: &Arc<Meter>, counts: [(Arc<AtomicUsize>, usize); 2]) -> Option<Arc<Self>> {
-        let [(all, all_max), (peer, peer_max)] = counts;
-        if all.fetch_add(1, Ordering::AcqRel) >= all_max {
-            all.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        if peer.fetch_add(1, Ordering::AcqRel) >= peer_max {
-            all.fetch_sub(1, Ordering::AcqRel);
-            peer.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        meter.streams.fetch_add(1, Ordering::AcqRel);
-        Some(Arc::new(Usage { meter: meter.clone(), counts: Some([all, peer]) }))
-    }
-
-    pub(super) fn sent(&self, bytes: usize) {
-        self.meter.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn received(&self, bytes: usize) {
-        self.meter.received.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Usage {
-    fn drop(&mut self) {
-        self.meter.touch();
-        self.meter.streams.fetch_sub(1, Ordering::AcqRel);
-        for count in self.counts.iter().flatten() {
-            count.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-}
-
-/// A stream that has not found its protocol yet.
-struct InUse<'a>(&'a Meter);
-
-impl<'a> InUse<'a> {
-    fn new(meter: &'a Meter) -> Self {
-        meter.streams.fetch_add(1, Ordering::AcqRel);
-        InUse(meter)
-    }
-}
-
-impl Drop for InUse<'_> {
-    fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl Link {
-    pub(super) fn new<C: Connection>(
-        shared: &Shared,
-        connection: &C,
-        hello: &Hello,
-        dialled: bool,
-    ) -> Arc<Self> {
+    pub(super) fn new<C: Connection>(shared: &Shared, connection: &C, dialled: bool) -> Arc<Self> {
         Arc::new(Link {
             serial: shared.next_serial(),
             peer: connection.peer(),
             dialled,
-            instance: hello.instance,
+            instance: OnceLock::new(),
             meter: Meter::new(),
             connection: Box::new(connection.clone()),
-            protocols: Mutex::new(hello.protocols.clone().into()),
+            protocols: Mutex::new([].into()),
             inbound: Mutex::new(HashMap::new()),
             going: AtomicBool::new(false),
             say_goaway: Notify::new(),
             say_drained: Notify::new(),
-            opened: AtomicU64::new(0),
-            accepted: AtomicU64::new(0),
         })
+    }
+
+    /// The peer's HELLO is here.
+    pub(super) fn greeted(&self, hello: &Hello) {
+        *self.protocols.lock().unwrap_or_else(PoisonError::into_inner) = hello.protocols.clone().into();
+        // There is one HELLO on a connection.
+        let _ = self.instance.set(hello.instance);
+    }
+
+    /// The peer's instance; `None` until its HELLO is here.
+    pub(super) fn instance(&self) -> Option<u64> {
+        self.instance.get().copied()
+    }
+
+    /// Whether the peer's HELLO is here.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.instance.get().is_some()
     }
 
     /// Whether new streams may be opened.
@@ -178,8 +87,11 @@ impl Link {
 
     pub(super) async fn open(&self, tag: Tag) -> Result<Stream, CloseReason> {
         let usage = Usage::outbound(&self.meter);
-        let (send, recv) = self.connection.open_bi().await?;
-        self.opened.fetch_add(1, Ordering::AcqRel);
+        let (send, recv) = match self.connection.try_open_bi() {
+            Some(opened) => opened?,
+            None => self.connection.open_bi().await?,
+        };
+        self.meter.opened.fetch_add(1, Ordering::AcqRel);
         Ok(Stream {
             send: SendHalf::tagged(send, tag, usage.clone()),
             recv: RecvHalf::untagged(recv, Some(usage)),
@@ -188,15 +100,18 @@ impl Link {
 
     pub(super) async fn open_uni(&self, tag: Tag) -> Result<SendHalf, CloseReason> {
         let usage = Usage::outbound(&self.meter);
-        let send = self.connection.open_uni().await?;
-        self.opened.fetch_add(1, Ordering::AcqRel);
+        let send = match self.connection.try_open_uni() {
+            Some(opened) => opened?,
+            None => self.connection.open_uni().await?,
+        };
+        self.meter.opened.fetch_add(1, Ordering::AcqRel);
         Ok(SendHalf::tagged(send, tag, usage))
     }
 
     pub(super) fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
         let length = data.len() as u64;
         self.connection.send_datagram(data)?;
-        self.meter.touch();
+        self.meter.datagrams.fetch_add(1, Ordering::AcqRel);
         self.meter.sent.fetch_add(length, Ordering::Relaxed);
         Ok(())
     }
@@ -241,8 +156,17 @@ impl Link {
         drained
     }
 
-    pub(super) fn inbound_count(&self, tag: Tag) -> Arc<AtomicUsize> {
-        self.inbound.lock().unwrap_or_else(PoisonError::into_inner).entry(tag).or_default().clone()
+    /// What the peer has open of the protocol `tag`, and its limits; `None` if it is not spoken here.
+    pub(super) fn inbound(&self, shared: &Shared, tag: Tag) -> Option<Arc<Inbound>> {
+        let mut inbound = self.inbound.lock().unwrap_or_else(PoisonError::into_inner);
+        match inbound.get(&tag) {
+            Some(known) if known.is_spoken() => return Some(known.clone()),
+            Some(_) => drop(inbound.remove(&tag)),
+            None => {}
+        }
+        let new = Arc::new(Inbound::new(protocol::entry(shared, &tag)?));
+        inbound.insert(tag, new.clone());
+        Some(new)
     }
 }
 
@@ -254,8 +178,12 @@ pub(super) async fn serve<C: Connection>(
     control: SendHalf,
     frames: FrameReader,
 ) {
+    // Requests come as streams in both directions. Accepted in a task of their own, they wake nothing else.
+    shared.spawn({
+        let (shared, link, connection) = (shared.clone(), link.clone(), connection.clone());
+        async move { drop(accept_bi(&shared, &link, &connection).await) }
+    });
     let reason = tokio::select! {
-        reason = accept_bi(&shared, &link, &connection) => reason,
         reason = accept_uni(&shared, &link, &connection) => reason,
         reason = datagrams(&shared, &link, &connection) => reason,
         reason = speak(&shared, &link, control) => reason,
@@ -292,12 +220,12 @@ async fn accept_bi<C: Connection>(shared: &Arc<Shared>, link: &Arc<Link>, connec
         match connection.accept_bi().await {
             Ok((send, recv)) => {
                 // Counted as in use before it counts as accepted: a drain never sees it as neither.
-                let _in_use = InUse::new(&link.meter);
-                link.accepted.fetch_add(1, Ordering::AcqRel);
+                let in_use = InUse::new(&link.meter);
+                link.meter.accepted.fetch_add(1, Ordering::AcqRel);
                 let send: BoxSend = Box::new(send);
                 let recv: BoxRecv = Box::new(recv);
                 let send = SendHalf::untagged(send, None);
-                sort(shared, link, &mut late, Some(send), RecvHalf::untagged(recv, None)).await;
+                sort(shared, link, &mut late, in_use, Some(send), RecvHalf::untagged(recv, None)).await;
             }
             Err(reason) => return reason,
         }
@@ -309,10 +237,10 @@ async fn accept_uni<C: Connection>(shared: &Arc<Shared>, link: &Arc<Link>, conne
     loop {
         match connection.accept_uni().await {
             Ok(recv) => {
-                let _in_use = InUse::new(&link.meter);
-                link.accepted.fetch_add(1, Ordering::AcqRel);
+                let in_use = InUse::new(&link.meter);
+                link.meter.accepted.fetch_add(1, Ordering::AcqRel);
                 let recv: BoxRecv = Box::new(recv);
-                sort(shared, link, &mut late, None, RecvHalf::untagged(recv, None)).await;
+                sort(shared, link, &mut late, in_use, None, RecvHalf::untagged(recv, None)).await;
             }
             Err(reason) => return reason,
         }
@@ -325,6 +253,7 @@ async fn sort(
     shared: &Arc<Shared>,
     link: &Arc<Link>,
     late: &mut JoinSet<()>,
+    in_use: InUse,
     send: Option<SendHalf>,
     mut recv: RecvHalf,
 ) {
@@ -333,7 +262,7 @@ async fn sort(
         poll_fn(|cx| Poll::Ready(tag.as_mut().poll(cx))).await
     };
     if let Poll::Ready(tag) = now {
-        return protocol::dispatch(shared, link, tag.ok().flatten(), send, recv);
+        return protocol::dispatch(shared, link, tag.ok().flatten(), in_use, send, recv);
     }
     while late.try_join_next().is_some() {}
     if late.len() >= shared.config.max_untagged {
@@ -342,9 +271,8 @@ async fn sort(
     }
     let (shared, link) = (shared.clone(), link.clone());
     late.spawn(async move {
-        let _in_use = InUse::new(&link.meter);
         match timeout(shared.config.hello_timeout, recv.read_tag()).await {
-            Ok(tag) => protocol::dispatch(&shared, &link, tag.ok().flatten(), send, recv),
+            Ok(tag) => protocol::dispatch(&shared, &link, tag.ok().flatten(), in_use, send, recv),
             Err(_) => refuse(send, recv, code::IDLE),
         }
     });
@@ -356,7 +284,7 @@ async fn datagrams<C: Connection>(shared: &Shared, link: &Link, connection: &C) 
             Ok(data) => data,
             Err(reason) => return reason,
         };
-        link.meter.touch();
+        link.meter.datagrams.fetch_add(1, Ordering::AcqRel);
         link.meter.received.fetch_add(data.len() as u64, Ordering::Relaxed);
         // A datagram may be damaged or late in every other way, so an unknown tag costs it no more than itself.
         let delivered = match Tag::read_prefix(&data) {
@@ -383,7 +311,7 @@ async fn speak(shared: &Shared, link: &Link, mut control: SendHalf) -> CloseReas
             Ok(()) = announced.changed() => Control::Protocols(shared.tags()),
             () = link.say_goaway.notified() => Control::GoAway,
             () = link.say_drained.notified() => {
-                Control::Drained { streams: link.opened.load(Ordering::Acquire) }
+                Control::Drained { streams: link.meter.opened.load(Ordering::Acquire) }
             }
         };
         bytes.clear();
@@ -412,7 +340,7 @@ async fn listen(shared: &Shared, link: &Arc<Link>, mut frames: FrameReader) -> F
                 // Counted, not signalled, as in `Node::shutdown`. If this never comes true, the peer's patience
                 // or the silence of the connection ends it.
                 let mut pause = Duration::from_millis(1);
-                while link.accepted.load(Ordering::Acquire) < streams
+                while link.meter.accepted.load(Ordering::Acquire) < streams
                     || link.meter.streams.load(Ordering::Acquire) > 0
                 {
                     sleep(pause).await;

@@ -1,8 +1,6 @@
 //! Protocols on a node: who takes the streams that peers open.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -12,7 +10,8 @@ use tracing::debug;
 
 use super::config::ProtocolConfig;
 use super::hello::MAX_PROTOCOLS;
-use super::link::{Link, Usage};
+use super::link::Link;
+use super::meter::{InUse, Usage};
 use super::stream::{RecvHalf, SendHalf, Stream, refuse};
 use super::table::Shared;
 use super::{Node, OpenError, PeerWatch};
@@ -151,14 +150,57 @@ impl Drop for Protocol {
 
 /// Takes a stream at once, without a queue, in a task of its own.
 pub(crate) trait Handler: Send + Sync {
-    fn bi(&self, incoming: Incoming) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-    fn uni(&self, incoming: IncomingUni) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn bi(&self, shared: &Shared, incoming: Incoming);
+    fn uni(&self, shared: &Shared, incoming: IncomingUni);
 }
 
 pub(super) struct Entry {
     config: ProtocolConfig,
-    live: Arc<AtomicUsize>,
+    /// Streams that peers opened and that live.
+    live: AtomicUsize,
+    /// Dropped by its owner.
+    ended: AtomicBool,
     kind: Kind,
+}
+
+/// One peer's streams of one protocol.
+pub(super) struct Inbound {
+    entry: Arc<Entry>,
+    live: AtomicUsize,
+}
+
+impl Inbound {
+    pub(super) fn new(entry: Arc<Entry>) -> Self {
+        Inbound { entry, live: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn is_spoken(&self) -> bool {
+        !self.entry.ended.load(Ordering::Acquire)
+    }
+
+    /// Counts one more stream; false, and nothing is counted, if a limit is reached.
+    pub(super) fn enter(&self) -> bool {
+        let config = &self.entry.config;
+        if self.entry.live.fetch_add(1, Ordering::AcqRel) < config.max_streams {
+            if self.live.fetch_add(1, Ordering::AcqRel) < config.max_streams_per_peer {
+                return true;
+            }
+            self.live.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.entry.live.fetch_sub(1, Ordering::AcqRel);
+        false
+    }
+
+    pub(super) fn leave(&self) {
+        self.live.fetch_sub(1, Ordering::AcqRel);
+        self.entry.live.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl std::fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbound").field("live", &self.live).finish_non_exhaustive()
+    }
 }
 
 enum Kind {
@@ -203,18 +245,23 @@ fn insert(shared: &Shared, tag: Tag, config: ProtocolConfig, kind: Kind) -> Resu
     if protocols.len() >= MAX_PROTOCOLS {
         return Err(ProtocolError::TooMany);
     }
-    protocols.insert(tag, Arc::new(Entry { config, live: Arc::default(), kind }));
+    protocols.insert(
+        tag,
+        Arc::new(Entry { config, live: AtomicUsize::new(0), ended: AtomicBool::new(false), kind }),
+    );
     drop(protocols);
     shared.announce();
     Ok(())
 }
 
 pub(crate) fn unregister(shared: &Shared, tag: Tag) {
-    shared.protocols.write().unwrap_or_else(PoisonError::into_inner).remove(&tag);
+    if let Some(entry) = shared.protocols.write().unwrap_or_else(PoisonError::into_inner).remove(&tag) {
+        entry.ended.store(true, Ordering::Release);
+    }
     shared.announce();
 }
 
-fn entry(shared: &Shared, tag: &Tag) -> Option<Arc<Entry>> {
+pub(super) fn entry(shared: &Shared, tag: &Tag) -> Option<Arc<Entry>> {
     shared.protocols.read().unwrap_or_else(PoisonError::into_inner).get(tag).cloned()
 }
 
@@ -223,6 +270,7 @@ pub(super) fn dispatch(
     shared: &Arc<Shared>,
     link: &Link,
     tag: Option<Tag>,
+    in_use: InUse,
     send: Option<SendHalf>,
     mut recv: RecvHalf,
 ) {
@@ -234,15 +282,12 @@ pub(super) fn dispatch(
     if shared.closing.load(Ordering::Acquire) {
         return refuse(send, recv, code::GOING_AWAY);
     }
-    let Some(entry) = entry(shared, &tag) else {
+    let Some(inbound) = link.inbound(shared, tag) else {
         shared.counters.unknown.fetch_add(1, Ordering::Relaxed);
         return refuse(send, recv, code::UNKNOWN_PROTOCOL);
     };
-    let counts = [
-        (entry.live.clone(), entry.config.max_streams),
-        (link.inbound_count(tag), entry.config.max_streams_per_peer),
-    ];
-    let Some(usage) = Usage::inbound(&link.meter, counts) else {
+    let entry = inbound.entry.clone();
+    let Some(usage) = Usage::inbound(in_use, inbound) else {
         shared.counters.busy.fetch_add(1, Ordering::Relaxed);
         return refuse(send, recv, code::BUSY);
     };
@@ -264,7 +309,7 @@ pub(super) fn dispatch(
                         busy(Some(stream.send), stream.recv);
                     }
                 }
-                Kind::Handler(handler) => drop(shared.spawn(handler.bi(incoming))),
+                Kind::Handler(handler) => handler.bi(shared, incoming),
             }
         }
         (None, kind) => {
@@ -275,7 +320,7 @@ pub(super) fn dispatch(
                         busy(None, error.into_inner().stream);
                     }
                 }
-                Kind::Handler(handler) => drop(shared.spawn(handler.uni(incoming))),
+                Kind::Handler(handler) => handler.uni(shared, incoming),
             }
         }
     }

@@ -65,8 +65,7 @@ impl Node {
         let _ =
             timeout(end.saturating_duration_since(Instant::now()).max(LINGER), shared.transport.shutdown())
                 .await;
-        let mut tasks = std::mem::take(&mut *shared.tasks());
-        tasks.shutdown().await;
+        shared.tasks.shutdown().await;
         ShutdownReport { cut_off }
     }
 }

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::erased::{BoxRecv, BoxSend};
-use super::link::Usage;
+use super::meter::{Tally, Usage};
 use crate::tag::{Prefix, Tag};
 
 /// So much of a first write travels with the tag in one buffer; it fits one packet of any path.
@@ -78,22 +78,24 @@ impl AsyncWrite for Stream {
 /// The sending half of a stream. Dropping it unfinished resets it with [`CANCELLED`](crate::code::CANCELLED).
 pub struct SendHalf {
     inner: BoxSend,
-    /// What goes out before anything else: the tag at first.
+    /// Goes out with the first bytes.
+    tag: Option<Tag>,
+    /// What goes out before anything else.
     pending: Bytes,
-    usage: Option<Arc<Usage>>,
+    tally: Tally,
 }
 
 impl SendHalf {
     pub(super) fn tagged(inner: BoxSend, tag: Tag, usage: Arc<Usage>) -> Self {
-        SendHalf { inner, pending: tag.prefix().into(), usage: Some(usage) }
+        SendHalf { inner, tag: Some(tag), pending: Bytes::new(), tally: Tally::sent(Some(usage)) }
     }
 
     pub(super) fn untagged(inner: BoxSend, usage: Option<Arc<Usage>>) -> Self {
-        SendHalf { inner, pending: Bytes::new(), usage }
+        SendHalf { inner, tag: None, pending: Bytes::new(), tally: Tally::sent(usage) }
     }
 
     pub(super) fn set_usage(&mut self, usage: Arc<Usage>) {
-        self.usage = Some(usage);
+        self.tally.set_usage(usage);
     }
 
     /// Writes all of `data`, without copying it where the transport can.
@@ -104,19 +106,17 @@ impl SendHalf {
     /// # Cancel safety
     /// A part may have been written, and up to 1 KiB more may follow with the next write.
     pub async fn write_chunk(&mut self, mut data: Bytes) -> io::Result<()> {
-        if !self.pending.is_empty() {
+        if self.is_waiting() {
             let head = data.split_to(data.len().min(WITH_TAG));
-            let mut both = BytesMut::with_capacity(self.pending.len() + head.len());
-            both.extend_from_slice(&self.pending);
-            both.extend_from_slice(&head);
-            self.pending = both.freeze();
+            self.pending = self.pending_and(&head);
+            self.tag = None;
             poll_fn(|cx| self.poll_pending(cx)).await?;
         }
-        let length = data.len();
         while !data.is_empty() {
+            let before = data.len();
             poll_fn(|cx| self.inner.poll_write_chunk(cx, &mut data)).await?;
+            self.tally.add(before - data.len());
         }
-        self.count(length);
         Ok(())
     }
 
@@ -133,6 +133,7 @@ impl SendHalf {
 
     /// Abandons the stream; the peer's reads fail with this code.
     pub fn reset(&mut self, code: u32) {
+        self.tag = None;
         self.pending = Bytes::new();
         self.inner.reset(code);
     }
@@ -142,41 +143,55 @@ impl SendHalf {
         self.inner.set_priority(priority);
     }
 
+    /// Whether something must go out before anything else.
+    fn is_waiting(&self) -> bool {
+        self.tag.is_some() || !self.pending.is_empty()
+    }
+
+    /// What must go out first, and `head` behind it.
+    fn pending_and(&self, head: &[u8]) -> Bytes {
+        let tag = self.tag.as_ref().map_or(0, Tag::prefix_len);
+        let mut both = Vec::with_capacity(tag + self.pending.len() + head.len());
+        if let Some(tag) = &self.tag {
+            tag.write_prefix(&mut both);
+        }
+        both.extend_from_slice(&self.pending);
+        both.extend_from_slice(head);
+        both.into()
+    }
+
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.tag.is_some() {
+            self.pending = self.pending_and(&[]);
+            self.tag = None;
+        }
         while !self.pending.is_empty() {
             let before = self.pending.len();
             ready!(self.inner.poll_write_chunk(cx, &mut self.pending))?;
-            self.count(before - self.pending.len());
+            self.tally.add(before - self.pending.len());
         }
         Poll::Ready(Ok(()))
-    }
-
-    fn count(&self, bytes: usize) {
-        if let Some(usage) = &self.usage {
-            usage.sent(bytes);
-        }
     }
 }
 
 impl AsyncWrite for SendHalf {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.pending.is_empty() {
+        if !self.is_waiting() {
             let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
-            self.count(written);
+            self.tally.add(written);
             return Poll::Ready(Ok(written));
         }
-        let waiting = self.pending.len();
         let head = bytes.get(..bytes.len().min(WITH_TAG)).unwrap_or_default();
-        let mut both = BytesMut::with_capacity(waiting + head.len());
-        both.extend_from_slice(&self.pending);
-        both.extend_from_slice(head);
+        let both = self.pending_and(head);
+        let waiting = both.len() - head.len();
         let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &both))?;
-        self.count(written);
+        self.tally.add(written);
+        self.tag = None;
         if written > waiting || head.is_empty() {
             self.pending = Bytes::new();
             return Poll::Ready(Ok(written - waiting));
         }
-        self.pending.advance(written);
+        self.pending = both.slice(written..waiting);
         // None of `bytes` went out. Come again: the next poll says whether there is room.
         self.poll_write(cx, bytes)
     }
@@ -188,13 +203,17 @@ impl AsyncWrite for SendHalf {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_pending(cx))?;
+        self.tally.flush();
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
 impl std::fmt::Debug for SendHalf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SendHalf").field("pending", &self.pending.len()).finish_non_exhaustive()
+        f.debug_struct("SendHalf")
+            .field("tag", &self.tag)
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -203,16 +222,16 @@ pub struct RecvHalf {
     inner: BoxRecv,
     /// What was read together with the tag.
     surplus: Bytes,
-    usage: Option<Arc<Usage>>,
+    tally: Tally,
 }
 
 impl RecvHalf {
     pub(super) fn untagged(inner: BoxRecv, usage: Option<Arc<Usage>>) -> Self {
-        RecvHalf { inner, surplus: Bytes::new(), usage }
+        RecvHalf { inner, surplus: Bytes::new(), tally: Tally::received(usage) }
     }
 
     pub(super) fn set_usage(&mut self, usage: Arc<Usage>) {
-        self.usage = Some(usage);
+        self.tally.set_usage(usage);
     }
 
     /// The next at most `max` bytes as they lie in the transport's memory; `None` at the clean end.
@@ -264,6 +283,7 @@ impl RecvHalf {
             match Tag::read_prefix(&self.surplus) {
                 Prefix::Tag(tag, length) => {
                     self.surplus.advance(length);
+                    self.tally.add(length);
                     return Ok(Some(tag));
                 }
                 Prefix::Malformed => return Ok(None),
@@ -284,18 +304,15 @@ impl RecvHalf {
     fn poll_read_chunk(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<io::Result<Option<Bytes>>> {
         if !self.surplus.is_empty() {
             let length = self.surplus.len().min(max);
-            self.count(length);
+            self.tally.add(length);
             return Poll::Ready(Ok(Some(self.surplus.split_to(length))));
         }
         let chunk = ready!(self.inner.poll_read_chunk(cx, max))?;
-        self.count(chunk.as_ref().map_or(0, Bytes::len));
-        Poll::Ready(Ok(chunk))
-    }
-
-    fn count(&self, bytes: usize) {
-        if let Some(usage) = &self.usage {
-            usage.received(bytes);
+        match &chunk {
+            Some(chunk) => self.tally.add(chunk.len()),
+            None => self.tally.flush(),
         }
+        Poll::Ready(Ok(chunk))
     }
 }
 
@@ -312,7 +329,10 @@ impl AsyncRead for RecvHalf {
             let length = self.surplus.len().min(buffer.remaining());
             buffer.put_slice(&self.surplus.split_to(length));
         }
-        self.count(buffer.filled().len() - before);
+        match buffer.filled().len() - before {
+            0 => self.tally.flush(),
+            read => self.tally.add(read),
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use dsys_core::{NodeAddr, NodeId};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 
 use super::NodeConfig;
 use super::address_book::AddressBook;
@@ -18,6 +18,7 @@ use super::hello::Hello;
 use super::link::Link;
 use super::protocol::Entry;
 use super::stats::Counters;
+use super::tasks::Tasks;
 use crate::error::code;
 use crate::tag::Tag;
 use crate::transport::Transport;
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
     serial: AtomicU64,
     table: Mutex<Table>,
     book: Mutex<AddressBook>,
-    tasks: Mutex<JoinSet<()>>,
+    pub(super) tasks: Arc<Tasks>,
     /// Counts changes of `protocols`.
     announce: watch::Sender<u64>,
     shutdown: watch::Sender<bool>,
@@ -79,7 +80,7 @@ impl Shared {
                 changes: watch::Sender::new(0),
             }),
             book: Mutex::new(book),
-            tasks: Mutex::new(JoinSet::new()),
+            tasks: Arc::default(),
             announce: watch::Sender::new(0),
             shutdown: watch::Sender::new(false),
         })
@@ -93,21 +94,15 @@ impl Shared {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Spawns a task that ends with the node at the latest.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let mut tasks = self.tasks();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task)
+    /// Spawns a task that ends with the node at the latest; `None` if the node has ended.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        self.tasks.spawn(task)
     }
 
     /// Ends everything at once.
     pub(super) fn abort(&self) {
         self.closing.store(true, Ordering::Release);
-        self.tasks().abort_all();
+        self.tasks.abort();
         let links = self.table().links();
         for link in links {
             link.close(code::GOING_AWAY, "the node was dropped");
@@ -239,7 +234,7 @@ impl Table {
             if self.would_refuse(own, link) {
                 return Err(standing.clone());
             }
-            standing.close(code::DUPLICATE, "another connection between the two nodes was kept");
+            standing.close(code::REPLACED, "a newer connection between the two nodes has taken its place");
         }
         self.links.insert(link.peer, link.clone());
         self.changed();
@@ -289,7 +284,7 @@ impl Link {
     /// Whether this link stays when `other`, to the same peer, comes up. Both ends must find the same answer from
     /// what both know: who dialled which, and whether the peer has restarted.
     fn prevails(&self, own: &NodeId, other: &Link) -> bool {
-        if self.instance != other.instance || self.dialled == other.dialled {
+        if self.instance() != other.instance() || self.dialled == other.dialled {
             // The peer has restarted, or has lost the older one: the newer one it is.
             return false;
         }

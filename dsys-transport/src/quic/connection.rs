@@ -60,17 +60,24 @@ impl Allowance {
 /// So many streams of each kind a peer may open before any of them is accepted.
 pub(super) const FIRST_STREAMS: u32 = 64;
 
-/// Counts a stream that the peer opened while it lives.
-#[derive(Debug)]
-pub(super) struct Taken {
-    shared: Arc<Shared>,
-    is_bi: bool,
+/// The two kinds of streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Bi,
+    Uni,
 }
 
-impl Drop for Taken {
-    fn drop(&mut self) {
-        let allowance = if self.is_bi { &self.shared.bi } else { &self.shared.uni };
-        allowance.live.fetch_sub(1, Ordering::AcqRel);
+impl Shared {
+    /// A stream that the peer opened is over.
+    pub(super) fn ended(&self, kind: Kind) {
+        self.allowance(kind).live.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn allowance(&self, kind: Kind) -> &Allowance {
+        match kind {
+            Kind::Bi => &self.bi,
+            Kind::Uni => &self.uni,
+        }
     }
 }
 
@@ -95,22 +102,20 @@ impl QuicConnection {
         QuicSend::new(quinn, self.shared.clone())
     }
 
-    fn receiver(&self, quinn: quinn::RecvStream, taken: Option<Taken>) -> QuicRecv {
-        QuicRecv::new(quinn, self.shared.clone(), taken)
+    /// A stream that we opened.
+    fn receiver(&self, quinn: quinn::RecvStream) -> QuicRecv {
+        QuicRecv::new(quinn, self.shared.clone(), None)
     }
 
-    fn took_bi(&self) -> Option<Taken> {
-        if let Some(limit) = self.shared.bi.took() {
-            self.quinn.set_max_concurrent_bi_streams(limit.into());
+    /// A stream that the peer opened, which may be the time to allow it more.
+    fn taken(&self, quinn: quinn::RecvStream, kind: Kind) -> QuicRecv {
+        if let Some(limit) = self.shared.allowance(kind).took() {
+            match kind {
+                Kind::Bi => self.quinn.set_max_concurrent_bi_streams(limit.into()),
+                Kind::Uni => self.quinn.set_max_concurrent_uni_streams(limit.into()),
+            }
         }
-        Some(Taken { shared: self.shared.clone(), is_bi: true })
-    }
-
-    fn took_uni(&self) -> Option<Taken> {
-        if let Some(limit) = self.shared.uni.took() {
-            self.quinn.set_max_concurrent_uni_streams(limit.into());
-        }
-        Some(Taken { shared: self.shared.clone(), is_bi: false })
+        QuicRecv::new(quinn, self.shared.clone(), Some(kind))
     }
 
     fn reason(&self, error: ConnectionError) -> CloseReason {
@@ -137,7 +142,7 @@ impl Connection for QuicConnection {
 
     async fn open_bi(&self) -> Result<(QuicSend, QuicRecv), CloseReason> {
         let (send, recv) = self.quinn.open_bi().await.map_err(|error| self.reason(error))?;
-        Ok((self.sender(send), self.receiver(recv, None)))
+        Ok((self.sender(send), self.receiver(recv)))
     }
 
     async fn open_uni(&self) -> Result<QuicSend, CloseReason> {
@@ -147,12 +152,12 @@ impl Connection for QuicConnection {
 
     async fn accept_bi(&self) -> Result<(QuicSend, QuicRecv), CloseReason> {
         let (send, recv) = self.quinn.accept_bi().await.map_err(|error| self.reason(error))?;
-        Ok((self.sender(send), self.receiver(recv, self.took_bi())))
+        Ok((self.sender(send), self.taken(recv, Kind::Bi)))
     }
 
     async fn accept_uni(&self) -> Result<QuicRecv, CloseReason> {
         let recv = self.quinn.accept_uni().await.map_err(|error| self.reason(error))?;
-        Ok(self.receiver(recv, self.took_uni()))
+        Ok(self.taken(recv, Kind::Uni))
     }
 
     fn send_datagram(&self, data: Bytes) -> Result<(), DatagramError> {
@@ -175,10 +180,11 @@ impl Connection for QuicConnection {
     }
 
     fn close(&self, code: u32, reason: &str) {
-        // Only the first close counts, with quinn too.
-        if self.quinn.close_reason().is_none() {
-            let _ = self.shared.closed_with.set(code);
+        // Only the first close counts. quinn would put ours in the place of the peer's.
+        if self.quinn.close_reason().is_some() {
+            return;
         }
+        let _ = self.shared.closed_with.set(code);
         let bytes = reason.as_bytes();
         self.quinn.close(code.into(), bytes.get(..256).unwrap_or(bytes));
     }

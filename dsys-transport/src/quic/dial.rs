@@ -8,17 +8,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::QuicConfig;
+use super::config::ByNearness;
 use super::connection::QuicConnection;
 use super::identity::server_name;
 use crate::error::DialError;
 
 pub(super) async fn dial(
     endpoints: &[Endpoint],
-    client: &ClientConfig,
+    clients: &ByNearness<ClientConfig>,
     config: &QuicConfig,
     to: &NodeAddr,
 ) -> Result<QuicConnection, DialError> {
-    match timeout(config.dial_timeout, race(endpoints, client, config, to)).await {
+    match timeout(config.dial_timeout, race(endpoints, clients, config, to)).await {
         Ok(result) => result,
         Err(_) => Err(DialError::TimedOut(to.id)),
     }
@@ -28,7 +29,7 @@ pub(super) async fn dial(
 /// takes whichever succeeds first. Dropping it ends the others.
 async fn race(
     endpoints: &[Endpoint],
-    client: &ClientConfig,
+    clients: &ByNearness<ClientConfig>,
     config: &QuicConfig,
     to: &NodeAddr,
 ) -> Result<QuicConnection, DialError> {
@@ -37,13 +38,13 @@ async fn race(
         return Err(DialError::NoAddress(to.id));
     };
     if addrs.len() == 0 {
-        return attempt(endpoints, client, config.max_streams, *first, to.id)?.await;
+        return attempt(endpoints, clients, config.max_streams, *first, to.id)?.await;
     }
     let mut attempts = JoinSet::new();
     let mut worst = None;
     let mut next = Some(first);
     loop {
-        match next.map(|addr| attempt(endpoints, client, config.max_streams, *addr, to.id)) {
+        match next.map(|addr| attempt(endpoints, clients, config.max_streams, *addr, to.id)) {
             Some(Ok(attempt)) => drop(attempts.spawn(attempt)),
             Some(Err(error)) => worst = Some(worse(worst, error)),
             None if attempts.is_empty() => break,
@@ -68,7 +69,7 @@ async fn race(
 /// Starts one handshake; the result owns all it needs.
 fn attempt(
     endpoints: &[Endpoint],
-    client: &ClientConfig,
+    clients: &ByNearness<ClientConfig>,
     max_streams: u32,
     addr: SocketAddr,
     id: NodeId,
@@ -78,11 +79,12 @@ fn attempt(
         .iter()
         .find_map(|endpoint| Some((endpoint, reach(endpoint.local_addr().ok()?, addr)?)))
         .ok_or_else(|| unreachable(format!("no socket of this node can send to {addr}")))?;
-    let connecting =
-        endpoint.connect_with(client.clone(), addr, &server_name(&id)).map_err(|error| match error {
+    let connecting = endpoint.connect_with(clients.of(addr).clone(), addr, &server_name(&id)).map_err(
+        |error| match error {
             quinn::ConnectError::EndpointStopping => DialError::ShutDown,
             other => unreachable(other.to_string()),
-        })?;
+        },
+    )?;
     Ok(async move {
         let connection = connecting.await.map_err(|error| refused(id, error))?;
         QuicConnection::new(connection, max_streams)

@@ -14,6 +14,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
+use super::config::ByNearness;
+
 const ALPN: &[u8] = b"dsys/1";
 
 /// RFC 8410 §4: the SubjectPublicKeyInfo of an Ed25519 key is this and the 32 bytes of the key.
@@ -25,8 +27,8 @@ const PKCS8_PREFIX: [u8; 16] =
 /// What we listen with.
 pub(super) fn server_config(
     secret: &SecretKey,
-    transport: Arc<quinn::TransportConfig>,
-) -> io::Result<quinn::ServerConfig> {
+    transports: &ByNearness<Arc<quinn::TransportConfig>>,
+) -> io::Result<ByNearness<Arc<quinn::ServerConfig>>> {
     let provider = Arc::new(ring::default_provider());
     let mut tls = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -37,17 +39,19 @@ pub(super) fn server_config(
     // 0-RTT data can be replayed by anybody who recorded it.
     tls.max_early_data_size = 0;
     let crypto = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
-    let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    server.transport_config(transport);
-    Ok(server)
+    let mut far = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    far.transport_config(transports.far.clone());
+    let mut near = far.clone();
+    near.transport_config(transports.near.clone());
+    Ok(ByNearness { near: Arc::new(near), far: Arc::new(far) })
 }
 
 /// What we dial with. One value serves every dial: the sessions it remembers make a second handshake with the same
 /// peer cheaper, which a new verifier each time would prevent.
 pub(super) fn client_config(
     secret: &SecretKey,
-    transport: Arc<quinn::TransportConfig>,
-) -> io::Result<quinn::ClientConfig> {
+    transports: &ByNearness<Arc<quinn::TransportConfig>>,
+) -> io::Result<ByNearness<quinn::ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -62,9 +66,11 @@ pub(super) fn client_config(
     // The name below is no host's, and whom we dial is nobody's business on the path.
     tls.enable_sni = false;
     let crypto = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
-    let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-    client.transport_config(transport);
-    Ok(client)
+    let mut far = quinn::ClientConfig::new(Arc::new(crypto));
+    far.transport_config(transports.far.clone());
+    let mut near = far.clone();
+    near.transport_config(transports.near.clone());
+    Ok(ByNearness { near, far })
 }
 
 /// The dialled id as a server name, which is how it reaches the verifier: two labels of 32 hexadecimal digits,
@@ -96,11 +102,7 @@ fn certified(secret: &SecretKey, provider: &CryptoProvider) -> io::Result<Arc<Ce
     Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], key)))
 }
 
-fn node_id(spki: &[u8]) -> Option<NodeId> {
-    claimed_id(spki).filter(NodeId::is_sound)
-}
-
-/// As [`node_id`], for a key that is judged elsewhere: whether a point is sound takes a square root to find out.
+/// The name in a SubjectPublicKeyInfo. Whether it is a sound key takes a square root to find out.
 fn claimed_id(spki: &[u8]) -> Option<NodeId> {
     let key: [u8; 32] = spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?;
     Some(NodeId::from_bytes(key))
@@ -111,20 +113,23 @@ fn claimed_id(spki: &[u8]) -> Option<NodeId> {
 struct RawKeys;
 
 impl RawKeys {
+    /// The key as it is claimed. Whether it is sound is judged with its signature, without which no TLS 1.3 handshake
+    /// ends (RFC 8446 §4.4.3): once is enough.
     fn key(spki: &CertificateDer<'_>) -> Result<NodeId, Error> {
-        node_id(spki).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
+        claimed_id(spki).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
     }
 
     fn signature(
         message: &[u8],
         spki: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
+        scheme: SignatureScheme,
+        signature: &[u8],
     ) -> Result<HandshakeSignatureValid, Error> {
         let bad = || Error::InvalidCertificate(CertificateError::BadSignature);
-        if signed.scheme != SignatureScheme::ED25519 {
+        if scheme != SignatureScheme::ED25519 {
             return Err(bad());
         }
-        let signature = signed.signature().try_into().map_err(|_| bad())?;
+        let signature = signature.try_into().map_err(|_| bad())?;
         // Which refuses an unsound key by itself.
         let id = claimed_id(spki).ok_or_else(bad)?;
         id.verify_plain(message, &Signature::from_bytes(signature)).map_err(|_| bad())?;
@@ -168,7 +173,7 @@ impl ServerCertVerifier for RawKeys {
         spki: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Self::signature(message, spki, signed)
+        Self::signature(message, spki, signed.scheme, signed.signature())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -209,7 +214,7 @@ impl ClientCertVerifier for RawKeys {
         spki: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Self::signature(message, spki, signed)
+        Self::signature(message, spki, signed.scheme, signed.signature())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -235,26 +240,37 @@ mod tests {
         let ours = certified(&secret, &ring::default_provider()).unwrap();
         let theirs = ours.key.public_key().unwrap();
         assert_eq!(ours.cert[0].as_ref(), theirs.as_ref());
-        assert_eq!(node_id(&theirs), Some(secret.public()));
+        assert_eq!(claimed_id(&theirs), Some(secret.public()));
     }
 
     #[test]
-    fn weak_and_malformed_keys_are_no_identity() {
-        let mut identity_point = [0; 32];
-        identity_point[0] = 1;
-        let name = ServerName::try_from(server_name(&NodeId::from_bytes(identity_point))).unwrap();
-        for bad in [
-            spki(&identity_point),
-            spki(&[0xff; 32]),
-            CertificateDer::from(b"no key at all".to_vec()),
-            CertificateDer::from(
-                [&spki(SecretKey::from_bytes([3; 32]).public().as_bytes())[..], b"x"].concat(),
-            ),
-        ] {
-            let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+    fn what_is_no_ed25519_key_is_no_identity() {
+        let name = ServerName::try_from(server_name(&SecretKey::from_bytes([3; 32]).public())).unwrap();
+        let longer = [&spki(SecretKey::from_bytes([3; 32]).public().as_bytes())[..], b"x"].concat();
+        for bad in [&b"no key at all"[..], &longer] {
+            let (bad, now) =
+                (CertificateDer::from(bad), UnixTime::since_unix_epoch(std::time::Duration::ZERO));
             assert!(RawKeys.verify_client_cert(&bad, &[], now).is_err());
             assert!(RawKeys.verify_server_cert(&bad, &[], &name, &[], now).is_err());
         }
+    }
+
+    #[test]
+    fn a_weak_key_signs_nothing() {
+        let secret = SecretKey::from_bytes([3; 32]);
+        let signer = certified(&secret, &ring::default_provider()).unwrap();
+        let sound = signer.key.choose_scheme(&[SignatureScheme::ED25519]).unwrap().sign(b"message").unwrap();
+        let judge = |key: &[u8; 32], signature: &[u8]| {
+            RawKeys::signature(b"message", &spki(key), SignatureScheme::ED25519, signature).is_ok()
+        };
+        assert!(judge(secret.public().as_bytes(), &sound));
+        assert!(!judge(SecretKey::from_bytes([4; 32]).public().as_bytes(), &sound));
+        // For the identity as a key, R = identity and S = 0 fit every message: S·B = R + k·A (RFC 8032 §5.1.7).
+        let mut identity_point = [0; 32];
+        identity_point[0] = 1;
+        let forged = [identity_point, [0; 32]].concat();
+        assert!(!judge(&identity_point, &forged));
+        assert!(!judge(&[0xff; 32], &forged));
     }
 
     #[test]

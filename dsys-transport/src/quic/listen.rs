@@ -11,20 +11,21 @@ use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::QuicConfig;
+use super::config::{ByNearness, MAX_UDP_PAYLOAD};
 use super::connection::QuicConnection;
 
 /// One endpoint per address; with none given, one for both families, or for IPv4 where there is no IPv6.
 pub(super) fn bind(
     addrs: &[SocketAddr],
-    server: quinn::ServerConfig,
+    server: &Arc<quinn::ServerConfig>,
     config: &QuicConfig,
 ) -> io::Result<Vec<Endpoint>> {
     if addrs.is_empty() {
-        let both = endpoint((Ipv6Addr::UNSPECIFIED, 0).into(), server.clone(), config);
+        let both = endpoint((Ipv6Addr::UNSPECIFIED, 0).into(), server, config);
         let one = both.or_else(|_| endpoint((Ipv4Addr::UNSPECIFIED, 0).into(), server, config))?;
         return Ok(vec![one]);
     }
-    addrs.iter().map(|addr| endpoint(*addr, server.clone(), config)).collect()
+    addrs.iter().map(|addr| endpoint(*addr, server, config)).collect()
 }
 
 /// Where the endpoints can be reached, as far as this machine knows. For a socket bound to all interfaces that is
@@ -52,6 +53,7 @@ pub(super) fn local_addrs(endpoints: &[Endpoint]) -> Vec<SocketAddr> {
 /// Finishes at most `limit` handshakes at once and hands the connections on; ends when the endpoint closes.
 pub(super) async fn listen(
     endpoint: Endpoint,
+    servers: ByNearness<Arc<quinn::ServerConfig>>,
     limit: usize,
     max_streams: u32,
     accepted: mpsc::Sender<QuicConnection>,
@@ -67,7 +69,8 @@ pub(super) async fn listen(
                     }
                 }
                 Some(incoming) => {
-                    handshakes.spawn(handshake(incoming, max_streams, accepted.clone()));
+                    let server = servers.of(incoming.remote_address()).clone();
+                    handshakes.spawn(handshake(incoming, server, max_streams, accepted.clone()));
                 }
                 None => return,
             },
@@ -76,9 +79,14 @@ pub(super) async fn listen(
     }
 }
 
-async fn handshake(incoming: Incoming, max_streams: u32, accepted: mpsc::Sender<QuicConnection>) {
+async fn handshake(
+    incoming: Incoming,
+    server: Arc<quinn::ServerConfig>,
+    max_streams: u32,
+    accepted: mpsc::Sender<QuicConnection>,
+) {
     let from = incoming.remote_address();
-    let connection = async { incoming.accept()?.await };
+    let connection = async { incoming.accept_with(server)?.await };
     match connection.await {
         Ok(connection) => match QuicConnection::new(connection, max_streams) {
             // Waits while the queue is full, and counts as a handshake so long: that bounds both.
@@ -89,15 +97,21 @@ async fn handshake(incoming: Incoming, max_streams: u32, accepted: mpsc::Sender<
     }
 }
 
-fn endpoint(addr: SocketAddr, server: quinn::ServerConfig, config: &QuicConfig) -> io::Result<Endpoint> {
+fn endpoint(
+    addr: SocketAddr,
+    server: &Arc<quinn::ServerConfig>,
+    config: &QuicConfig,
+) -> io::Result<Endpoint> {
     let socket = socket(addr).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on UDP address {addr}: {error}"))
     })?;
     let mut endpoint = EndpointConfig::default();
     endpoint
-        .max_udp_payload_size(config.max_udp_payload.clamp(1_472, 6_550))
+        .max_udp_payload_size(
+            config.max_udp_payload.max(config.max_local_udp_payload).clamp(1_472, MAX_UDP_PAYLOAD),
+        )
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
-    Endpoint::new(endpoint, Some(server), socket, Arc::new(TokioRuntime))
+    Endpoint::new(endpoint, Some(server.as_ref().clone()), socket, Arc::new(TokioRuntime))
 }
 
 fn socket(addr: SocketAddr) -> io::Result<UdpSocket> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use quinn::{ReadError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::{Shared, Taken, reason};
+use super::connection::{Kind, Shared, reason};
 use crate::error::{CloseReason, StreamError, code};
 use crate::transport::{RecvStream, SendStream};
 
@@ -98,12 +98,12 @@ pub struct QuicRecv {
     ended: bool,
     shared: Arc<Shared>,
     /// If the peer opened it.
-    _taken: Option<Taken>,
+    taken: Option<Kind>,
 }
 
 impl QuicRecv {
-    pub(super) fn new(quinn: quinn::RecvStream, shared: Arc<Shared>, taken: Option<Taken>) -> Self {
-        QuicRecv { quinn, ended: false, shared, _taken: taken }
+    pub(super) fn new(quinn: quinn::RecvStream, shared: Arc<Shared>, taken: Option<Kind>) -> Self {
+        QuicRecv { quinn, ended: false, shared, taken }
     }
 
     fn end(&mut self, error: ReadError) -> io::Error {
@@ -137,6 +137,9 @@ impl Drop for QuicRecv {
     fn drop(&mut self) {
         if !self.ended {
             self.stop(code::CANCELLED);
+        }
+        if let Some(kind) = self.taken {
+            self.shared.ended(kind);
         }
     }
 }
