@@ -14,7 +14,7 @@ use dsys_core::{NodeAddr, NodeId, SecretKey};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use config::ByNearness;
+use config::ByPath;
 pub use config::QuicConfig;
 pub use connection::QuicConnection;
 pub use stream::{QuicRecv, QuicSend};
@@ -37,7 +37,7 @@ use crate::transport::Transport;
 pub struct Quic {
     id: NodeId,
     endpoints: Vec<quinn::Endpoint>,
-    clients: ByNearness<quinn::ClientConfig>,
+    clients: ByPath<quinn::ClientConfig>,
     config: QuicConfig,
     accepted: Mutex<mpsc::Receiver<QuicConnection>>,
     listeners: Vec<JoinHandle<()>>,
@@ -53,7 +53,7 @@ impl Quic {
         let transports = config.transports()?;
         let server = identity::server_config(secret, &transports)?;
         let clients = identity::client_config(secret, &transports)?;
-        let endpoints = listen::bind(addrs, &server.far, &config)?;
+        let endpoints = listen::bind(addrs, &server.other, &config)?;
         let (sender, accepted) = mpsc::channel(config.accept_queue.max(1));
         let listeners = endpoints
             .iter()

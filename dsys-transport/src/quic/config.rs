@@ -1,7 +1,7 @@
 //! Limits and timings of the QUIC transport, with presets.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,12 +30,12 @@ pub struct QuicConfig {
     pub receive_window: u32,
     /// Bytes that we keep unacknowledged on one connection.
     pub send_window: u64,
-    /// The largest UDP payload that path MTU discovery (RFC 8899) tries with a peer at a global address. At most
-    /// 6,550: above it a batch of segments (GSO) exceeds one datagram of 64 KiB and throughput collapses.
+    /// The largest UDP payload that path MTU discovery (RFC 8899) tries. At most 6,550: above it a batch of segments
+    /// (GSO) exceeds one datagram of 64 KiB and throughput collapses.
     pub max_udp_payload: u16,
-    /// The same with a peer on this machine or in a private network, whose links often carry more than the Internet
-    /// does: larger packets cost less for each byte.
-    pub max_local_udp_payload: u16,
+    /// The UDP payload with a peer at a loopback address, within the same bounds. The loopback interfaces of all
+    /// systems carry 16 KiB and more, so nothing is tried there.
+    pub loopback_udp_payload: u16,
     /// The UDP payload assumed before discovery, which every path must carry. At least 1,200 (RFC 9000 §14).
     pub initial_mtu: u16,
     /// Bytes of incoming datagrams held for a reader; the oldest are dropped.
@@ -48,7 +48,7 @@ pub struct QuicConfig {
 }
 
 impl QuicConfig {
-    /// For the open Internet, and the default: MTU up to 1,452 (6,500 in private networks), windows for 100 Mbit/s at 100 ms.
+    /// For the open Internet, and the default: MTU up to 1,452 (6,500 within one machine), windows for 100 Mbit/s at 100 ms.
     pub fn wan() -> Self {
         QuicConfig {
             dial_timeout: Duration::from_secs(10),
@@ -60,7 +60,7 @@ impl QuicConfig {
             receive_window: 16 << 20,
             send_window: 10_000_000,
             max_udp_payload: 1_452,
-            max_local_udp_payload: 6_500,
+            loopback_udp_payload: 6_500,
             initial_mtu: 1_200,
             datagram_buffer: 1_250_000,
             max_handshakes: 256,
@@ -90,27 +90,40 @@ impl QuicConfig {
             silence_timeout: Duration::from_secs(3),
             keep_alive: Duration::from_millis(500),
             max_udp_payload: 1_452,
-            max_local_udp_payload: 1_452,
+            loopback_udp_payload: 1_452,
             stream_window: 256 << 10,
             ..Self::lan()
         }
     }
 
     /// quinn's form of this.
-    pub(super) fn transports(&self) -> io::Result<ByNearness<Arc<TransportConfig>>> {
-        Ok(ByNearness { near: self.transport(Nearness::Near)?, far: self.transport(Nearness::Far)? })
+    pub(super) fn transports(&self) -> io::Result<ByPath<Arc<TransportConfig>>> {
+        let mut discovery = MtuDiscoveryConfig::default();
+        let largest = self.max_udp_payload.clamp(1_200, MAX_UDP_PAYLOAD);
+        // Each step of the search costs both ends the reading of a packet full of padding.
+        discovery.upper_bound(largest).minimum_change((largest.saturating_sub(self.initial_mtu) / 8).max(20));
+        let mut other = self.transport()?;
+        other
+            .initial_mtu(self.initial_mtu.clamp(1_200, MAX_UDP_PAYLOAD))
+            .mtu_discovery_config(Some(discovery));
+        let mut loopback = self.transport()?;
+        loopback
+            .initial_mtu(self.loopback_udp_payload.clamp(1_200, MAX_UDP_PAYLOAD))
+            .mtu_discovery_config(None);
+        Ok(ByPath { loopback: Arc::new(loopback), other: Arc::new(other) })
     }
 
-    fn transport(&self, nearness: Nearness) -> io::Result<Arc<TransportConfig>> {
+    /// The largest UDP payload that we take.
+    pub(super) fn max_incoming(&self) -> u16 {
+        // quinn's own default is the least.
+        self.max_udp_payload.max(self.loopback_udp_payload).clamp(1_472, MAX_UDP_PAYLOAD)
+    }
+
+    /// What does not depend on the path.
+    fn transport(&self) -> io::Result<TransportConfig> {
         let idle = IdleTimeout::try_from(self.silence_timeout).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidInput, "`silence_timeout` is too long for QUIC")
         })?;
-        let mut discovery = MtuDiscoveryConfig::default();
-        let largest = match nearness {
-            Nearness::Far => self.max_udp_payload,
-            Nearness::Near => self.max_local_udp_payload,
-        };
-        discovery.upper_bound(largest.clamp(1_200, MAX_UDP_PAYLOAD));
         let mut transport = TransportConfig::default();
         transport
             // The rest is given as it is used: see `Allowance`.
@@ -121,45 +134,22 @@ impl QuicConfig {
             .stream_receive_window(self.stream_window.into())
             .receive_window(self.receive_window.into())
             .send_window(self.send_window)
-            .initial_mtu(self.initial_mtu.clamp(1_200, MAX_UDP_PAYLOAD))
-            .mtu_discovery_config(Some(discovery))
             .datagram_receive_buffer_size(Some(self.datagram_buffer));
-        Ok(Arc::new(transport))
+        Ok(transport)
     }
 }
 
-/// Where a peer is, as far as its address tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Nearness {
-    /// On this machine or in a private network: RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.3 and §2.5.6.
-    Near,
-    /// Anywhere else.
-    Far,
-}
-
-/// One value for each.
+/// One value for paths within this machine, one for all others.
 #[derive(Clone, Debug)]
-pub(super) struct ByNearness<T> {
-    pub(super) near: T,
-    pub(super) far: T,
+pub(super) struct ByPath<T> {
+    pub(super) loopback: T,
+    pub(super) other: T,
 }
 
-impl<T> ByNearness<T> {
+impl<T> ByPath<T> {
+    /// The value for the path to `addr`.
     pub(super) fn of(&self, addr: SocketAddr) -> &T {
-        match Nearness::of(addr) {
-            Nearness::Near => &self.near,
-            Nearness::Far => &self.far,
-        }
-    }
-}
-
-impl Nearness {
-    fn of(addr: SocketAddr) -> Self {
-        let near = match addr.ip().to_canonical() {
-            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        };
-        if near { Nearness::Near } else { Nearness::Far }
+        if addr.ip().to_canonical().is_loopback() { &self.loopback } else { &self.other }
     }
 }
 
@@ -177,21 +167,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_networks_are_near() {
-        for near in [
-            "127.0.0.1:1",
-            "10.1.2.3:1",
-            "192.168.0.9:1",
-            "169.254.1.1:1",
-            "[::1]:1",
-            "[fd00::1]:1",
-            "[fe80::1]:1",
-            "[::ffff:127.0.0.1]:1",
-        ] {
-            assert_eq!(Nearness::of(near.parse().unwrap()), Nearness::Near, "{near}");
+    fn paths_within_the_machine_are_told_from_others() {
+        let paths = ByPath { loopback: true, other: false };
+        for addr in ["127.0.0.1:1", "127.9.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(paths.of(addr.parse().unwrap()), "{addr}");
         }
-        for far in ["1.1.1.1:1", "172.32.0.1:1", "[2001:db8::1]:1", "[::ffff:1.1.1.1]:1"] {
-            assert_eq!(Nearness::of(far.parse().unwrap()), Nearness::Far, "{far}");
+        for addr in ["10.0.0.1:1", "1.1.1.1:1", "[::]:1", "[fe80::1]:1", "[::ffff:1.1.1.1]:1"] {
+            assert!(!paths.of(addr.parse().unwrap()), "{addr}");
         }
     }
 }

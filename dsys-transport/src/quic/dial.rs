@@ -8,14 +8,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::QuicConfig;
-use super::config::ByNearness;
+use super::config::ByPath;
 use super::connection::QuicConnection;
 use super::identity::server_name;
 use crate::error::DialError;
 
 pub(super) async fn dial(
     endpoints: &[Endpoint],
-    clients: &ByNearness<ClientConfig>,
+    clients: &ByPath<ClientConfig>,
     config: &QuicConfig,
     to: &NodeAddr,
 ) -> Result<QuicConnection, DialError> {
@@ -29,7 +29,7 @@ pub(super) async fn dial(
 /// takes whichever succeeds first. Dropping it ends the others.
 async fn race(
     endpoints: &[Endpoint],
-    clients: &ByNearness<ClientConfig>,
+    clients: &ByPath<ClientConfig>,
     config: &QuicConfig,
     to: &NodeAddr,
 ) -> Result<QuicConnection, DialError> {
@@ -69,7 +69,7 @@ async fn race(
 /// Starts one handshake; the result owns all it needs.
 fn attempt(
     endpoints: &[Endpoint],
-    clients: &ByNearness<ClientConfig>,
+    clients: &ByPath<ClientConfig>,
     max_streams: u32,
     addr: SocketAddr,
     id: NodeId,

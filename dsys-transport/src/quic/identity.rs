@@ -14,7 +14,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use super::config::ByNearness;
+use super::config::ByPath;
 
 const ALPN: &[u8] = b"dsys/1";
 
@@ -27,8 +27,8 @@ const PKCS8_PREFIX: [u8; 16] =
 /// What we listen with.
 pub(super) fn server_config(
     secret: &SecretKey,
-    transports: &ByNearness<Arc<quinn::TransportConfig>>,
-) -> io::Result<ByNearness<Arc<quinn::ServerConfig>>> {
+    transports: &ByPath<Arc<quinn::TransportConfig>>,
+) -> io::Result<ByPath<Arc<quinn::ServerConfig>>> {
     let provider = Arc::new(ring::default_provider());
     let mut tls = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -39,19 +39,19 @@ pub(super) fn server_config(
     // 0-RTT data can be replayed by anybody who recorded it.
     tls.max_early_data_size = 0;
     let crypto = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
-    let mut far = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    far.transport_config(transports.far.clone());
-    let mut near = far.clone();
-    near.transport_config(transports.near.clone());
-    Ok(ByNearness { near: Arc::new(near), far: Arc::new(far) })
+    let mut other = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    other.transport_config(transports.other.clone());
+    let mut loopback = other.clone();
+    loopback.transport_config(transports.loopback.clone());
+    Ok(ByPath { loopback: Arc::new(loopback), other: Arc::new(other) })
 }
 
 /// What we dial with. One value serves every dial: the sessions it remembers make a second handshake with the same
 /// peer cheaper, which a new verifier each time would prevent.
 pub(super) fn client_config(
     secret: &SecretKey,
-    transports: &ByNearness<Arc<quinn::TransportConfig>>,
-) -> io::Result<ByNearness<quinn::ClientConfig>> {
+    transports: &ByPath<Arc<quinn::TransportConfig>>,
+) -> io::Result<ByPath<quinn::ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -66,11 +66,11 @@ pub(super) fn client_config(
     // The name below is no host's, and whom we dial is nobody's business on the path.
     tls.enable_sni = false;
     let crypto = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
-    let mut far = quinn::ClientConfig::new(Arc::new(crypto));
-    far.transport_config(transports.far.clone());
-    let mut near = far.clone();
-    near.transport_config(transports.near.clone());
-    Ok(ByNearness { near, far })
+    let mut other = quinn::ClientConfig::new(Arc::new(crypto));
+    other.transport_config(transports.other.clone());
+    let mut loopback = other.clone();
+    loopback.transport_config(transports.loopback.clone());
+    Ok(ByPath { loopback, other })
 }
 
 /// The dialled id as a server name, which is how it reaches the verifier: two labels of 32 hexadecimal digits,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::QuicConfig;
-use super::config::{ByNearness, MAX_UDP_PAYLOAD};
+use super::config::ByPath;
 use super::connection::QuicConnection;
 
 /// One endpoint per address; with none given, one for both families, or for IPv4 where there is no IPv6.
@@ -53,7 +53,7 @@ pub(super) fn local_addrs(endpoints: &[Endpoint]) -> Vec<SocketAddr> {
 /// Finishes at most `limit` handshakes at once and hands the connections on; ends when the endpoint closes.
 pub(super) async fn listen(
     endpoint: Endpoint,
-    servers: ByNearness<Arc<quinn::ServerConfig>>,
+    servers: ByPath<Arc<quinn::ServerConfig>>,
     limit: usize,
     max_streams: u32,
     accepted: mpsc::Sender<QuicConnection>,
@@ -107,9 +107,7 @@ fn endpoint(
     })?;
     let mut endpoint = EndpointConfig::default();
     endpoint
-        .max_udp_payload_size(
-            config.max_udp_payload.max(config.max_local_udp_payload).clamp(1_472, MAX_UDP_PAYLOAD),
-        )
+        .max_udp_payload_size(config.max_incoming())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
     Endpoint::new(endpoint, Some(server.as_ref().clone()), socket, Arc::new(TokioRuntime))
 }
