@@ -11,6 +11,8 @@ mod zbase32;
 #[cfg(feature = "stateright")]
 pub mod check;
 #[cfg(feature = "keys")]
+mod domain;
+#[cfg(feature = "keys")]
 mod key_file;
 #[cfg(feature = "keys")]
 mod keys;
@@ -18,6 +20,8 @@ mod keys;
 mod ticket;
 
 pub use addr::NodeAddr;
+#[cfg(feature = "keys")]
+pub use domain::Domain;
 pub use id::NodeId;
 #[cfg(feature = "keys")]
 pub use key_file::KeyFileError;
