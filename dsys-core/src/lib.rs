@@ -12,6 +12,8 @@ mod zbase32;
 pub mod check;
 #[cfg(feature = "keys")]
 mod domain;
+#[cfg(all(feature = "keys", any(test, fuzzing)))]
+pub mod fuzzing;
 #[cfg(feature = "keys")]
 mod key_file;
 #[cfg(feature = "keys")]
