@@ -110,12 +110,7 @@ fn write(path: &Path, key: &SecretKey) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    let mut text = String::from(MAGIC);
-    for byte in key.expose_bytes() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
+    file.write_all(text(&key.expose_bytes()).as_bytes())?;
     file.sync_all()
 }
 
@@ -140,7 +135,16 @@ fn check_mode(_: &File, _: &Path) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-fn parse(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn text(seed: &[u8; 32]) -> String {
+    let mut text = String::from(MAGIC);
+    for byte in seed {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text.push('\n');
+    text
+}
+
+pub(crate) fn parse(text: &str) -> Option<[u8; 32]> {
     let digits = text.strip_prefix(MAGIC)?.strip_suffix('\n')?;
     if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use ed25519_dalek::{Digest, Sha512, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use crate::NodeId;
 use crate::zbase32::{self, Wrong};
+use crate::{Domain, NodeId};
 
 /// The secret half of a node's identity. Whoever has it *is* the node.
 ///
@@ -43,13 +43,11 @@ impl SecretKey {
 
     /// Signs `message` for one purpose only: a signature made for one `domain` never verifies in another.
     ///
-    /// Ed25519ph with the domain as context (RFC 8032 §5.1). A domain is a constant of the program such as
-    /// `dsys/gossip/envelope/1`, of 1 to 255 bytes; longer ones are cut to 255.
-    pub fn sign(&self, domain: &str, message: &[u8]) -> Signature {
+    /// Ed25519ph with the domain as context (RFC 8032 §5.1).
+    pub fn sign(&self, domain: Domain, message: &[u8]) -> Signature {
         let prehash = Sha512::new().chain_update(message);
-        let context = context(domain);
-        // Fails only for a context above 255 bytes, which `context` never gives.
-        match self.0.sign_prehashed(prehash, Some(context)) {
+        // Fails only for a context above 255 bytes, which no domain has.
+        match self.0.sign_prehashed(prehash, Some(domain.as_str().as_bytes())) {
             Ok(signature) => Signature(signature.to_bytes()),
             Err(_) => Signature([0; 64]),
         }
@@ -123,11 +121,11 @@ impl NodeId {
     ///
     /// # Errors
     /// [`VerifyError`] says which of the two, key or signature, is unsound.
-    pub fn verify(&self, domain: &str, message: &[u8], signature: &Signature) -> Result<(), VerifyError> {
+    pub fn verify(&self, domain: Domain, message: &[u8], signature: &Signature) -> Result<(), VerifyError> {
         let key = sound_key(self.as_bytes()).ok_or(VerifyError::BadKey)?;
         let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-        key.verify_prehashed_strict(Sha512::new().chain_update(message), Some(context(domain)), &signature)
-            .map_err(|_| VerifyError::BadSignature)
+        let (prehash, context) = (Sha512::new().chain_update(message), domain.as_str().as_bytes());
+        key.verify_prehashed_strict(prehash, Some(context), &signature).map_err(|_| VerifyError::BadSignature)
     }
 
     /// Checks an Ed25519 signature without a domain (RFC 8032 §5.1.7), strictly: for formats such as TLS that
@@ -195,10 +193,4 @@ fn sound_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
     // second name for one key; encoding the point again tells.
     let canonical = key.to_edwards().compress().to_bytes() == *bytes;
     (canonical && !key.is_weak()).then_some(key)
-}
-
-/// RFC 8032 §5.1: a context has at most 255 octets.
-fn context(domain: &str) -> &[u8] {
-    let bytes = domain.as_bytes();
-    bytes.get(..255).unwrap_or(bytes)
 }

@@ -11,6 +11,10 @@ mod zbase32;
 #[cfg(feature = "stateright")]
 pub mod check;
 #[cfg(feature = "keys")]
+mod domain;
+#[cfg(all(feature = "keys", any(test, fuzzing)))]
+pub mod fuzzing;
+#[cfg(feature = "keys")]
 mod key_file;
 #[cfg(feature = "keys")]
 mod keys;
@@ -18,6 +22,8 @@ mod keys;
 mod ticket;
 
 pub use addr::NodeAddr;
+#[cfg(feature = "keys")]
+pub use domain::Domain;
 pub use id::NodeId;
 #[cfg(feature = "keys")]
 pub use key_file::KeyFileError;

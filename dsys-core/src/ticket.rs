@@ -42,9 +42,7 @@ impl fmt::Display for Ticket {
             }
             bytes.extend(addr.port().to_be_bytes());
         }
-        bytes.extend(check(&bytes));
-        f.write_str(PREFIX)?;
-        f.write_str(&zbase32::encode(&bytes))
+        f.write_str(&seal(bytes))
     }
 }
 
@@ -98,6 +96,12 @@ impl FromStr for Ticket {
         let addr = decode(content).ok_or(ParseTicketError::Content)?;
         if addr.id.is_sound() { Ok(Ticket(addr)) } else { Err(ParseTicketError::Key) }
     }
+}
+
+/// The text of a ticket with this content.
+pub(crate) fn seal(mut content: Vec<u8>) -> String {
+    content.extend(check(&content));
+    PREFIX.to_owned() + &zbase32::encode(&content)
 }
 
 fn decode(mut bytes: &[u8]) -> Option<NodeAddr> {

@@ -1,7 +1,7 @@
 //! Golden bytes: what is serialized today must be read tomorrow. A change here is a new version of the format.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-use dsys_core::{NodeAddr, NodeId, SecretKey, Signature, Ticket, Time};
+use dsys_core::{Domain, NodeAddr, NodeId, SecretKey, Signature, Ticket, Time};
 
 fn key() -> SecretKey {
     SecretKey::from_bytes([7; 32])
@@ -44,7 +44,7 @@ fn a_time_is_a_varint_of_nanoseconds() {
 
 #[test]
 fn a_signature_is_its_64_bytes() {
-    let signature = key().sign("dsys/test/1", b"message");
+    let signature = key().sign(Domain::from_static("dsys/test/1"), b"message");
     let bytes = postcard::to_allocvec(&signature).unwrap();
     assert_eq!(bytes, signature.as_bytes());
     assert_eq!(postcard::from_bytes::<Signature>(&bytes).unwrap(), signature);

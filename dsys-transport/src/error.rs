@@ -38,24 +38,25 @@ pub mod code {
     pub const PROTOCOL: u32 = 0x100;
 }
 
-/// Why a dial gave no connection. No connection was made, and nothing of the dial is left.
+/// Why a dial gave no connection. No connection was made, and nothing of the dial is left. The text shows the short
+/// form of an id; the whole one is in the variant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
     /// Neither the call nor the address book names an address.
-    #[error("no address is known for {0}: add one with `add_addr` or dial its ticket")]
+    #[error("no address is known for {}: add one with `add_addr` or dial its ticket", .0.short())]
     NoAddress(NodeId),
     /// The node's own id was dialled.
-    #[error("{0} is this node itself")]
+    #[error("{} is this node itself", .0.short())]
     OwnId(NodeId),
     /// Nobody answered at any address in time.
-    #[error("nobody answered for {0} in time: is it running, and do its addresses still hold?")]
+    #[error("nobody answered for {} in time: is it running, and do its addresses still hold?", .0.short())]
     TimedOut(NodeId),
     /// Somebody answered, but did not prove the key that was dialled.
-    #[error("what answered is not {0}: it proved another key, or none")]
+    #[error("what answered is not {}: it proved another key, or none", .0.short())]
     WrongIdentity(NodeId),
     /// The peer answered and declined, with this code and reason.
-    #[error("{peer} declined the connection: {reason} (code {code})")]
+    #[error("{} declined the connection: {reason} (code {code})", .peer.short())]
     Declined {
         /// Who declined.
         peer: NodeId,
@@ -65,7 +66,7 @@ pub enum DialError {
         reason: String,
     },
     /// The addresses cannot be reached from here at all.
-    #[error("cannot send to any address of {peer}: {reason}")]
+    #[error("cannot send to any address of {}: {reason}", .peer.short())]
     Unreachable {
         /// Who was dialled.
         peer: NodeId,
@@ -162,4 +163,25 @@ pub enum DatagramError {
     /// The connection ended.
     #[error("the connection ended: {0}")]
     Connection(#[from] CloseReason),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_error_names_the_peer_in_short() {
+        let id = NodeId::from_number(7);
+        for error in [
+            DialError::NoAddress(id),
+            DialError::OwnId(id),
+            DialError::TimedOut(id),
+            DialError::WrongIdentity(id),
+            DialError::Declined { peer: id, code: code::REFUSED, reason: "full".into() },
+            DialError::Unreachable { peer: id, reason: "no route".into() },
+        ] {
+            let text = error.to_string();
+            assert!(text.contains(&id.short()) && !text.contains(&id.to_string()), "{text}");
+        }
+    }
 }

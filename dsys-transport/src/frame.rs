@@ -101,7 +101,7 @@ impl FrameReader {
     /// Safe: what was read stays here.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
         loop {
-            if let Some(frame) = self.take()? {
+            if let Some(frame) = take(&mut self.held, self.max)? {
                 return Ok(Some(frame));
             }
             match self.stream.read_chunk(64 * 1024).await? {
@@ -116,21 +116,22 @@ impl FrameReader {
     pub fn into_inner(self) -> RecvHalf {
         self.stream
     }
+}
 
-    fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
-        let Some((size, used)) = read_length(&self.held)? else {
-            return Ok(None);
-        };
-        let size = size as usize;
-        if size > self.max {
-            return Err(FrameError::TooLong { size, max: self.max });
-        }
-        if self.held.len() < used + size {
-            return Ok(None);
-        }
-        self.held.advance(used);
-        Ok(Some(self.held.split_to(size).freeze()))
+/// Takes the first frame off the front of `held`, if all of it is there.
+pub(crate) fn take(held: &mut BytesMut, max: usize) -> Result<Option<Bytes>, FrameError> {
+    let Some((size, used)) = read_length(held)? else {
+        return Ok(None);
+    };
+    let size = size as usize;
+    if size > max {
+        return Err(FrameError::TooLong { size, max });
     }
+    if held.len() < used + size {
+        return Ok(None);
+    }
+    held.advance(used);
+    Ok(Some(held.split_to(size).freeze()))
 }
 
 /// The value's bytes in a buffer that holds one frame.
@@ -161,7 +162,7 @@ impl postcard::ser_flavors::Flavor for Appended<'_> {
 }
 
 /// LEB128: seven bits a byte, the low ones first, the high bit set on all but the last.
-fn write_length(mut value: u32, to: &mut [u8; 5]) -> usize {
+pub(crate) fn write_length(mut value: u32, to: &mut [u8; 5]) -> usize {
     let mut used = 0;
     for byte in to.iter_mut() {
         used += 1;

@@ -4,6 +4,8 @@
 pub mod conformance;
 mod error;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 #[cfg(feature = "mdns")]
 mod mdns;
 mod memory;

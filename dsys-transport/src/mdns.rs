@@ -2,6 +2,9 @@
 
 mod record;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use record::assert_record;
+
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;

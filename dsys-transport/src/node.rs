@@ -23,6 +23,8 @@ use bytes::Bytes;
 use dsys_core::{NodeAddr, NodeId, Ticket};
 
 pub use config::{NodeConfig, ProtocolConfig};
+#[cfg(any(test, fuzzing))]
+pub(crate) use hello::assert_control;
 pub use protocol::{Incoming, IncomingUni, Protocol, ProtocolError};
 pub use shutdown::ShutdownReport;
 pub use stats::{NodeStats, PeerStats};
