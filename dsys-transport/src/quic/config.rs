@@ -21,7 +21,7 @@ pub struct QuicConfig {
     /// How often a quiet connection is kept alive; must be well below the peers' `silence_timeout`.
     pub keep_alive: Duration,
     /// Streams of each kind that a peer may have open at once; the contract of a transport asks for 1,024. A
-    /// connection begins with 64 and is given more as streams are accepted, because each costs memory when it may
+    /// connection begins with 48 and is given more as streams are accepted, because each costs memory when it may
     /// be opened, not only when it is.
     pub max_streams: u32,
     /// Bytes in flight to us on one stream before the reader must take some.
@@ -34,7 +34,7 @@ pub struct QuicConfig {
     /// (GSO) exceeds one datagram of 64 KiB and throughput collapses.
     pub max_udp_payload: u16,
     /// The UDP payload with a peer at a loopback address, within the same bounds. The loopback interfaces of all
-    /// systems carry 16 KiB and more, so nothing is tried there.
+    /// systems carry 16 KiB and more, so nothing is tried there. Each connection keeps one packet of memory.
     pub loopback_udp_payload: u16,
     /// The UDP payload assumed before discovery, which every path must carry. At least 1,200 (RFC 9000 §14).
     pub initial_mtu: u16,
@@ -48,7 +48,7 @@ pub struct QuicConfig {
 }
 
 impl QuicConfig {
-    /// For the open Internet, and the default: MTU up to 1,452 (6,500 within one machine), windows for 100 Mbit/s at 100 ms.
+    /// For the open Internet, and the default: MTU up to 1,452 (4,096 within one machine), windows for 100 Mbit/s at 100 ms.
     pub fn wan() -> Self {
         QuicConfig {
             dial_timeout: Duration::from_secs(10),
@@ -60,7 +60,7 @@ impl QuicConfig {
             receive_window: 16 << 20,
             send_window: 10_000_000,
             max_udp_payload: 1_452,
-            loopback_udp_payload: 6_500,
+            loopback_udp_payload: 4_096,
             initial_mtu: 1_200,
             datagram_buffer: 1_250_000,
             max_handshakes: 256,
@@ -79,6 +79,7 @@ impl QuicConfig {
             receive_window: 64 << 20,
             send_window: 16 << 20,
             max_udp_payload: 6_500,
+            loopback_udp_payload: 6_500,
             ..Self::wan()
         }
     }

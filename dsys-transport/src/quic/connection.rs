@@ -57,8 +57,9 @@ impl Allowance {
     }
 }
 
-/// So many streams of each kind a peer may open before any of them is accepted.
-pub(super) const FIRST_STREAMS: u32 = 64;
+/// So many streams of each kind a peer may open before any of them is accepted. Both kinds, the HELLO and some streams
+/// of our own fit the 112 entries of quinn's next smaller table.
+pub(super) const FIRST_STREAMS: u32 = 48;
 
 /// The two kinds of streams.
 #[derive(Clone, Copy, Debug)]
