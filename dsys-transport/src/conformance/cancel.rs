@@ -150,7 +150,22 @@ pub async fn open_is_cancel_safe<H: Harness>(harness: &H) -> Result<(), Failure>
         }
         let mut last = ok("an open after many were dropped", left.open_uni()).await?;
         ok("write", last.write_all(b"x")).await?;
-        retire(&mut vec![last], &right).await
+        retire(&mut vec![last], &right).await?;
+        // Those of the other kind, too: what is opened is used to its end, and what is dropped was never there.
+        for _ in 0..limit + 100 {
+            if let Some(opened) = poll_then_drop(left.open_bi(), 1, false).await {
+                let (mut send, mut hear) = opened.map_err(|error| error.to_string())?;
+                ok("write", finish(&mut send, b"x")).await?;
+                let (mut answer, mut listen) = ok("accept_bi", right.accept_bi()).await?;
+                let text = ok("read", read_all(&mut listen)).await?;
+                check(text == b"x", || format!("\"x\" was read as {text:?}"))?;
+                ok("answer", answer.shutdown()).await?;
+                ok("read", read_all(&mut hear)).await?;
+            }
+        }
+        let early = maybe(right.accept_bi()).await;
+        check(early.is_none(), || "a two-way stream was accepted that nobody opened".into())?;
+        echo(&left, &right).await
     })
     .await
 }

@@ -179,13 +179,19 @@ impl Connection for QuicConnection {
         if self.quinn.close_reason().is_none() {
             let _ = self.shared.closed_with.set(code);
         }
-        let bytes = reason.as_bytes();
-        self.quinn.close(code.into(), bytes.get(..256).unwrap_or(bytes));
+        self.quinn.close(code.into(), CloseReason::cut(reason).as_bytes());
     }
 
     async fn closed(&self) -> CloseReason {
         self.reason(self.quinn.closed().await)
     }
+}
+
+/// What a peer says of its reasons, whatever the bytes and however many.
+pub(super) fn words(reason: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reason.get(..CloseReason::MAX_WORDS).unwrap_or(reason));
+    // Bytes that are no text have grown.
+    CloseReason::cut(&text).to_owned()
 }
 
 /// quinn's reason in our terms; `closed_with` is the code of our own close, if there was one.
@@ -197,7 +203,7 @@ pub(super) fn reason(error: ConnectionError, closed_with: &OnceLock<u32>) -> Clo
         }
         ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
             code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
-            reason: String::from_utf8_lossy(&close.reason).chars().take(256).collect(),
+            reason: words(&close.reason),
         },
         ConnectionError::TimedOut => CloseReason::TimedOut,
         ConnectionError::Reset => CloseReason::Reset,

@@ -28,11 +28,20 @@ pub(super) fn server_config(
     transport: Arc<quinn::TransportConfig>,
 ) -> io::Result<quinn::ServerConfig> {
     let provider = Arc::new(ring::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider.clone())
+    let key = certified(secret, &provider)?;
+    listen_as(key, provider, transport)
+}
+
+fn listen_as(
+    key: Arc<CertifiedKey>,
+    provider: Arc<CryptoProvider>,
+    transport: Arc<quinn::TransportConfig>,
+) -> io::Result<quinn::ServerConfig> {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(io::Error::other)?
         .with_client_cert_verifier(Arc::new(RawKeys))
-        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(certified(secret, &provider)?)));
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(key)));
     tls.alpn_protocols = vec![ALPN.to_vec()];
     // 0-RTT data can be replayed by anybody who recorded it.
     tls.max_early_data_size = 0;
@@ -49,14 +58,21 @@ pub(super) fn client_config(
     transport: Arc<quinn::TransportConfig>,
 ) -> io::Result<quinn::ClientConfig> {
     let provider = Arc::new(ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+    let key = certified(secret, &provider)?;
+    dial_as(key, provider, transport)
+}
+
+fn dial_as(
+    key: Arc<CertifiedKey>,
+    provider: Arc<CryptoProvider>,
+    transport: Arc<quinn::TransportConfig>,
+) -> io::Result<quinn::ClientConfig> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(io::Error::other)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(RawKeys))
-        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified(
-            secret, &provider,
-        )?)));
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(key)));
     tls.alpn_protocols = vec![ALPN.to_vec()];
     tls.enable_early_data = false;
     // The name below is no host's, and whom we dial is nobody's business on the path.
@@ -254,6 +270,56 @@ mod tests {
             let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
             assert!(RawKeys.verify_client_cert(&bad, &[], now).is_err());
             assert!(RawKeys.verify_server_cert(&bad, &[], &name, &[], now).is_err());
+        }
+    }
+
+    /// Dials, in a handshake from end to end, with the keys that are shown and proven; says whether either took the
+    /// other.
+    async fn handshake(server: Arc<CertifiedKey>, client: Arc<CertifiedKey>, dialled: &NodeId) -> [bool; 2] {
+        let provider = Arc::new(ring::default_provider());
+        let transport = crate::QuicConfig::test().transport().unwrap();
+        let at = "127.0.0.1:0".parse().unwrap();
+        let listen = listen_as(server, provider.clone(), transport.clone()).unwrap();
+        let (far, near) =
+            (quinn::Endpoint::server(listen, at).unwrap(), quinn::Endpoint::client(at).unwrap());
+        let dial = dial_as(client, provider, transport).unwrap();
+        let (to, name) = (far.local_addr().unwrap(), server_name(dialled));
+        let connecting = near.connect_with(dial, to, &name).unwrap();
+        let (dialled, accepted) =
+            tokio::join!(connecting, async { far.accept().await.unwrap().accept().unwrap().await });
+        [dialled.is_ok(), accepted.is_ok()]
+    }
+
+    /// One key shown, and the signature made with another.
+    fn shown(shown: &[u8; 32], proven: &SecretKey) -> Arc<CertifiedKey> {
+        let key = certified(proven, &ring::default_provider()).unwrap();
+        Arc::new(CertifiedKey::new(vec![spki(shown)], key.key.clone()))
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_shown_must_be_proven() {
+        let [server, client, thief] = [1, 2, 3].map(|seed| SecretKey::from_bytes([seed; 32]));
+        let honest = |secret: &SecretKey| shown(secret.public().as_bytes(), secret);
+        let stolen = |of: &SecretKey| shown(of.public().as_bytes(), &thief);
+        let name = server.public();
+        assert_eq!(handshake(honest(&server), honest(&client), &name).await, [true, true]);
+        assert_eq!(handshake(stolen(&server), honest(&client), &name).await, [false, false]);
+        // The dialler goes first in TLS 1.3, and learns the verdict later.
+        assert!(!handshake(honest(&server), stolen(&client), &name).await[1]);
+        assert_eq!(handshake(honest(&thief), honest(&client), &name).await, [false, false]);
+    }
+
+    #[tokio::test]
+    async fn a_weak_key_gets_through_no_handshake() {
+        let [server, client] = [1, 2].map(|seed| SecretKey::from_bytes([seed; 32]));
+        let honest = |secret: &SecretKey| shown(secret.public().as_bytes(), secret);
+        // The points of order one and two: for either some signature holds for every message.
+        let (mut one, mut two) = ([0; 32], [0xff; 32]);
+        (one[0], two[0], two[31]) = (1, 0xec, 0x7f);
+        for weak in [one, two] {
+            let taken = handshake(shown(&weak, &server), honest(&client), &NodeId::from_bytes(weak)).await;
+            assert_eq!(taken, [false, false]);
+            assert!(!handshake(honest(&server), shown(&weak, &client), &server.public()).await[1]);
         }
     }
 
