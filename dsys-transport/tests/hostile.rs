@@ -5,17 +5,13 @@ mod common;
 
 use std::time::Duration;
 
+use common::raw::{CONTROL, HELLO, accepted, closed_with, intruder, say};
 use common::{World, addr_of, quic, soon, until};
 use dsys_core::{NodeAddr, SecretKey};
 use dsys_transport::{
-    CloseReason, Connection, Node, NodeConfig, ProtocolConfig, Quic, QuicConnection, QuicRecv, QuicSend,
-    RpcConfig, Service, Tag, Transport, code,
+    Connection, Node, NodeConfig, ProtocolConfig, RpcConfig, Service, Tag, Transport, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const CONTROL: &[u8] = b"\x0edsys/control/1";
-/// A HELLO of instance 1 that speaks nothing, listens nowhere and saw nobody, as a frame.
-const HELLO: &[u8] = &[5, 0, 1, 0, 0, 0];
 
 /// A node that answers requests, and keeps its patience short.
 fn victim() -> (Node, Service) {
@@ -29,38 +25,11 @@ fn victim() -> (Node, Service) {
     (node, service)
 }
 
-/// A transport without a node above it, connected to the victim.
-async fn intruder(victim: &Node) -> (Quic, QuicConnection) {
-    let transport = quic(&SecretKey::generate().unwrap());
-    let connection = transport.dial(&victim.addr()).await.unwrap();
-    (transport, connection)
-}
-
-/// Says what a control stream begins with, and leaves it open.
-async fn say(connection: &QuicConnection, bytes: &[&[u8]]) -> QuicSend {
-    let mut control = connection.open_uni().await.unwrap();
-    for part in bytes {
-        control.write_all(part).await.unwrap();
-    }
-    control.flush().await.unwrap();
-    control
-}
-
 /// Someone else is still served.
 async fn still_serves(victim: &Node) {
     let honest = World::Quic.node();
     let answer = soon("answer", honest.request(victim.addr(), Tag::new("echo/1").unwrap(), "x")).await;
     assert_eq!(answer.unwrap(), "x");
-}
-
-async fn closed_with(connection: &QuicConnection, expected: u32, hint: &str) {
-    match soon("the connection is closed", connection.closed()).await {
-        CloseReason::Peer { code, reason } => {
-            assert_eq!(code, expected, "{reason}");
-            assert!(reason.contains(hint), "{reason}");
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -131,14 +100,6 @@ async fn a_second_hello_and_an_ended_control_stream() {
     closed_with(&connection, code::VIOLATION, "control stream ended").await;
     still_serves(&victim).await;
     until("both are counted", || victim.stats().violations == 2).await;
-}
-
-/// Connects and says a proper HELLO; gives the connection once it is up.
-async fn accepted(victim: &Node) -> (Quic, QuicConnection, (QuicSend, QuicRecv)) {
-    let (transport, connection) = intruder(victim).await;
-    let control = say(&connection, &[CONTROL, HELLO]).await;
-    let theirs = soon("the victim's HELLO", connection.accept_uni()).await.unwrap();
-    (transport, connection, (control, theirs))
 }
 
 #[tokio::test]
