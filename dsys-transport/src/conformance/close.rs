@@ -34,6 +34,19 @@ pub async fn close_is_seen_with_its_code<H: Harness>(harness: &H) -> Result<(), 
         check(own == CloseReason::Local(0x77), || format!("the end that closed saw \"{own}\""))?;
 
         let Linked { pair: _pair, left, right } = linked(harness).await?;
+        let (mut send, _recv) = uni(&right, &left, b"x").await?;
+        left.close(0x77, "enough");
+        step("closed, at the other end", right.closed()).await?;
+        right.close(0x79, "too late to be the first");
+        let again = step("closed, after a close of its own", right.closed()).await?;
+        check(again == want, || format!("after a close of its own, the other end saw \"{again}\""))?;
+        let error = step("finishing after both", send.shutdown()).await?.err();
+        let blamed = error.as_ref().and_then(StreamError::of);
+        check(!matches!(blamed, Some(StreamError::Connection(CloseReason::Local(_)))), || {
+            format!("a stream that the peer's close had ended gave {blamed:?}")
+        })?;
+
+        let Linked { pair: _pair, left, right } = linked(harness).await?;
         left.close(1, &"\u{e4}".repeat(500));
         let seen = step("closed, at the other end", right.closed()).await?;
         let want = CloseReason::Peer { code: 1, reason: "\u{e4}".repeat(128) };

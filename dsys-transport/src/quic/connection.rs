@@ -175,11 +175,11 @@ impl Connection for QuicConnection {
     }
 
     fn close(&self, code: u32, reason: &str) {
-        // Only the first close counts, with quinn too.
+        // Only the first close counts, whoever's it was: by a later one quinn would forget why the connection ended.
         if self.quinn.close_reason().is_none() {
             let _ = self.shared.closed_with.set(code);
+            self.quinn.close(code.into(), CloseReason::cut(reason).as_bytes());
         }
-        self.quinn.close(code.into(), CloseReason::cut(reason).as_bytes());
     }
 
     async fn closed(&self) -> CloseReason {
@@ -208,5 +208,23 @@ pub(super) fn reason(error: ConnectionError, closed_with: &OnceLock<u32>) -> Clo
         ConnectionError::TimedOut => CloseReason::TimedOut,
         ConnectionError::Reset => CloseReason::Reset,
         other => CloseReason::Transport(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_given_as_they_are_used() {
+        let bi = || Allowance::new(200);
+        let shared = Arc::new(Shared { closed_with: OnceLock::new(), bi: bi(), uni: bi() });
+        let take = || (shared.bi.took(), Taken { shared: shared.clone(), is_bi: true });
+        // One after the other they need no more than there are at first.
+        assert!((0..1_000).all(|_| take().0.is_none()));
+        let (given, held): (Vec<_>, Vec<_>) = (0..200).map(|_| take()).unzip();
+        assert_eq!(given.into_iter().flatten().collect::<Vec<_>>(), [128, 200]);
+        drop(held);
+        assert_eq!((shared.bi.live.load(Ordering::Acquire), shared.uni.live.load(Ordering::Acquire)), (0, 0));
     }
 }
