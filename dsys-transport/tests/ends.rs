@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::probe::{Do, Probe, TAG};
@@ -11,8 +11,9 @@ use common::raw::{GOAWAY, accepted, closed_with, intruder, read_error};
 use common::{World, soon, until};
 use dsys_core::{NodeAddr, NodeId, SecretKey};
 use dsys_transport::{
-    Connection, DialError, MemoryNetwork, NoDisk, Node, NodeConfig, PeerChange, ProtocolConfig, Quic,
-    QuicConfig, RpcConfig, RunConfig, StreamError, Tag, code, run_with,
+    Connection, DialError, MemoryConnection, MemoryNetwork, MemoryTransport, NoDisk, Node, NodeConfig,
+    PeerChange, ProtocolConfig, Quic, QuicConfig, RpcConfig, RunConfig, StreamError, Tag, Transport, code,
+    run_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -117,6 +118,58 @@ async fn within_seconds<T>(ending: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(8), ending).await.expect("the deadline passed and nothing ended")
 }
 
+/// A transport whose end never comes.
+struct Endless(MemoryTransport);
+
+impl Transport for Endless {
+    type Connection = MemoryConnection;
+
+    fn id(&self) -> NodeId {
+        self.0.id()
+    }
+
+    fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.0.local_addrs()
+    }
+
+    async fn dial(&self, to: &NodeAddr) -> Result<MemoryConnection, DialError> {
+        self.0.dial(to).await
+    }
+
+    async fn accept(&self) -> Option<MemoryConnection> {
+        self.0.accept().await
+    }
+
+    async fn shutdown(&self) {
+        self.0.shutdown().await;
+        std::future::pending().await
+    }
+}
+
+/// On the virtual clock: whatever hangs, a shutdown takes its deadline and 200 ms.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_takes_its_deadline_and_200_ms_at_most() {
+    let network = MemoryNetwork::new();
+    let node = Node::new(Endless(network.transport(NodeId::from_number(1))), NodeConfig::default());
+    let peer = Node::new(network.transport(NodeId::from_number(2)), NodeConfig::default());
+    let mut narrow = RunConfig::default();
+    narrow.event_queue = 1;
+    let running = run_with(Probe, &node, TAG, NoDisk, narrow).unwrap();
+    for n in 0..3 {
+        assert!(running.command(Do::Tell(n)).await.is_ok());
+    }
+    let protocol = peer.protocol("slow/1", ProtocolConfig::default()).unwrap();
+    let mut stream = node.open(peer.id(), tag("slow/1")).await.unwrap();
+    stream.flush().await.unwrap();
+    let _incoming = protocol.accept().await.unwrap();
+    let begin = tokio::time::Instant::now();
+    let report = node.shutdown(Duration::from_secs(3)).await;
+    let took = begin.elapsed();
+    assert_eq!(report.cut_off, 1);
+    // The clock goes in steps of a millisecond, and the node looks every two.
+    assert!((Duration::from_secs(3)..=Duration::from_millis(3_210)).contains(&took), "{took:?}");
+}
+
 /// A peer that keeps a stream open and hears no GOAWAY, a dial that nobody answers, and a handler that never ends.
 #[tokio::test]
 async fn a_deadline_holds_against_everybody() {
@@ -149,6 +202,18 @@ async fn a_deadline_holds_against_everybody() {
     assert_eq!(soon("the dial", dial).await.unwrap(), Err(DialError::ShutDown));
     closed_with(&connection, code::GOING_AWAY, "shuts down").await;
     assert!(read_error(&mut recv).await.is_some());
+}
+
+#[tokio::test]
+async fn a_node_that_is_dropped_says_so() {
+    let node = World::Quic.node();
+    let protocol = node.protocol("x/1", ProtocolConfig::default()).unwrap();
+    let (_transport, connection, _control) = accepted(&node).await;
+    drop(node);
+    // A protocol is a handle of its node.
+    assert!(timeout(Duration::from_millis(100), connection.closed()).await.is_err());
+    drop(protocol);
+    closed_with(&connection, code::GOING_AWAY, "dropped").await;
 }
 
 /// While a node drains, what is new is told that it goes away.
@@ -197,7 +262,7 @@ async fn a_drain_waits_for_the_streams_that_it_counts() {
     let protocol = node.protocol("echo/1", ProtocolConfig::default()).unwrap();
     let mut watch = node.watch_peers();
     let (transport, connection, (mut control, _theirs)) = accepted(&node).await;
-    let peer = dsys_transport::Transport::id(&transport);
+    let peer = transport.id();
     assert_eq!(soon("up", watch.next()).await, Some(PeerChange::Up(peer)));
     control.write_all(GOAWAY).await.unwrap();
     control.write_all(DRAINED_ONE).await.unwrap();

@@ -37,6 +37,7 @@ async fn a_hello_that_never_comes() {
     let (victim, _service) = victim();
     let (_transport, connection) = intruder(&victim).await;
     closed_with(&connection, code::IDLE, "HELLO").await;
+    assert_eq!(victim.stats().violations, 1);
     still_serves(&victim).await;
     assert!(victim.stats().peers.len() <= 1);
 }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::raw::{
-    CONTROL, HELLO, Host, accepted, closed_with, hello_that_saw, intruder, read_error, say, two_keys,
+    CONTROL, GOAWAY, HELLO, Host, accepted, closed_with, hello_that_saw, intruder, read_error, say, two_keys,
 };
 use common::{World, addr_of, quic, soon, until};
 use dsys_core::{NodeAddr, NodeId, SecretKey};
@@ -17,7 +17,7 @@ use dsys_transport::{
     StreamError, Tag, Transport, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 over_each_transport!(
     a_dropped_caller_leaves_the_dial_to_others,
@@ -185,6 +185,14 @@ async fn a_budget_is_given_back(world: World) {
         until("none is left", || a.stats().peers[0].streams == 0 && b.stats().peers[0].streams == 0).await;
     }
     assert_eq!(b.stats().busy, 10);
+    // What was refused has taken nothing of what all peers share.
+    let c = world.node();
+    let mut streams = Vec::new();
+    for node in [&a, &c] {
+        let mut stream = soon("open", node.open(b.addr(), tag("few/1"))).await.unwrap();
+        stream.write_all(b"x").await.unwrap();
+        streams.push((stream, soon("one each", protocol.accept()).await.unwrap()));
+    }
 }
 
 /// DESIGN §4: of a simultaneous dial that of the smaller id stays. While its own dial is under way, the node with
@@ -281,6 +289,8 @@ async fn a_second_connection_is_judged_alike_at_both_ends() {
         let second = soon("dial", host.transport.dial(&victim.addr())).await.unwrap();
         let _control = say(&second, &[CONTROL, HELLO]).await;
         if we_are_smaller {
+            // A HELLO would say that it is welcome.
+            assert!(soon("the verdict", second.accept_uni()).await.is_err());
             closed_with(&second, code::DUPLICATE, "kept").await;
             assert!(victim.stats().peers[0].dialled);
         } else {
@@ -295,6 +305,86 @@ async fn a_second_connection_is_judged_alike_at_both_ends() {
         let _control = say(&third, &[CONTROL, &[5, 0, 2, 0, 0, 0]]).await;
         soon("HELLO", third.accept_uni()).await.expect("a restarted peer is taken");
     }
+}
+
+/// Whoever is told that the other's dial is kept waits for it, and dials again if it never comes.
+#[tokio::test]
+async fn a_dial_that_is_declined_for_another_waits_for_it() {
+    let (small, large) = two_keys();
+    let victim = node(&large, NodeConfig::default(), NEVER);
+    let host = Host::of(&small);
+    let dial = tokio::spawn({
+        let (victim, to) = (victim.clone(), host.addr.clone());
+        async move { victim.connect(to).await }
+    });
+    let declined = soon("a dial", host.transport.accept()).await.unwrap();
+    declined.close(code::DUPLICATE, "mine is kept");
+    soon("it knows", declined.closed()).await;
+    sleep(Duration::from_millis(300)).await;
+    let kept = soon("dial", host.transport.dial(&victim.addr())).await.unwrap();
+    let _control = say(&kept, &[CONTROL, HELLO]).await;
+    soon("the link that stands", dial).await.unwrap().expect("the other dial's link");
+    assert!(!victim.stats().peers[0].dialled);
+
+    let mut config = NodeConfig::default();
+    config.hello_timeout = Duration::from_millis(500);
+    let victim = node(&large, config, NEVER);
+    let dial = tokio::spawn({
+        let (victim, to) = (victim.clone(), host.addr.clone());
+        async move { victim.connect(to).await }
+    });
+    for _ in 0..2 {
+        let declined = soon("a dial", host.transport.accept()).await.unwrap();
+        declined.close(code::DUPLICATE, "mine is kept");
+    }
+    let outcome = soon("the verdict", dial).await.unwrap();
+    assert!(matches!(outcome, Err(DialError::Declined { code: code::DUPLICATE, .. })), "{outcome:?}");
+}
+
+/// A dial under way is a connection to be, and one that is drained still is one.
+#[tokio::test]
+async fn dials_and_drains_count_as_connections() {
+    let mut config = NodeConfig::default();
+    config.max_connections = 1;
+    let [one, other] = [(); 2].map(|()| node(&SecretKey::generate().unwrap(), config.clone(), NEVER));
+    let host = Host::new();
+    let (_silent, own_dial) = hanging_dial(&one, SecretKey::generate().unwrap().public()).await;
+    assert_eq!(one.connect(host.addr.clone()).await, Err(DialError::TooManyConnections(1)));
+    let (_transport, refused) = intruder(&one).await;
+    closed_with(&refused, code::REFUSED, "connections").await;
+    own_dial.abort();
+
+    let protocol = other.protocol("slow/1", ProtocolConfig::default()).unwrap();
+    let (_transport, connection, (mut control, _theirs)) = accepted(&other).await;
+    let (mut send, _recv) = connection.open_bi().await.unwrap();
+    send.write_all(b"\x06slow/1").await.unwrap();
+    let _incoming = soon("accept", protocol.accept()).await.unwrap();
+    let mut watch = other.watch_peers();
+    assert!(matches!(soon("up", watch.next()).await, Some(PeerChange::Up(_))));
+    control.write_all(GOAWAY).await.unwrap();
+    assert!(matches!(soon("drained", watch.next()).await, Some(PeerChange::Down(_))));
+    assert_eq!(other.connect(host.addr.clone()).await, Err(DialError::TooManyConnections(1)));
+}
+
+/// The address that has worked is tried first the next time.
+#[tokio::test]
+async fn what_has_worked_is_tried_first() {
+    let mut patience = QuicConfig::test();
+    (patience.dial_stagger, patience.dial_timeout) = (Duration::from_secs(2), Duration::from_secs(15));
+    let secret = SecretKey::generate().unwrap();
+    let dialler = Node::new(
+        Quic::bind(&secret, &["127.0.0.1:0".parse().unwrap()], patience).unwrap(),
+        NodeConfig::default(),
+    );
+    let (target, dead) = (World::Quic.node(), silent());
+    let to = NodeAddr::new(target.id()).with(dead.local_addr().unwrap()).with(target.addr().direct()[0]);
+    soon("dial", dialler.connect(to)).await.unwrap();
+    while dead.recv(&mut [0; 2_000]).is_ok() {}
+    dialler.disconnect(target.id(), 300, "again");
+    until("gone", || dialler.stats().peers.is_empty() && target.stats().peers.is_empty()).await;
+    while dead.recv(&mut [0; 2_000]).is_ok() {}
+    soon("dial by name", dialler.connect(target.id())).await.unwrap();
+    assert!(dead.recv(&mut [0; 2_000]).is_err(), "the dead address was tried before");
 }
 
 /// Two instances of one node differ in what their HELLOs say.

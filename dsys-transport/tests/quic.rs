@@ -218,6 +218,37 @@ async fn handshakes_at_once_are_bounded() {
     drop(inside);
 }
 
+/// RFC 9000 §8.1.2: with half of its handshakes under way a node answers with a Retry, and keeps nothing.
+#[tokio::test]
+async fn a_busy_node_asks_for_a_proof_of_address() {
+    let mut config = QuicConfig::test();
+    (config.max_handshakes, config.accept_queue) = (4, 1);
+    let target = bind(&["127.0.0.1:0"], config).unwrap();
+    let dialler = bind(&["127.0.0.1:0"], QuicConfig::test()).unwrap();
+    let mut held = Vec::new();
+    for busy in [false, true] {
+        // The first packet of a dial, as it would be sent from an address that the sender does not own.
+        let decoy = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut packet = vec![0; 2_000];
+        let to = NodeAddr::new(target.id()).with(decoy.local_addr().unwrap());
+        let length = tokio::select! {
+            length = decoy.recv(&mut packet) => length.unwrap(),
+            dialled = dialler.dial(&to) => panic!("{:?}", dialled.map(drop)),
+        };
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.send_to(&packet[..length], target.local_addrs()[0]).await.unwrap();
+        soon("an answer", socket.recv(&mut packet)).await.unwrap();
+        // RFC 9000 §17.2: a long header, a bit that may be anything (RFC 9287), and in two bits the packet's type:
+        // 0 for Initial, 3 for Retry.
+        assert_eq!(packet[0] & 0b1011_0000, if busy { 0b1011_0000 } else { 0b1000_0000 });
+        // One in the queue, and two that wait for room in it.
+        while held.len() < 3 {
+            held.push(soon("dial", dialler.dial(&addr_of(&target))).await.unwrap());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
 /// An accepted connection that says nothing is kept by its keep-alives, beyond the silence that would end it.
 #[tokio::test]
 async fn a_quiet_connection_is_kept() {

@@ -88,7 +88,10 @@ async fn a_request_that_is_too_long_is_refused() {
     assert_eq!(write_error(&mut send).await, Some(StreamError::Stopped(code::BAD_FRAME)));
     let mut news = tell(&connection, b"\x06news/1much too long").await;
     assert_eq!(write_error(&mut news).await, Some(StreamError::Stopped(code::BAD_FRAME)));
-    // In several pieces, too.
+    // Also where the end shows it, and in several pieces.
+    let (mut send, mut recv) = ask(&connection, b"\x06echo/1eleven byte").await;
+    send.shutdown().await.unwrap();
+    assert_eq!(read_error(&mut recv).await, Some(StreamError::Reset(code::BAD_FRAME)));
     let (mut send, mut recv) = ask(&connection, b"\x06echo/1five.").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     send.write_all(b"six...").await.unwrap();

@@ -86,6 +86,7 @@ async fn small_messages_may_go_as_datagrams(world: World) {
     }
     lengths.sort_unstable();
     assert_eq!(lengths, [50, 500]);
+    until("both are counted", || on_a.stats().sent == 2).await;
     // Only the large one opened a stream.
     assert_eq!(b.stats().peers[0].streams, 1);
 }

@@ -3,14 +3,18 @@
 
 mod common;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use common::probe::{Do, Probe, Seen, TAG, ask, heard, next, start};
 use common::{World, soon, until};
-use dsys_core::Write;
-use dsys_transport::{Disk, MemoryDisk, NoDisk, RunConfig, RunError, Running, Tag, run, run_with};
+use dsys_core::{NodeId, Write};
+use dsys_transport::{
+    Disk, MemoryDisk, NoDisk, Node, NodeConfig, PeerChange, RunConfig, RunError, Running, Tag, run, run_with,
+};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
@@ -68,6 +72,9 @@ async fn a_machine_that_is_not_read_makes_its_peers_wait(world: World) {
     let narrow = config(|config| (config.event_queue, config.inbox) = (1, 1));
     let mut on_b = run_with(Probe, &b, TAG, NoDisk, narrow).unwrap();
     ask(&on_a, Do::Learn(b.addr())).await;
+    // Its stream is being read when its machine stops.
+    ask(&on_a, Do::Send(b.id(), b"first".to_vec())).await;
+    while next(&mut on_b).await != Seen::Heard(a.id(), b"first".to_vec()) {}
     for n in 0..MANY {
         ask(&on_a, Do::Send(b.id(), numbered(n))).await;
     }
@@ -75,11 +82,10 @@ async fn a_machine_that_is_not_read_makes_its_peers_wait(world: World) {
     // The windows hold 1 MiB at most, and the driver takes inputs by the 64.
     assert!(sent < MANY / 3, "{sent} messages were taken of {MANY}");
     assert!(on_b.stats().received <= 130, "{:?}", on_b.stats());
-    assert_eq!(heard(&mut on_b).await, Seen::Started);
     for n in 0..MANY {
         assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), numbered(n)));
     }
-    assert_eq!((on_a.stats().sent, on_a.stats().dropped), (MANY, 0));
+    assert_eq!((on_a.stats().sent, on_a.stats().dropped), (MANY + 1, 0));
 }
 
 async fn a_slow_peer_costs_its_own_messages_only(world: World) {
@@ -117,6 +123,21 @@ async fn commands_wait_for_room(world: World) {
     assert_eq!(heard(&mut on_a).await, Seen::Started);
     for n in 0..taken {
         assert_eq!(heard(&mut on_a).await, Seen::Told(n));
+    }
+}
+
+/// On the virtual clock: timers ring when they are due, and those of one moment in the order of their names.
+#[tokio::test(start_paused = true)]
+async fn timers_ring_on_time() {
+    let World::Memory(network) = World::memory() else { return };
+    let node = Node::new(network.transport(NodeId::from_number(1)), NodeConfig::default());
+    let mut running = start(&node).await;
+    let begin = tokio::time::Instant::now();
+    ask(&running, Do::Timers(vec![(3, 15_000), (1, 5_000), (4, 15_000), (2, 15_000)])).await;
+    for (timer, due) in [(1, 5), (2, 15), (3, 15), (4, 15)] {
+        assert_eq!(running.next_event().await, Some(Seen::Rang(timer)));
+        let late = begin.elapsed().saturating_sub(Duration::from_secs(due));
+        assert!(begin.elapsed() >= Duration::from_secs(due) && late < Duration::from_millis(10), "{late:?}");
     }
 }
 
@@ -166,13 +187,16 @@ async fn a_datagram_that_does_not_decode_costs_itself(world: World) {
     let (a, b) = world.pair();
     let mut on_b = start(&b).await;
     let tag = Tag::new(TAG).unwrap();
+    let mut watch = b.watch_peers();
     a.connect(b.addr()).await.unwrap();
+    assert_eq!(soon("up", watch.next()).await, Some(PeerChange::Up(a.id())));
     // A vector of five bytes of which one is there; one of one byte, and another byte.
     a.send_datagram(b.id(), tag, &[5, 1]).unwrap();
     a.send_datagram(b.id(), tag, &[1, 1, 1]).unwrap();
     a.send_datagram(b.id(), tag, &[1, 42]).unwrap();
     assert_eq!(next(&mut on_b).await, Seen::Heard(a.id(), vec![42]));
     assert_eq!(on_b.stats().received, 1);
+    assert!(timeout(Duration::from_millis(200), watch.next()).await.is_err(), "it cost the connection");
 }
 
 /// A disk that writes when it may.
@@ -248,8 +272,11 @@ async fn a_disconnected_peer_hears_nothing_that_waited(world: World) {
     let (a, b) = world.pair();
     let roomy = config(|config| config.outbox = 10_000);
     let mut on_a = run_with(Probe, &a, TAG, NoDisk, roomy).unwrap();
-    let mut on_b = run_with(Probe, &b, TAG, NoDisk, config(|config| config.event_queue = 1)).unwrap();
+    let narrow = config(|config| (config.event_queue, config.inbox) = (1, 1));
+    let mut on_b = run_with(Probe, &b, TAG, NoDisk, narrow).unwrap();
     ask(&on_a, Do::Learn(b.addr())).await;
+    ask(&on_a, Do::Send(b.id(), b"first".to_vec())).await;
+    while next(&mut on_b).await != Seen::Heard(a.id(), b"first".to_vec()) {}
     for n in 0..MANY {
         ask(&on_a, Do::Send(b.id(), numbered(n))).await;
     }
@@ -263,13 +290,40 @@ async fn a_disconnected_peer_hears_nothing_that_waited(world: World) {
         match heard(&mut on_b).await {
             Seen::Heard(_, text) if text == b"anew" => break,
             Seen::Heard(_, text) => last = Some(text),
-            Seen::Started => {}
             other => panic!("{other:?}"),
         }
     }
     // It may have heard some of the first, and never the last.
     let last = last.map(|text: Vec<u8>| u64::from_be_bytes(text[..8].try_into().unwrap()));
     assert!(last.is_none_or(|last| last < MANY - 1), "{last:?}");
+}
+
+/// Its streams are not open yet when the end begins: GOAWAY waits for them.
+#[tokio::test]
+async fn what_a_machine_has_just_sent_goes_out_before_the_end() {
+    let (a, b) = World::memory().pair();
+    let (mut on_a, mut on_b) = (start(&a).await, start(&b).await);
+    a.connect(b.addr()).await.unwrap();
+    assert_eq!(next(&mut on_a).await, Seen::Up(b.id()));
+    let before = on_a.stats().inputs;
+    ask(&on_a, Do::Send(b.id(), b"farewell".to_vec())).await;
+    // One thread runs the tasks in their turn: the one that is to write has not had its own when this one has.
+    let ending = tokio::spawn({
+        let a = a.clone();
+        async move {
+            while on_a.stats().inputs == before {
+                poll_fn(|cx| {
+                    let taken = on_a.stats().inputs > before;
+                    cx.waker().wake_by_ref();
+                    if taken { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+            }
+            a.shutdown(Duration::from_secs(60)).await
+        }
+    });
+    assert_eq!(soon("shutdown", ending).await.unwrap().cut_off, 0);
+    assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), b"farewell".to_vec()));
 }
 
 async fn a_dropped_machine_ends(world: World) {
