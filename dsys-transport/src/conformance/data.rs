@@ -45,7 +45,8 @@ pub async fn chunks_arrive_intact<H: Harness>(harness: &H) -> Result<(), Failure
     clause("chunks arrive intact and no larger than asked for", async {
         let Linked { pair: _pair, left, right } = linked(harness).await?;
         let (mut send, mut recv) = uni(&left, &right, b"x").await?;
-        let bytes = pattern(4, 4 << 20);
+        // More than a window holds, so that a chunk is not written at once.
+        let bytes = pattern(4, 1 << 20).repeat(24);
         let write = async {
             let mut rest = Bytes::from(bytes.clone());
             while !rest.is_empty() {
