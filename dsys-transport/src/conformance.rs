@@ -56,7 +56,9 @@ pub use close::{
     close_fails_what_is_pending, close_is_abortive, close_is_seen_with_its_code, dropping_all_handles_closes,
     shutdown_ends_everything,
 };
-pub use data::{datagrams_arrive_whole, large_transfers_arrive_intact, many_streams_arrive_intact};
+pub use data::{
+    chunks_arrive_intact, datagrams_arrive_whole, large_transfers_arrive_intact, many_streams_arrive_intact,
+};
 pub use dial::{dial_of_a_wrong_id_fails, dial_proves_both_ids};
 pub use pressure::{
     a_kind_not_accepted_blocks_nothing, a_thousand_streams_of_each_kind, datagram_send_never_blocks,
@@ -161,6 +163,7 @@ macro_rules! conformance_tests {
             shutdown_ends_everything
             large_transfers_arrive_intact
             many_streams_arrive_intact
+            chunks_arrive_intact
             datagrams_arrive_whole
         }
     };

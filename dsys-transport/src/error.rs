@@ -107,6 +107,16 @@ pub enum CloseReason {
     Transport(String),
 }
 
+impl CloseReason {
+    /// The most of a peer's words that is sent or kept, in bytes.
+    pub(crate) const MAX_WORDS: usize = 256;
+
+    /// As much of a reason as is sent: whole characters.
+    pub(crate) fn cut(words: &str) -> &str {
+        (0..=words.len().min(Self::MAX_WORDS)).rev().find_map(|end| words.get(..end)).unwrap_or("")
+    }
+}
+
 /// How a stream ended before its time. Carried inside an [`io::Error`]; [`StreamError::of`] takes it out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

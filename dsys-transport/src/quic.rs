@@ -9,6 +9,7 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dsys_core::{NodeAddr, NodeId, SecretKey};
 use tokio::sync::{Mutex, mpsc};
@@ -41,6 +42,8 @@ pub struct Quic {
     config: QuicConfig,
     accepted: Mutex<mpsc::Receiver<QuicConnection>>,
     listeners: Vec<JoinHandle<()>>,
+    /// `shutdown` was called.
+    closed: AtomicBool,
 }
 
 impl Quic {
@@ -74,6 +77,7 @@ impl Quic {
             config,
             accepted: Mutex::new(accepted),
             listeners,
+            closed: AtomicBool::new(false),
         })
     }
 }
@@ -105,10 +109,18 @@ impl Transport for Quic {
     }
 
     async fn accept(&self) -> Option<QuicConnection> {
-        self.accepted.lock().await.recv().await
+        let mut accepted = self.accepted.lock().await;
+        loop {
+            let connection = accepted.recv().await?;
+            // Those that nobody had taken by the end are closed, and were never given.
+            if !self.closed.load(Ordering::Acquire) {
+                return Some(connection);
+            }
+        }
     }
 
     async fn shutdown(&self) {
+        self.closed.store(true, Ordering::Release);
         for listener in &self.listeners {
             listener.abort();
         }

@@ -5,17 +5,13 @@ mod common;
 
 use std::time::Duration;
 
+use common::raw::{CONTROL, HELLO, accepted, closed_with, intruder, say};
 use common::{World, addr_of, quic, soon, until};
 use dsys_core::{NodeAddr, SecretKey};
 use dsys_transport::{
-    CloseReason, Connection, Node, NodeConfig, ProtocolConfig, Quic, QuicConnection, QuicRecv, QuicSend,
-    RpcConfig, Service, Tag, Transport, code,
+    Connection, Node, NodeConfig, ProtocolConfig, RpcConfig, SendStream, Service, Tag, Transport, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const CONTROL: &[u8] = b"\x0edsys/control/1";
-/// A HELLO of instance 1 that speaks nothing, listens nowhere and saw nobody, as a frame.
-const HELLO: &[u8] = &[5, 0, 1, 0, 0, 0];
 
 /// A node that answers requests, and keeps its patience short.
 fn victim() -> (Node, Service) {
@@ -29,23 +25,6 @@ fn victim() -> (Node, Service) {
     (node, service)
 }
 
-/// A transport without a node above it, connected to the victim.
-async fn intruder(victim: &Node) -> (Quic, QuicConnection) {
-    let transport = quic(&SecretKey::generate().unwrap());
-    let connection = transport.dial(&victim.addr()).await.unwrap();
-    (transport, connection)
-}
-
-/// Says what a control stream begins with, and leaves it open.
-async fn say(connection: &QuicConnection, bytes: &[&[u8]]) -> QuicSend {
-    let mut control = connection.open_uni().await.unwrap();
-    for part in bytes {
-        control.write_all(part).await.unwrap();
-    }
-    control.flush().await.unwrap();
-    control
-}
-
 /// Someone else is still served.
 async fn still_serves(victim: &Node) {
     let honest = World::Quic.node();
@@ -53,21 +32,12 @@ async fn still_serves(victim: &Node) {
     assert_eq!(answer.unwrap(), "x");
 }
 
-async fn closed_with(connection: &QuicConnection, expected: u32, hint: &str) {
-    match soon("the connection is closed", connection.closed()).await {
-        CloseReason::Peer { code, reason } => {
-            assert_eq!(code, expected, "{reason}");
-            assert!(reason.contains(hint), "{reason}");
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn a_hello_that_never_comes() {
     let (victim, _service) = victim();
     let (_transport, connection) = intruder(&victim).await;
     closed_with(&connection, code::IDLE, "HELLO").await;
+    assert_eq!(victim.stats().violations, 1);
     still_serves(&victim).await;
     assert!(victim.stats().peers.len() <= 1);
 }
@@ -133,14 +103,6 @@ async fn a_second_hello_and_an_ended_control_stream() {
     until("both are counted", || victim.stats().violations == 2).await;
 }
 
-/// Connects and says a proper HELLO; gives the connection once it is up.
-async fn accepted(victim: &Node) -> (Quic, QuicConnection, (QuicSend, QuicRecv)) {
-    let (transport, connection) = intruder(victim).await;
-    let control = say(&connection, &[CONTROL, HELLO]).await;
-    let theirs = soon("the victim's HELLO", connection.accept_uni()).await.unwrap();
-    (transport, connection, (control, theirs))
-}
-
 #[tokio::test]
 async fn a_stream_that_begins_with_no_tag() {
     let (victim, _service) = victim();
@@ -179,6 +141,21 @@ async fn half_a_tag_and_then_nothing_many_times() {
     }
     codes.sort_unstable();
     assert_eq!(codes, [code::BUSY, code::IDLE, code::IDLE, code::IDLE, code::IDLE]);
+    still_serves(&victim).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_before_its_tag_was_only_cancelled() {
+    let (victim, _service) = victim();
+    let (_transport, connection, _control) = accepted(&victim).await;
+    for tag in [&b"\x06"[..], b"\x06ec"] {
+        let (mut send, _recv) = connection.open_bi().await.unwrap();
+        send.write_all(tag).await.unwrap();
+        until("it is seen", || victim.stats().peers[0].streams == 1).await;
+        send.reset(code::CANCELLED);
+        until("it is over", || victim.stats().peers[0].streams == 0).await;
+    }
+    assert_eq!(victim.stats().violations, 0);
     still_serves(&victim).await;
 }
 

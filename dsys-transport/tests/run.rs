@@ -5,11 +5,9 @@ mod common;
 
 use std::time::Duration;
 
+use common::probe::{Do, Probe, Seen, TAG, ask, heard, next, start};
 use common::{World, soon, until};
-use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Token, Write};
-use dsys_transport::{
-    Death, MemoryDisk, NoDisk, Node, RunConfig, RunError, Running, TraceSink, run, run_with,
-};
+use dsys_transport::{Death, MemoryDisk, NoDisk, RunConfig, RunError, TraceSink, run_with};
 
 over_each_transport!(
     messages_commands_events_and_timers,
@@ -24,87 +22,6 @@ over_each_transport!(
     shutdown_delivers_what_was_sent,
     a_trace_tells_what_happened,
 );
-
-/// Does what its commands say and tells everything that happens to it.
-#[derive(Debug, Default)]
-struct Probe;
-
-#[derive(Debug, PartialEq)]
-enum Seen {
-    Started,
-    Up(NodeId),
-    Down(NodeId),
-    Heard(NodeId, Vec<u8>),
-    Rang(u8),
-    Stored(u64),
-}
-
-enum Do {
-    Send(NodeId, Vec<u8>),
-    Learn(NodeAddr),
-    Timers(Vec<(u8, u64)>),
-    Cancel(u8),
-    /// Store a record, then send it.
-    Keep(u64, NodeId),
-    Disconnect(NodeId),
-}
-
-impl Machine for Probe {
-    type Message = Vec<u8>;
-    type Command = Do;
-    type Event = Seen;
-    type Timer = u8;
-
-    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
-        match input {
-            Input::Start => cx.emit(Seen::Started),
-            Input::Command(Do::Send(to, text)) => cx.send(to, text),
-            Input::Command(Do::Learn(addr)) => cx.learn(addr),
-            Input::Command(Do::Timers(timers)) => {
-                for (timer, millis) in timers {
-                    cx.set_timer(timer, Duration::from_millis(millis));
-                }
-            }
-            Input::Command(Do::Cancel(timer)) => cx.cancel_timer(timer),
-            Input::Command(Do::Keep(token, to)) => {
-                cx.store(Token(token), Write::Append(token.to_be_bytes().to_vec()));
-                cx.send(to, token.to_be_bytes().to_vec());
-            }
-            Input::Command(Do::Disconnect(peer)) => cx.disconnect(peer),
-            Input::Message(from, text) => cx.emit(Seen::Heard(from, text)),
-            Input::Timer(timer) => cx.emit(Seen::Rang(timer)),
-            Input::PeerUp(peer) => cx.emit(Seen::Up(peer)),
-            Input::PeerDown(peer) => cx.emit(Seen::Down(peer)),
-            Input::Stored(token) => cx.emit(Seen::Stored(token.0)),
-        }
-    }
-}
-
-const TAG: &str = "probe/1";
-
-async fn start(node: &Node) -> Running<Probe> {
-    let mut running = run(Probe, node, TAG).unwrap();
-    assert_eq!(soon("start", running.next_event()).await, Some(Seen::Started));
-    running
-}
-
-async fn next(running: &mut Running<Probe>) -> Seen {
-    soon("event", running.next_event()).await.unwrap()
-}
-
-/// The next event that is not about peers.
-async fn heard(running: &mut Running<Probe>) -> Seen {
-    loop {
-        match next(running).await {
-            Seen::Up(_) | Seen::Down(_) => {}
-            other => return other,
-        }
-    }
-}
-
-async fn ask(running: &Running<Probe>, command: Do) {
-    assert!(running.command(command).await.is_ok());
-}
 
 async fn messages_commands_events_and_timers(world: World) {
     let (a, b) = world.pair();
@@ -159,16 +76,11 @@ async fn small_messages_may_go_as_datagrams(world: World) {
     a.connect(b.addr()).await.unwrap();
     while next(&mut on_a).await != Seen::Up(b.id()) {}
     ask(&on_a, Do::Send(b.id(), vec![1; 50])).await;
+    assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![1; 50]));
+    assert_eq!(b.stats().peers[0].streams, 0);
     ask(&on_a, Do::Send(b.id(), vec![2; 500])).await;
-    let mut lengths = Vec::new();
-    for _ in 0..2 {
-        match heard(&mut on_b).await {
-            Seen::Heard(_, text) => lengths.push(text.len()),
-            other => panic!("{other:?}"),
-        }
-    }
-    lengths.sort_unstable();
-    assert_eq!(lengths, [50, 500]);
+    assert_eq!(heard(&mut on_b).await, Seen::Heard(a.id(), vec![2; 500]));
+    until("both are counted", || on_a.stats().sent == 2).await;
     // Only the large one opened a stream.
     assert_eq!(b.stats().peers[0].streams, 1);
 }

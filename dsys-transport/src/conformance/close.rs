@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::support::{Linked, bi, check, clause, drain, fill, linked, maybe, step, uni};
+use super::support::{Linked, bi, check, clause, drain, fill, linked, maybe, ok, step, uni};
 use super::{Failure, Harness};
 use crate::error::{CloseReason, DatagramError, DialError, StreamError, code};
 use crate::transport::{Connection, Transport};
@@ -34,13 +34,30 @@ pub async fn close_is_seen_with_its_code<H: Harness>(harness: &H) -> Result<(), 
         check(own == CloseReason::Local(0x77), || format!("the end that closed saw \"{own}\""))?;
 
         let Linked { pair: _pair, left, right } = linked(harness).await?;
+        let (mut send, _recv) = uni(&right, &left, b"x").await?;
+        left.close(0x77, "enough");
+        step("closed, at the other end", right.closed()).await?;
+        right.close(0x79, "too late to be the first");
+        let again = step("closed, after a close of its own", right.closed()).await?;
+        check(again == want, || format!("after a close of its own, the other end saw \"{again}\""))?;
+        let error = step("finishing after both", send.shutdown()).await?.err();
+        let blamed = error.as_ref().and_then(StreamError::of);
+        check(!matches!(blamed, Some(StreamError::Connection(CloseReason::Local(_)))), || {
+            format!("a stream that the peer's close had ended gave {blamed:?}")
+        })?;
+
+        let Linked { pair: _pair, left, right } = linked(harness).await?;
         left.close(1, &"\u{e4}".repeat(500));
-        match step("closed, at the other end", right.closed()).await? {
-            CloseReason::Peer { code: 1, reason } => check(reason.len() <= 256, || {
-                format!("a reason of 1,000 bytes arrived as {} bytes", reason.len())
-            }),
-            other => Err(format!("the other end saw \"{other}\"")),
-        }
+        let seen = step("closed, at the other end", right.closed()).await?;
+        let want = CloseReason::Peer { code: 1, reason: "\u{e4}".repeat(128) };
+        check(seen == want, || format!("of a reason of 1,000 bytes the other end saw \"{seen}\""))?;
+
+        // 256 is no multiple of three: a character is left out, not cut through.
+        let Linked { pair: _pair, left, right } = linked(harness).await?;
+        left.close(2, &"\u{20ac}".repeat(200));
+        let seen = step("closed, at the other end", right.closed()).await?;
+        let want = CloseReason::Peer { code: 2, reason: "\u{20ac}".repeat(85) };
+        check(seen == want, || format!("of a reason of 600 bytes the other end saw \"{seen}\""))
     })
     .await
 }
@@ -137,6 +154,15 @@ pub async fn shutdown_ends_everything<H: Harness>(harness: &H) -> Result<(), Fai
             Ok(_) => return Err("dial gave a connection after the shutdown".into()),
         }
         step("a second shutdown", pair.left.shutdown()).await?;
+        // One that was made and that nobody took is not given afterwards.
+        let pair = ok("making a pair", harness.pair()).await?;
+        let waiting = ok("dial", pair.right.dial(&pair.left_addr)).await?;
+        let early = maybe(waiting.closed()).await;
+        check(early.is_none(), || "a connection that nobody took yet was closed".into())?;
+        step("shutdown", pair.left.shutdown()).await?;
+        step("closed, at the peer", waiting.closed()).await?;
+        let late = step("accept after the shutdown", pair.left.accept()).await?;
+        check(late.is_none(), || "accept gave a connection after the shutdown".into())?;
         // A dial into nothing may take as long as it likes to fail.
         let dialled = maybe(pair.right.dial(&pair.left_addr)).await;
         check(!matches!(dialled, Some(Ok(_))), || "a transport that is shut down was dialled".into())

@@ -1,14 +1,18 @@
 //! What is sent is what arrives.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 
 use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
-use super::support::{Linked, bi, check, clause, finish, linked, maybe, ok, pattern, read_all, step};
+use super::support::{
+    Linked, bi, check, clause, expect_error, finish, linked, maybe, ok, pattern, read_all, step, uni,
+};
 use super::{Failure, Harness};
-use crate::error::DatagramError;
-use crate::transport::Connection;
+use crate::error::{DatagramError, StreamError};
+use crate::transport::{Connection, RecvStream, SendStream};
 
 /// 8 MiB in each direction of one stream, at once, arrive as they were sent.
 ///
@@ -28,6 +32,50 @@ pub async fn large_transfers_arrive_intact<H: Harness>(harness: &H) -> Result<()
         let there = there.strip_prefix(b"x").ok_or("the first byte is another")?;
         check(there == forth, || format!("{} bytes arrived of {}, or others", there.len(), forth.len()))?;
         check(here == back, || format!("{} bytes came back of {}, or others", here.len(), back.len()))
+    })
+    .await
+}
+
+/// Chunks arrive as bytes do: what is written is taken off the front of the chunk and nothing else is, each chunk
+/// that is read has at most the size that was asked for, and the end is the end.
+///
+/// # Errors
+/// The clause is broken.
+pub async fn chunks_arrive_intact<H: Harness>(harness: &H) -> Result<(), Failure> {
+    clause("chunks arrive intact and no larger than asked for", async {
+        let Linked { pair: _pair, left, right } = linked(harness).await?;
+        let (mut send, mut recv) = uni(&left, &right, b"x").await?;
+        // More than a window holds, so that a chunk is not written at once.
+        let bytes = pattern(4, 1 << 20).repeat(24);
+        let write = async {
+            let mut rest = Bytes::from(bytes.clone());
+            while !rest.is_empty() {
+                let before = rest.len();
+                ok("writing a chunk", poll_fn(|cx| send.poll_write_chunk(cx, &mut rest))).await?;
+                check(rest.len() < before, || "a chunk was written, and nothing of it".into())?;
+                check(bytes.ends_with(&rest), || "a write left something else than the rest".into())?;
+            }
+            ok("writing nothing", poll_fn(|cx| send.poll_write_chunk(cx, &mut rest))).await?;
+            ok("finish", send.shutdown()).await?;
+            let late = poll_fn(|cx| send.poll_write_chunk(cx, &mut Bytes::from_static(b"late"))).await.err();
+            expect_error("writing a chunk after the end", late.as_ref(), &StreamError::Closed)
+        };
+        let read = async {
+            let mut got = Vec::new();
+            // Small at first, so that much waits to be read.
+            for max in [1, 7, 1000].into_iter().cycle().take(300).chain(std::iter::repeat(100_000)) {
+                let chunk = ok("reading a chunk", poll_fn(|cx| recv.poll_read_chunk(cx, max))).await?;
+                let Some(chunk) = chunk else { break };
+                check((1..=max).contains(&chunk.len()), || format!("{} bytes, of {max}", chunk.len()))?;
+                got.extend_from_slice(&chunk);
+            }
+            let again = ok("reading past the end", poll_fn(|cx| recv.poll_read_chunk(cx, 10))).await?;
+            check(again.is_none(), || "a chunk came after the end".into())?;
+            Ok(got)
+        };
+        let ((), got) = tokio::try_join!(write, read)?;
+        let got = got.strip_prefix(b"x").ok_or("the first byte is another")?;
+        check(got == bytes, || format!("{} bytes arrived of {}, or others", got.len(), bytes.len()))
     })
     .await
 }

@@ -26,6 +26,8 @@ pub async fn writes_wait_for_the_reader<H: Harness>(harness: &H) -> Result<(), F
         let (mut send, mut recv) = uni(&left, &right, b"x").await?;
         let (filled, waited) = fill(&mut send, 256 << 20).await?;
         check(waited, || format!("{filled} bytes were written without waiting, and nobody reads"))?;
+        // It holds up nobody else.
+        echo(&left, &right).await?;
         let more = vec![9; 8 << 20];
         let (wrote, read) = tokio::join!(
             ok("writing on while the peer reads", async {

@@ -145,7 +145,7 @@ impl State {
         self.end_closed(side, CloseReason::Local(code), wakes);
         self.wires.get_mut(side).clear();
         self.wires.get_mut(side.other()).clear();
-        let reason = cut(reason, 256).to_owned();
+        let reason = CloseReason::cut(reason).to_owned();
         self.send(side, None, Frame::Close { code, reason }, wakes);
     }
 
@@ -303,9 +303,4 @@ impl State {
         wakes.event(side, Event::Closed);
         wakes.driver();
     }
-}
-
-/// The longest beginning of `text` that is whole characters and at most `max` bytes.
-fn cut(text: &str, max: usize) -> &str {
-    (0..=max.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or("")
 }

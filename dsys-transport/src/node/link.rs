@@ -262,7 +262,7 @@ async fn sort(
         poll_fn(|cx| Poll::Ready(tag.as_mut().poll(cx))).await
     };
     if let Poll::Ready(tag) = now {
-        return protocol::dispatch(shared, link, tag.ok().flatten(), in_use, send, recv);
+        return protocol::dispatch(shared, link, tag, in_use, send, recv);
     }
     while late.try_join_next().is_some() {}
     if late.len() >= shared.config.max_untagged {
@@ -272,7 +272,7 @@ async fn sort(
     let (shared, link) = (shared.clone(), link.clone());
     late.spawn(async move {
         match timeout(shared.config.hello_timeout, recv.read_tag()).await {
-            Ok(tag) => protocol::dispatch(&shared, &link, tag.ok().flatten(), in_use, send, recv),
+            Ok(tag) => protocol::dispatch(&shared, &link, tag, in_use, send, recv),
             Err(_) => refuse(send, recv, code::IDLE),
         }
     });

@@ -1,5 +1,6 @@
 //! Protocols on a node: who takes the streams that peers open.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -269,11 +270,15 @@ pub(super) fn entry(shared: &Shared, tag: &Tag) -> Option<Arc<Entry>> {
 pub(super) fn dispatch(
     shared: &Arc<Shared>,
     link: &Link,
-    tag: Option<Tag>,
+    tag: io::Result<Option<Tag>>,
     in_use: InUse,
     send: Option<SendHalf>,
     mut recv: RecvHalf,
 ) {
+    let Ok(tag) = tag else {
+        // A reset may overtake the tag: the peer has thought better of it.
+        return refuse(send, recv, code::CANCELLED);
+    };
     let Some(tag) = tag else {
         shared.counters.violations.fetch_add(1, Ordering::Relaxed);
         debug!(peer = %link.peer, "a stream that begins with no tag");

@@ -257,8 +257,11 @@ impl RecvHalf {
         let Some(first) = self.read_chunk(max.saturating_add(1)).await? else {
             return Ok(Bytes::new());
         };
+        if first.len() > max {
+            return Err(too_long());
+        }
         let Some(second) = self.read_chunk(max.saturating_add(1)).await? else {
-            return if first.len() > max { Err(too_long()) } else { Ok(first) };
+            return Ok(first);
         };
         let mut all = BytesMut::from(first);
         let mut next = Some(second);

@@ -181,18 +181,23 @@ impl Connection for QuicConnection {
     }
 
     fn close(&self, code: u32, reason: &str) {
-        // Only the first close counts. quinn would put ours in the place of the peer's.
-        if self.quinn.close_reason().is_some() {
-            return;
+        // Only the first close counts, whoever's it was: by a later one quinn would forget why the connection ended.
+        if self.quinn.close_reason().is_none() {
+            let _ = self.shared.closed_with.set(code);
+            self.quinn.close(code.into(), CloseReason::cut(reason).as_bytes());
         }
-        let _ = self.shared.closed_with.set(code);
-        let bytes = reason.as_bytes();
-        self.quinn.close(code.into(), bytes.get(..256).unwrap_or(bytes));
     }
 
     async fn closed(&self) -> CloseReason {
         self.reason(self.quinn.closed().await)
     }
+}
+
+/// What a peer says of its reasons, whatever the bytes and however many.
+pub(super) fn words(reason: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reason.get(..CloseReason::MAX_WORDS).unwrap_or(reason));
+    // Bytes that are no text have grown.
+    CloseReason::cut(&text).to_owned()
 }
 
 /// quinn's reason in our terms; `closed_with` is the code of our own close, if there was one.
@@ -204,10 +209,32 @@ pub(super) fn reason(error: ConnectionError, closed_with: &OnceLock<u32>) -> Clo
         }
         ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
             code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
-            reason: String::from_utf8_lossy(&close.reason).chars().take(256).collect(),
+            reason: words(&close.reason),
         },
         ConnectionError::TimedOut => CloseReason::TimedOut,
         ConnectionError::Reset => CloseReason::Reset,
         other => CloseReason::Transport(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_given_as_they_are_used() {
+        let bi = || Allowance::new(200);
+        let shared = Shared { closed_with: OnceLock::new(), bi: bi(), uni: bi() };
+        // One after the other they need no more than there are at first.
+        for _ in 0..1_000 {
+            assert_eq!(shared.allowance(Kind::Bi).took(), None);
+            shared.ended(Kind::Bi);
+        }
+        let given: Vec<_> = (0..200).filter_map(|_| shared.allowance(Kind::Bi).took()).collect();
+        assert_eq!(given, [96, 192, 200]);
+        for _ in 0..200 {
+            shared.ended(Kind::Bi);
+        }
+        assert_eq!((shared.bi.live.load(Ordering::Acquire), shared.uni.live.load(Ordering::Acquire)), (0, 0));
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::QuicConfig;
 use super::config::ByPath;
-use super::connection::QuicConnection;
+use super::connection::{QuicConnection, words};
 use super::identity::server_name;
 use crate::error::DialError;
 
@@ -19,19 +19,21 @@ pub(super) async fn dial(
     config: &QuicConfig,
     to: &NodeAddr,
 ) -> Result<QuicConnection, DialError> {
-    match timeout(config.dial_timeout, race(endpoints, clients, config, to)).await {
+    let mut worst = None;
+    match timeout(config.dial_timeout, race(endpoints, clients, config, to, &mut worst)).await {
         Ok(result) => result,
-        Err(_) => Err(DialError::TimedOut(to.id)),
+        Err(_) => Err(worse(worst, DialError::TimedOut(to.id))),
     }
 }
 
 /// RFC 8305 §5: starts with the first address, adds the next one when the present ones are slow or have failed, and
-/// takes whichever succeeds first. Dropping it ends the others.
+/// takes whichever succeeds first. Dropping it ends the others, and `worst` tells what the failed ones have said.
 async fn race(
     endpoints: &[Endpoint],
     clients: &ByPath<ClientConfig>,
     config: &QuicConfig,
     to: &NodeAddr,
+    worst: &mut Option<DialError>,
 ) -> Result<QuicConnection, DialError> {
     let mut addrs = to.direct().iter();
     let Some(first) = addrs.next() else {
@@ -41,12 +43,11 @@ async fn race(
         return attempt(endpoints, clients, config.max_streams, *first, to.id)?.await;
     }
     let mut attempts = JoinSet::new();
-    let mut worst = None;
     let mut next = Some(first);
     loop {
         match next.map(|addr| attempt(endpoints, clients, config.max_streams, *addr, to.id)) {
             Some(Ok(attempt)) => drop(attempts.spawn(attempt)),
-            Some(Err(error)) => worst = Some(worse(worst, error)),
+            Some(Err(error)) => *worst = Some(worse(worst.take(), error)),
             None if attempts.is_empty() => break,
             None => {}
         }
@@ -54,7 +55,7 @@ async fn race(
             Some(done) = attempts.join_next() => {
                 match done {
                     Ok(Ok(connection)) => return Ok(connection),
-                    Ok(Err(error)) => worst = Some(worse(worst, error)),
+                    Ok(Err(error)) => *worst = Some(worse(worst.take(), error)),
                     Err(_) => {}
                 }
                 addrs.next()
@@ -63,7 +64,7 @@ async fn race(
             else => addrs.next(),
         };
     }
-    Err(worst.unwrap_or(DialError::NoAddress(to.id)))
+    Err(worst.take().unwrap_or(DialError::NoAddress(to.id)))
 }
 
 /// Starts one handshake; the result owns all it needs.
@@ -118,7 +119,7 @@ fn refused(peer: NodeId, error: ConnectionError) -> DialError {
         ConnectionError::ApplicationClosed(close) => DialError::Declined {
             peer,
             code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
-            reason: String::from_utf8_lossy(&close.reason).into_owned(),
+            reason: words(&close.reason),
         },
         ConnectionError::ConnectionClosed(close) => {
             DialError::Declined { peer, code: crate::code::REFUSED, reason: close.to_string() }

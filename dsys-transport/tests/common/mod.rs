@@ -2,6 +2,9 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations, unused_macros)]
 
+pub mod probe;
+pub mod raw;
+
 use std::time::Duration;
 
 use dsys_core::{NodeAddr, SecretKey};
