@@ -3,7 +3,10 @@
 # figure, as `transport` prints them. Takes minutes; `--packages` counts the packages only.
 set -euo pipefail
 cd "$(dirname "$0")"
-unset CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG RUSTFLAGS CARGO_INCREMENTAL
+unset CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG RUSTFLAGS
+# Nothing is kept for a next build: cargo does that for crates of the workspace only, and here these are ours alone. A
+# user builds all three from the registry.
+export CARGO_INCREMENTAL=0
 
 # Unique packages of a normal build on this platform, the root counted.
 packages() { cargo tree --locked -e normal --prefix none "$@" | sed 's/ (\*)$//' | sort -u | wc -l; }

@@ -19,7 +19,7 @@ mod transport;
 
 pub use error::{CloseReason, DatagramError, DialError, StreamError, code};
 #[cfg(feature = "mdns")]
-pub use mdns::{Mdns, MdnsError};
+pub use mdns::{Discovery, Mdns, MdnsError};
 pub use memory::{
     Death, Latency, MemoryConfig, MemoryConnection, MemoryNetwork, MemoryRecv, MemorySend, MemoryStats,
     MemoryTransport, UnknownDials,
@@ -35,4 +35,4 @@ pub use run::{
     Disk, Ended, MemoryDisk, NoDisk, RunConfig, RunError, RunStats, Running, TraceSink, run, run_with,
 };
 pub use tag::{BadTag, Tag};
-pub use transport::{Connection, RecvStream, SendStream, Transport};
+pub use transport::{Connection, RecvStream, SendStream, Transport, TransportStats};

@@ -1,7 +1,9 @@
 //! Finding nodes on the local network: multicast DNS (RFC 6762) and DNS-SD (RFC 6763).
 
+mod discovery;
 mod record;
 
+pub use discovery::Discovery;
 #[cfg(any(test, fuzzing))]
 pub(crate) use record::assert_record;
 
@@ -226,5 +228,28 @@ mod tests {
         assert_eq!(by_two, Some(NodeAddr::new(ids[0]).with(addrs[0])));
         one.stop().await;
         two.stop().await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nodes_that_found_each_other_may_be_dialled_by_id() {
+        let network = crate::MemoryNetwork::new();
+        let [one, two] = [1, 2].map(|seed| {
+            let id = SecretKey::from_bytes([seed; 32]).public();
+            crate::Node::new(network.transport(id), crate::NodeConfig::default())
+        });
+        let follow = |node: &crate::Node, addr: &str| {
+            let addr: SocketAddr = addr.parse().unwrap();
+            let only = Some(IfKind::LoopbackV4);
+            node.follow(Mdns::start_on(node.id(), &[addr], "_dsys-nodes._udp.local.", 15355, only).unwrap())
+        };
+        let (mut by_one, _by_two) = (follow(&one, "192.0.2.1:4433"), follow(&two, "192.0.2.2:4433"));
+        let found = tokio::time::timeout(Duration::from_secs(60), by_one.next()).await.expect("multicast");
+        assert_eq!(found, Some(NodeAddr::new(two.id()).with("192.0.2.2:4433".parse().unwrap())));
+        assert_eq!(one.shared().known(two.id()), found.unwrap());
+        for node in [one, two] {
+            node.shutdown(Duration::from_secs(5)).await;
+        }
+        assert_eq!(by_one.next().await, None);
     }
 }

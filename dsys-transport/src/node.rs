@@ -79,9 +79,7 @@ impl Node {
 
     /// Remembers where a peer may be reached. Claims only: whoever answers there must prove the key.
     pub fn add_addr(&self, addr: NodeAddr) {
-        if addr.id != self.id() {
-            self.shared().book().learn(&addr);
-        }
+        self.shared().learn(&addr);
     }
 
     /// Makes sure that there is a connection to `peer`, which has accepted us: its HELLO is here.

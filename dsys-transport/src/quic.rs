@@ -9,6 +9,7 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dsys_core::{NodeAddr, NodeId, SecretKey};
@@ -21,7 +22,7 @@ pub use connection::QuicConnection;
 pub use stream::{QuicRecv, QuicSend};
 
 use crate::error::{DialError, code};
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportStats};
 
 /// The QUIC transport. Both sides prove their Ed25519 key in the TLS 1.3 handshake by raw public keys (RFC 7250);
 /// there are no certificates. One ALPN, `dsys/1`. 0-RTT is off.
@@ -42,6 +43,7 @@ pub struct Quic {
     config: QuicConfig,
     accepted: Mutex<mpsc::Receiver<QuicConnection>>,
     listeners: Vec<JoinHandle<()>>,
+    counters: Arc<listen::Counters>,
     /// `shutdown` was called.
     closed: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Quic {
         let server = identity::server_config(secret, &transports)?;
         let clients = identity::client_config(secret, &transports)?;
         let endpoints = listen::bind(addrs, &server.other, &config)?;
+        let counters = Arc::new(listen::Counters::default());
         let (sender, accepted) = mpsc::channel(config.accept_queue.max(1));
         let listeners = endpoints
             .iter()
@@ -66,6 +69,7 @@ impl Quic {
                     server.clone(),
                     config.max_handshakes.max(1),
                     config.max_streams,
+                    counters.clone(),
                     sender.clone(),
                 ))
             })
@@ -77,6 +81,7 @@ impl Quic {
             config,
             accepted: Mutex::new(accepted),
             listeners,
+            counters,
             closed: AtomicBool::new(false),
         })
     }
@@ -102,6 +107,13 @@ impl Transport for Quic {
 
     fn local_addrs(&self) -> Vec<SocketAddr> {
         listen::local_addrs(&self.endpoints)
+    }
+
+    fn stats(&self) -> TransportStats {
+        TransportStats {
+            handshakes_failed: self.counters.failed.load(Ordering::Relaxed),
+            handshakes_refused: self.counters.refused.load(Ordering::Relaxed),
+        }
     }
 
     async fn dial(&self, to: &NodeAddr) -> Result<QuicConnection, DialError> {

@@ -13,6 +13,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::{CloseReason, DatagramError, DialError};
 
+/// What a transport counted of those who dialled it and got no connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportStats {
+    /// Handshakes that failed: another protocol, an unsound key, a signature that does not fit, silence.
+    pub handshakes_failed: u64,
+    /// Handshakes refused because too many were under way.
+    pub handshakes_refused: u64,
+}
+
 /// A way to reach nodes by their key: authenticated connections with many streams and, where it can, datagrams.
 ///
 /// Implementers write plain `async fn`s. What each method owes is stated here and tested by the public
@@ -26,6 +36,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Where this transport listens now, as far as it knows; empty if it has no socket addresses.
     fn local_addrs(&self) -> Vec<SocketAddr>;
+
+    /// What it counted. A transport without handshakes leaves this default.
+    fn stats(&self) -> TransportStats {
+        TransportStats::default()
+    }
 
     /// Connects to `to`, whose key has been proven when this returns. It may return before the peer has judged our
     /// own key (TLS 1.3 lets the dialler go first), so the peer is *up* only when it has said something.

@@ -7,7 +7,7 @@ mod common;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::{World, soon};
+use common::{World, soon, until};
 use dsys_core::{NodeAddr, NodeId, SecretKey};
 use dsys_transport::{
     DialError, Node, NodeConfig, ProtocolConfig, Quic, QuicConfig, RpcConfig, Service, Tag,
@@ -53,6 +53,27 @@ async fn the_key_of_another_is_of_no_use_without_its_secret() {
     assert_no_dial(stolen).await;
 }
 
+#[tokio::test]
+async fn a_server_that_asks_for_no_key_is_not_who_was_dialled() {
+    let secret = SecretKey::generate().unwrap();
+    let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(shown(
+            *secret.public().as_bytes(),
+        ))));
+    tls.alpn_protocols = vec![b"dsys/1".to_vec()];
+    let config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
+    let other = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = other.local_addr().unwrap();
+    let accepting = tokio::spawn(async move { other.accept().await.unwrap().await.map(drop) });
+    let (dialler, _service) = victim(QuicConfig::test());
+    let dialled = soon("dial", dialler.connect(NodeAddr::new(secret.public()).with(at))).await;
+    assert_eq!(dialled, Err(DialError::WrongIdentity(secret.public())));
+    assert!(soon("it is told", accepting).await.unwrap().is_err());
+}
+
 /// The forger dials: more often than handshakes may be under way, so that one which is not over shows.
 async fn assert_no_entry(key: [u8; 32]) {
     let mut config = QuicConfig::test();
@@ -71,6 +92,7 @@ async fn assert_no_entry(key: [u8; 32]) {
     }
     let stats = victim.stats();
     assert_eq!((stats.accepted, stats.refused, stats.violations, stats.peers.len()), (0, 0, 0, 0));
+    until("all are counted", || victim.stats().handshakes_failed == 5).await;
     assert_still_serves(&victim).await;
 }
 

@@ -210,6 +210,7 @@ async fn handshakes_at_once_are_bounded() {
     }
     let refused = soon("refusal", dialler.dial(&addr_of(&target))).await.map(drop);
     assert!(matches!(refused, Err(DialError::Declined { code: code::REFUSED, .. })), "{refused:?}");
+    assert_eq!(target.stats().handshakes_refused, 1);
     let mut taken = Vec::new();
     for _ in 0..3 {
         taken.push(soon("accept", target.accept()).await.unwrap());

@@ -14,7 +14,7 @@ use super::dial::{self, Progress};
 use super::link::Link;
 use super::table::Shared;
 use crate::error::{CloseReason, DatagramError, DialError};
-use crate::transport::{Connection, RecvStream, SendStream, Transport};
+use crate::transport::{Connection, RecvStream, SendStream, Transport, TransportStats};
 
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(super) type BoxSend = Box<dyn SendStream>;
@@ -23,6 +23,7 @@ pub(super) type BoxRecv = Box<dyn RecvStream>;
 /// A transport of any kind. A dial goes all the way to a link, whose tasks know the connection's true type.
 pub(super) trait DynTransport: Send + Sync {
     fn local_addrs(&self) -> Vec<SocketAddr>;
+    fn stats(&self) -> TransportStats;
     fn dial(
         self: Arc<Self>,
         shared: Arc<Shared>,
@@ -35,6 +36,10 @@ pub(super) trait DynTransport: Send + Sync {
 impl<T: Transport> DynTransport for T {
     fn local_addrs(&self) -> Vec<SocketAddr> {
         Transport::local_addrs(self)
+    }
+
+    fn stats(&self) -> TransportStats {
+        Transport::stats(self)
     }
 
     fn dial(

@@ -37,6 +37,10 @@ pub struct NodeStats {
     pub accepted: u64,
     /// Connections refused because a limit was reached.
     pub refused: u64,
+    /// Handshakes of those who dialled us that failed, as far as the transport counts them.
+    pub handshakes_failed: u64,
+    /// Handshakes that the transport refused because too many were under way.
+    pub handshakes_refused: u64,
     /// Streams refused because their protocol is not spoken here.
     pub unknown_protocol: u64,
     /// Streams refused because their protocol was at a limit.
@@ -80,6 +84,7 @@ pub struct PeerStats {
 pub(super) fn snapshot(shared: &Shared) -> NodeStats {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let counters = &shared.counters;
+    let transport = shared.transport.stats();
     let mut peers: Vec<PeerStats> = shared
         .table()
         .links()
@@ -102,6 +107,8 @@ pub(super) fn snapshot(shared: &Shared) -> NodeStats {
         dials_failed: count(&counters.dials_failed),
         accepted: count(&counters.accepted),
         refused: count(&counters.refused),
+        handshakes_failed: transport.handshakes_failed,
+        handshakes_refused: transport.handshakes_refused,
         unknown_protocol: count(&counters.unknown),
         busy: count(&counters.busy),
         violations: count(&counters.violations),

@@ -124,7 +124,7 @@ impl Shared {
         self.shutdown.send_replace(true);
     }
 
-    pub(super) async fn wait_closing(&self) {
+    pub(crate) async fn wait_closing(&self) {
         // The sender lives in `self`, so this ends only when the value is true.
         let _ = self.shutdown.subscribe().wait_for(|closing| *closing).await;
     }
@@ -139,6 +139,18 @@ impl Shared {
             self.protocols.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
         tags.sort_unstable();
         tags
+    }
+
+    /// Remembers where a peer may be reached.
+    pub(crate) fn learn(&self, addr: &NodeAddr) {
+        if addr.id != self.id {
+            self.book().learn(addr);
+        }
+    }
+
+    #[cfg(all(test, feature = "mdns"))]
+    pub(crate) fn known(&self, peer: NodeId) -> NodeAddr {
+        self.book().complete(&peer.into())
     }
 
     /// Tells all peers which protocols are spoken now.

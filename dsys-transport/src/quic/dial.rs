@@ -121,6 +121,10 @@ fn refused(peer: NodeId, error: ConnectionError) -> DialError {
             code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
             reason: words(&close.reason),
         },
+        // The peer's verdict on ours, which is sound: it speaks another kind of TLS.
+        ConnectionError::ConnectionClosed(close) if TLS_ALERTS.contains(&close.error_code.into()) => {
+            DialError::WrongIdentity(peer)
+        }
         ConnectionError::ConnectionClosed(close) => {
             DialError::Declined { peer, code: crate::code::REFUSED, reason: close.to_string() }
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -13,6 +14,13 @@ use tracing::debug;
 use super::QuicConfig;
 use super::config::ByPath;
 use super::connection::QuicConnection;
+
+/// Handshakes of those who dialled us and got no connection.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) failed: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
 
 /// One endpoint per address; with none given, one for both families, or for IPv4 where there is no IPv6.
 pub(super) fn bind(
@@ -56,13 +64,17 @@ pub(super) async fn listen(
     servers: ByPath<Arc<quinn::ServerConfig>>,
     limit: usize,
     max_streams: u32,
+    counters: Arc<Counters>,
     accepted: mpsc::Sender<QuicConnection>,
 ) {
     let mut handshakes = JoinSet::new();
     loop {
         tokio::select! {
             incoming = endpoint.accept() => match incoming {
-                Some(incoming) if handshakes.len() >= limit => incoming.refuse(),
+                Some(incoming) if handshakes.len() >= limit => {
+                    counters.refused.fetch_add(1, Ordering::Relaxed);
+                    incoming.refuse();
+                }
                 Some(incoming) if handshakes.len() >= limit / 2 && incoming.may_retry() => {
                     if let Err(error) = incoming.retry() {
                         debug!(%error, "no retry was sent");
@@ -70,7 +82,8 @@ pub(super) async fn listen(
                 }
                 Some(incoming) => {
                     let server = servers.of(incoming.remote_address()).clone();
-                    handshakes.spawn(handshake(incoming, server, max_streams, accepted.clone()));
+                    let (counters, accepted) = (counters.clone(), accepted.clone());
+                    handshakes.spawn(handshake(incoming, server, max_streams, counters, accepted));
                 }
                 None => return,
             },
@@ -83,6 +96,7 @@ async fn handshake(
     incoming: Incoming,
     server: Arc<quinn::ServerConfig>,
     max_streams: u32,
+    counters: Arc<Counters>,
     accepted: mpsc::Sender<QuicConnection>,
 ) {
     let from = incoming.remote_address();
@@ -93,7 +107,10 @@ async fn handshake(
             Some(connection) => drop(accepted.send(connection).await),
             None => debug!(%from, "a connection without a key"),
         },
-        Err(error) => debug!(%from, %error, "a handshake failed"),
+        Err(error) => {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+            debug!(%from, %error, "a handshake failed");
+        }
     }
 }
 
