@@ -66,10 +66,10 @@ const MIB: usize = 1 << 20;
 
 /// Measures what the command line asks for.
 pub async fn run(args: Args) {
-    if let [word, group, name] = &args.words[..] {
-        if word == "profile" {
-            return profile(&args, group, name).await;
-        }
+    if let [word, group, name] = &args.words[..]
+        && word == "profile"
+    {
+        return profile(&args, group, name).await;
     }
     println!("load before: {}", harness::load());
     harness::head();

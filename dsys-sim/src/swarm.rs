@@ -48,17 +48,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use dsys_core::{Machine, NodeId, Time};
+use dsys_core::{Machine, NodeId, Rng, Time};
 pub use mix::{Fault, Mix, ParseMixError};
 
-use crate::{Config, Network};
+use crate::{Config, Letter, Network};
 
 /// What is tested, under which faults, and what must hold.
 pub struct Campaign<M: Machine> {
     /// Everything but the seed and the faults, which each run sets.
     pub config: Config,
     /// The faults to draw from. At first: all that a sound protocol survives, so neither [`Fault::Amnesia`] nor
-    /// [`Fault::Join`] nor [`Fault::Leave`].
+    /// [`Fault::Join`] nor [`Fault::Leave`] nor [`Fault::Liars`].
     pub faults: Vec<Fault>,
     /// How many nodes a run has.
     pub nodes: RangeInclusive<u32>,
@@ -74,8 +74,11 @@ pub struct Campaign<M: Machine> {
     work: Work<M>,
     invariant: Check<M>,
     goal: Check<M>,
+    lie: Lie<M>,
 }
 
+type Lie<M> =
+    Rc<dyn Fn(&mut Rng, NodeId, Letter<<M as Machine>::Message>) -> Vec<Letter<<M as Machine>::Message>>>;
 type Spawn<M> = Rc<dyn Fn(NodeId, &[Vec<u8>], &[NodeId]) -> M>;
 type Work<M> = Box<dyn Fn(&mut Network<M>, &[NodeId])>;
 type Check<M> = Box<dyn Fn(&Network<M>) -> Result<(), String>>;
@@ -123,6 +126,7 @@ impl<M: Machine<Message: Clone> + 'static> Campaign<M> {
             work: Box::new(|_, _| {}),
             invariant: Box::new(|_| Ok(())),
             goal: Box::new(|_| Ok(())),
+            lie: Rc::new(|rng, _, letter| if rng.index(2) == 0 { vec![letter] } else { Vec::new() }),
         }
     }
 
@@ -140,10 +144,22 @@ impl<M: Machine<Message: Clone> + 'static> Campaign<M> {
         self
     }
 
-    /// What must come true after healing; `Err` says what is missing.
+    /// What must come true after healing; `Err` says what is missing. Nothing can be asked of those who lie
+    /// ([`Network::lies`]).
     #[must_use]
     pub fn goal(mut self, goal: impl Fn(&Network<M>) -> Result<(), String> + 'static) -> Self {
         self.goal = Box::new(goal);
+        self
+    }
+
+    /// What becomes of a message of a liar ([`Fault::Liars`]), whose name is given: nothing, or others instead, as with
+    /// [`Network::set_liars`]. At first every other message is withheld, at random.
+    #[must_use]
+    pub fn lie(
+        mut self,
+        lie: impl Fn(&mut Rng, NodeId, Letter<M::Message>) -> Vec<Letter<M::Message>> + 'static,
+    ) -> Self {
+        self.lie = Rc::new(lie);
         self
     }
 
@@ -192,6 +208,9 @@ impl<M: Machine<Message: Clone> + 'static> Campaign<M> {
         for _ in &nodes {
             network.join();
         }
+        let (lie, mut rng) = (self.lie.clone(), Rng::from_seed(seed));
+        network
+            .set_liars(&plan::liars(seed, mix, &nodes), move |_, liar, letter| lie(&mut rng, liar, letter));
         (self.work)(&mut network, &nodes);
 
         let fail = |network: &Network<M>, broken, what| Failure {

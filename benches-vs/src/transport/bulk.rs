@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use super::dsys::{Dsys, DsysInternet, DsysLan};
 use super::{KIB, MIB, Mode, Stack};
-use super::{dsys::Dsys, dsys::DsysLan, iroh::Iroh, quinn::Quinn};
+use super::{iroh::Iroh, quinn::Quinn};
 use crate::harness::{Args, Goal, Round, Samples, cost, line, round, take_turns};
 
 const CHUNK: usize = 64 * KIB;
@@ -15,6 +16,7 @@ pub(super) async fn run(args: &Args) {
         contender::<DsysLan>(size).await,
         contender::<Quinn>(size).await,
         contender::<Iroh>(size).await,
+        contender::<DsysInternet>(size).await,
     ];
     let samples = take_turns(args.rounds(7), &contenders).await;
     let print = |figure: &str, ours: &Samples, peer: &str, theirs: &Samples, goal| {
@@ -29,6 +31,8 @@ pub(super) async fn run(args: &Args) {
     print("default", &samples[0], Quinn::NAME, &samples[2], Goal::AtLeast(0.97));
     print("lan()", &samples[1], Quinn::NAME, &samples[2], Goal::AtLeast(2.0));
     print("default", &samples[0], Iroh::NAME, &samples[3], Goal::AtLeast(1.3));
+    print("packets as over the Internet", &samples[4], Quinn::NAME, &samples[2], Goal::None);
+    print("packets as over the Internet", &samples[4], Iroh::NAME, &samples[3], Goal::None);
 }
 
 async fn contender<S: Stack>(size: usize) -> Round {

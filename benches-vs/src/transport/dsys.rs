@@ -1,5 +1,6 @@
 //! dsys-transport: a `Node` over QUIC.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,13 +9,57 @@ use dsys_transport::{Node, NodeConfig, ProtocolConfig, Quic, QuicConfig, RpcConf
 
 use super::{Mode, Stack};
 
-/// With the default configuration.
+/// With the configuration of a preset.
 #[derive(Debug)]
-pub struct Dsys;
+pub struct DsysWith<P>(PhantomData<P>);
 
+/// With the default configuration: 127.0.0.1 gets packets of 4,096 bytes.
+pub type Dsys = DsysWith<Wan>;
 /// With the preset for local networks.
+pub type DsysLan = DsysWith<Lan>;
+/// With the default configuration, and packets as over the Internet.
+pub type DsysInternet = DsysWith<Internet>;
+
+/// A configuration with a name.
+pub trait Preset: Send + Sync + 'static {
+    /// How it is printed.
+    const NAME: &'static str;
+    /// The configuration.
+    fn config() -> QuicConfig;
+}
+
+/// See [`Dsys`].
 #[derive(Debug)]
-pub struct DsysLan;
+pub struct Wan;
+/// See [`DsysLan`].
+#[derive(Debug)]
+pub struct Lan;
+/// See [`DsysInternet`].
+#[derive(Debug)]
+pub struct Internet;
+
+impl Preset for Wan {
+    const NAME: &'static str = "dsys-transport";
+    fn config() -> QuicConfig {
+        QuicConfig::wan()
+    }
+}
+
+impl Preset for Lan {
+    const NAME: &'static str = "dsys-transport, lan()";
+    fn config() -> QuicConfig {
+        QuicConfig::lan()
+    }
+}
+
+impl Preset for Internet {
+    const NAME: &'static str = "dsys-transport, packets of 1,452 bytes";
+    fn config() -> QuicConfig {
+        let mut config = QuicConfig::wan();
+        config.loopback_udp_payload = config.max_udp_payload;
+        config
+    }
+}
 
 /// How many protocols a server speaks: one connection carries them all.
 pub const PROTOCOLS: [&str; 6] = ["bench/1", "bench/2", "bench/3", "bench/4", "bench/5", "bench/6"];
@@ -101,17 +146,17 @@ async fn close(node: Node) {
     node.shutdown(Duration::from_secs(1)).await;
 }
 
-impl Stack for Dsys {
-    const NAME: &'static str = "dsys-transport";
+impl<P: Preset> Stack for DsysWith<P> {
+    const NAME: &'static str = P::NAME;
     type Server = Server;
     type Client = Node;
     type Link = Link;
 
     async fn server(mode: Mode) -> Server {
-        serve(mode, QuicConfig::wan())
+        serve(mode, P::config())
     }
     async fn client() -> Node {
-        node(QuicConfig::wan())
+        node(P::config())
     }
     async fn dial(client: &Node, server: &Server) -> Link {
         dial(client, server).await
@@ -121,34 +166,9 @@ impl Stack for Dsys {
     }
     async fn dial_and_call(client: &Node, server: &Server, request: Bytes) -> (Link, Bytes) {
         // A request dials by itself, and does not wait for the peer's HELLO.
-        let answer = client.request(server.addr.clone(), tag(PROTOCOLS[0]), request).await.expect("an answer");
+        let answer =
+            client.request(server.addr.clone(), tag(PROTOCOLS[0]), request).await.expect("an answer");
         (Link { node: client.clone(), peer: server.addr.id }, answer)
-    }
-    async fn send(link: &Link, chunk: Bytes, count: usize) {
-        send(link, chunk, count).await;
-    }
-    async fn close(client: Node) {
-        close(client).await;
-    }
-}
-
-impl Stack for DsysLan {
-    const NAME: &'static str = "dsys-transport, lan()";
-    type Server = Server;
-    type Client = Node;
-    type Link = Link;
-
-    async fn server(mode: Mode) -> Server {
-        serve(mode, QuicConfig::lan())
-    }
-    async fn client() -> Node {
-        node(QuicConfig::lan())
-    }
-    async fn dial(client: &Node, server: &Server) -> Link {
-        dial(client, server).await
-    }
-    async fn call(link: &Link, request: Bytes) -> Bytes {
-        call(link, request).await
     }
     async fn send(link: &Link, chunk: Bytes, count: usize) {
         send(link, chunk, count).await;

@@ -3,16 +3,21 @@
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::{KIB, Mode, Stack, dsys::Dsys, quinn::Quinn};
+use super::dsys::{Dsys, DsysInternet};
+use super::{KIB, Mode, Stack, quinn::Quinn};
 use crate::harness::{Args, Cost, Goal, Round, cost, line, round, take_turns};
 
 const CALLERS: usize = 64;
 
 pub(super) async fn run(args: &Args) {
     let each = if args.quick { 50 } else { 400 };
-    let contenders = [contender::<Dsys>(each).await, contender::<Quinn>(each).await];
+    let contenders = [
+        contender::<Dsys>(each).await,
+        contender::<Quinn>(each).await,
+        contender::<DsysInternet>(each).await,
+    ];
     let samples = take_turns(args.rounds(31), &contenders).await;
-    let (ours, theirs) = (&samples[0], &samples[1]);
+    let (ours, theirs, internet) = (&samples[0], &samples[1], &samples[2]);
     let micros = |seconds: f64| format!("{:.2} us CPU", seconds * 1e6);
     line(
         "request 1 KiB, 64 at once: CPU",
@@ -21,6 +26,14 @@ pub(super) async fn run(args: &Args) {
         &micros(theirs.median(|cost| cost.cpu)),
         ours.ratio(theirs, |cost| cost.cpu),
         Goal::AtMost(1.05),
+    );
+    line(
+        "request 1 KiB, 64 at once, packets as over the Internet: CPU",
+        &micros(internet.median(|cost| cost.cpu)),
+        Quinn::NAME,
+        &micros(theirs.median(|cost| cost.cpu)),
+        internet.ratio(theirs, |cost| cost.cpu),
+        Goal::None,
     );
     let rate = |seconds: f64| format!("{:.0}/s", 1.0 / seconds);
     line(

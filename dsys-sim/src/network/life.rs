@@ -149,6 +149,15 @@ impl<M: Machine<Message: Clone>> Network<M> {
         }
     }
 
+    /// Whether the node is one of the liars, of whom nothing can be expected.
+    pub fn lies(&self, node: NodeId) -> bool {
+        let place = self.ids.place(node);
+        place
+            .and_then(|place| self.node(place))
+            .and_then(|node| node.cold.as_ref())
+            .is_some_and(|cold| cold.liar)
+    }
+
     /// Sends a message in the name of a node, whatever its machine does, past the liars' hook.
     pub fn forge(&mut self, from: NodeId, letter: Letter<M::Message>) {
         if let Some(place) = self.ids.place(from) {

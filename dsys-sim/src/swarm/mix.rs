@@ -34,14 +34,17 @@ pub enum Fault {
     Join,
     /// `leave`: nodes leaving for good, per second.
     Leave,
+    /// `liars`: the part of the nodes, rounded down, that lie, and go on when all else is healed; see
+    /// [`Campaign::lie`](super::Campaign::lie).
+    Liars,
 }
 
 impl Fault {
-    /// Those that a sound protocol survives without further conditions: all but the last three.
+    /// Those that a sound protocol survives without further conditions: all but the last four.
     pub const SURVIVABLE: &'static [Fault] = Self::ALL.split_at(8).0;
 
     /// All of them.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 12] = [
         Fault::Loss,
         Fault::Duplication,
         Fault::Reordering,
@@ -53,6 +56,7 @@ impl Fault {
         Fault::Amnesia,
         Fault::Join,
         Fault::Leave,
+        Fault::Liars,
     ];
 
     /// The name in a mix's text.
@@ -69,6 +73,7 @@ impl Fault {
             Fault::Amnesia => "amnesia",
             Fault::Join => "join",
             Fault::Leave => "leave",
+            Fault::Liars => "liars",
         }
     }
 
@@ -80,6 +85,8 @@ impl Fault {
             Fault::Cut | Fault::OneWayCut | Fault::Crash | Fault::Power => 50,
             Fault::Skew => 500,
             Fault::Amnesia | Fault::Join | Fault::Leave => 20,
+            // Fewer than a third: what Byzantine agreement bears (Pease, Shostak and Lamport 1980).
+            Fault::Liars => 33,
         }
     }
 }
@@ -104,7 +111,7 @@ pub enum ParseMixError {
     Form(String),
     /// A name is none of ours.
     #[error(
-        "`{0}` is no fault; there are nodes, ms, loss, dup, reorder, cut, oneway, crash, power, skew, amnesia, join, leave"
+        "`{0}` is no fault; there are nodes, ms, loss, dup, reorder, cut, oneway, crash, power, skew, amnesia, join, leave, liars"
     )]
     Name(String),
     /// A number is none, or out of range.
@@ -188,7 +195,8 @@ impl FromStr for Mix {
                     let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name);
                     let fault = fault.ok_or_else(|| ParseMixError::Name(name.into()))?;
                     let intensity: f64 = number.parse().map_err(|_| wrong())?;
-                    let probability = matches!(fault, Fault::Loss | Fault::Duplication | Fault::Reordering);
+                    let probability =
+                        matches!(fault, Fault::Loss | Fault::Duplication | Fault::Reordering | Fault::Liars);
                     if !(0.0..=if probability { 1.0 } else { 1_000.0 }).contains(&intensity) {
                         return Err(wrong());
                     }

@@ -42,6 +42,14 @@ pub(super) fn changes(seed: u64, mix: &Mix, nodes: &[NodeId]) -> Vec<(Time, Chan
     plan
 }
 
+/// Who lies, so many of the nodes.
+pub(super) fn liars(seed: u64, mix: &Mix, nodes: &[NodeId]) -> Vec<NodeId> {
+    let count = (mix.intensity(Fault::Liars) * nodes.len() as f64) as usize;
+    let mut dice = Dice::new(seed ^ 0x1f83_d9ab_fb41_bd6b);
+    let mut left = nodes.to_vec();
+    (0..count).map(|_| left.swap_remove(dice.below(left.len() as u64) as usize)).collect()
+}
+
 /// Two random halves, apart for up to a quarter of the run.
 fn cut(
     at: Time,

@@ -138,3 +138,24 @@ fn a_panic_is_a_failure_and_shrinks_too() {
     assert_eq!(failure.mix.faults(), [Fault::Duplication]);
     assert!(failure.at > Time::ZERO);
 }
+
+#[test]
+fn liars_withhold_and_a_sound_machine_outlasts_it() {
+    let mut campaign = campaign(Bug::None);
+    campaign.faults = vec![Fault::Liars];
+    campaign.nodes = 4..=10;
+    assert_eq!(campaign.run(0..50), Ok(50));
+    let withheld = |seed| campaign.check(seed, &campaign.mix(seed)).unwrap().recovery > Duration::ZERO;
+    assert!((0..50).any(withheld), "some liar kept somebody waiting");
+}
+
+#[test]
+fn a_bug_that_a_liar_shows_shrinks_to_one_liar() {
+    let mut campaign = campaign(Bug::CountsTwice).lie(|_, _, letter| vec![letter.clone(), letter]);
+    campaign.faults = vec![Fault::Reordering, Fault::Skew, Fault::Liars];
+    campaign.nodes = 2..=9;
+    let failure = campaign.run(0..100).unwrap_err();
+    assert_eq!(failure.mix.faults(), [Fault::Liars]);
+    assert!(failure.to_string().contains(",liars=0."), "{failure}");
+    assert_eq!((failure.mix.intensity(Fault::Liars) * f64::from(failure.mix.nodes)) as u32, 1, "{failure}");
+}
