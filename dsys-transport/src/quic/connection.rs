@@ -25,8 +25,8 @@ pub struct QuicConnection {
 /// What a connection and its streams share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// The code with which we closed it, which quinn does not keep.
-    pub(super) closed_with: OnceLock<u32>,
+    /// How the connection ended, once anybody at this end knows; the code of our own close quinn does not keep.
+    end: OnceLock<CloseReason>,
     bi: Allowance,
     uni: Allowance,
 }
@@ -74,6 +74,27 @@ impl Shared {
         self.allowance(kind).live.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// How the connection ended, as far as anybody at this end has noticed.
+    pub(super) fn end(&self) -> Option<&CloseReason> {
+        self.end.get()
+    }
+
+    /// quinn's reason in our terms; the first that was seen stays.
+    pub(super) fn ended_by(&self, error: ConnectionError) -> CloseReason {
+        let reason = || match error {
+            // Without a close of ours it was the endpoint's, at the end of the node, or all handles were dropped.
+            ConnectionError::LocallyClosed => CloseReason::Local(crate::code::DONE),
+            ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
+                code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
+                reason: words(&close.reason),
+            },
+            ConnectionError::TimedOut => CloseReason::TimedOut,
+            ConnectionError::Reset => CloseReason::Reset,
+            other => CloseReason::Transport(other.to_string()),
+        };
+        self.end.get_or_init(reason).clone()
+    }
+
     fn allowance(&self, kind: Kind) -> &Allowance {
         match kind {
             Kind::Bi => &self.bi,
@@ -87,7 +108,7 @@ impl QuicConnection {
     pub(super) fn new(quinn: quinn::Connection, max_streams: u32) -> Option<Self> {
         let peer = identity::peer_id(&quinn)?;
         let shared = Shared {
-            closed_with: OnceLock::new(),
+            end: OnceLock::new(),
             bi: Allowance::new(max_streams),
             // One more carries the HELLO.
             uni: Allowance::new(max_streams.saturating_add(1)),
@@ -120,7 +141,7 @@ impl QuicConnection {
     }
 
     fn reason(&self, error: ConnectionError) -> CloseReason {
-        reason(error, &self.shared.closed_with)
+        self.shared.ended_by(error)
     }
 }
 
@@ -183,7 +204,7 @@ impl Connection for QuicConnection {
     fn close(&self, code: u32, reason: &str) {
         // Only the first close counts, whoever's it was: by a later one quinn would forget why the connection ended.
         if self.quinn.close_reason().is_none() {
-            let _ = self.shared.closed_with.set(code);
+            let _ = self.shared.end.set(CloseReason::Local(code));
             self.quinn.close(code.into(), CloseReason::cut(reason).as_bytes());
         }
     }
@@ -200,23 +221,6 @@ pub(super) fn words(reason: &[u8]) -> String {
     CloseReason::cut(&text).to_owned()
 }
 
-/// quinn's reason in our terms; `closed_with` is the code of our own close, if there was one.
-pub(super) fn reason(error: ConnectionError, closed_with: &OnceLock<u32>) -> CloseReason {
-    match error {
-        // Without a close of ours it was the endpoint's, at the end of the node, or all handles were dropped.
-        ConnectionError::LocallyClosed => {
-            CloseReason::Local(closed_with.get().copied().unwrap_or(crate::code::DONE))
-        }
-        ConnectionError::ApplicationClosed(close) => CloseReason::Peer {
-            code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
-            reason: words(&close.reason),
-        },
-        ConnectionError::TimedOut => CloseReason::TimedOut,
-        ConnectionError::Reset => CloseReason::Reset,
-        other => CloseReason::Transport(other.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +228,7 @@ mod tests {
     #[test]
     fn streams_are_given_as_they_are_used() {
         let bi = || Allowance::new(200);
-        let shared = Shared { closed_with: OnceLock::new(), bi: bi(), uni: bi() };
+        let shared = Shared { end: OnceLock::new(), bi: bi(), uni: bi() };
         // One after the other they need no more than there are at first.
         for _ in 0..1_000 {
             assert_eq!(shared.allowance(Kind::Bi).took(), None);

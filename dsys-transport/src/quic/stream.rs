@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use quinn::{ReadError, VarInt, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::{Kind, Shared, reason};
-use crate::error::{CloseReason, StreamError, code};
+use super::connection::{Kind, Shared};
+use crate::error::{StreamError, code};
 use crate::transport::{RecvStream, SendStream};
 
 /// The sending half of a QUIC stream.
@@ -50,7 +50,7 @@ impl SendStream for QuicSend {
         }
         // The future holds no state of its own: what is written is taken off `chunk` in the poll that writes it.
         let written = ready!(pin!(self.quinn.write_chunks(std::slice::from_mut(chunk))).poll(cx));
-        Poll::Ready(written.map(drop).map_err(|error| write_error(error, &self.shared.closed_with)))
+        Poll::Ready(written.map(drop).map_err(|error| write_error(error, &self.shared)))
     }
 }
 
@@ -69,7 +69,7 @@ impl AsyncWrite for QuicSend {
             return Poll::Ready(Err(StreamError::Closed.into()));
         }
         let written = ready!(Pin::new(&mut self.quinn).poll_write(cx, bytes));
-        Poll::Ready(written.map_err(|error| write_error(error, &self.shared.closed_with)))
+        Poll::Ready(written.map_err(|error| write_error(error, &self.shared)))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -77,9 +77,9 @@ impl AsyncWrite for QuicSend {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(code) = self.shared.closed_with.get() {
+        if let Some(end) = self.shared.end() {
             // quinn would say that all is well.
-            return Poll::Ready(Err(StreamError::Connection(CloseReason::Local(*code)).into()));
+            return Poll::Ready(Err(StreamError::Connection(end.clone()).into()));
         }
         if !self.ended {
             self.ended = true;
@@ -108,7 +108,7 @@ impl QuicRecv {
 
     fn end(&mut self, error: ReadError) -> io::Error {
         self.ended = true;
-        read_error(error, &self.shared.closed_with)
+        read_error(error, &self.shared)
     }
 }
 
@@ -163,18 +163,18 @@ impl AsyncRead for QuicRecv {
     }
 }
 
-fn write_error(error: WriteError, closed_with: &OnceLock<u32>) -> io::Error {
+fn write_error(error: WriteError, shared: &Shared) -> io::Error {
     match error {
         WriteError::Stopped(code) => StreamError::Stopped(narrow(code)).into(),
-        WriteError::ConnectionLost(error) => StreamError::Connection(reason(error, closed_with)).into(),
+        WriteError::ConnectionLost(error) => StreamError::Connection(shared.ended_by(error)).into(),
         WriteError::ClosedStream | WriteError::ZeroRttRejected => StreamError::Closed.into(),
     }
 }
 
-fn read_error(error: ReadError, closed_with: &OnceLock<u32>) -> io::Error {
+fn read_error(error: ReadError, shared: &Shared) -> io::Error {
     match error {
         ReadError::Reset(code) => StreamError::Reset(narrow(code)).into(),
-        ReadError::ConnectionLost(error) => StreamError::Connection(reason(error, closed_with)).into(),
+        ReadError::ConnectionLost(error) => StreamError::Connection(shared.ended_by(error)).into(),
         _ => StreamError::Closed.into(),
     }
 }
