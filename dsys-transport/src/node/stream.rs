@@ -353,3 +353,95 @@ pub(super) fn refuse(send: Option<SendHalf>, mut recv: RecvHalf, code: u32) {
     }
     recv.stop(code);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::Ordering;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::node::meter::Meter;
+    use crate::transport::SendStream;
+
+    /// Takes a byte at a time, and every other time none.
+    #[derive(Default)]
+    struct Dribble {
+        taken: Arc<Mutex<Vec<u8>>>,
+        blocked: bool,
+    }
+
+    impl AsyncWrite for Dribble {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.blocked = !self.blocked;
+            if self.blocked {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let first = bytes.get(..1).unwrap_or_default();
+            self.taken.lock().unwrap().extend_from_slice(first);
+            Poll::Ready(Ok(first.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl SendStream for Dribble {
+        fn reset(&mut self, _: u32) {}
+    }
+
+    fn dribble() -> (SendHalf, Arc<Mutex<Vec<u8>>>, Arc<Meter>) {
+        let (inner, meter) = (Dribble::default(), Meter::new());
+        let taken = inner.taken.clone();
+        (SendHalf::tagged(Box::new(inner), Tag::from_static("echo/1"), Usage::outbound(&meter)), taken, meter)
+    }
+
+    #[tokio::test]
+    async fn a_tag_goes_out_once_however_little_is_taken_of_it() {
+        let (mut send, taken, meter) = dribble();
+        send.write_all(b"hello").await.unwrap();
+        send.finish().await.unwrap();
+        assert_eq!(*taken.lock().unwrap(), b"\x06echo/1hello");
+        assert_eq!(meter.sent.load(Ordering::Relaxed), 12);
+
+        let (mut send, taken, _) = dribble();
+        send.write_chunk("hello".into()).await.unwrap();
+        assert_eq!(*taken.lock().unwrap(), b"\x06echo/1hello");
+
+        let (mut send, taken, _) = dribble();
+        send.finish().await.unwrap();
+        assert_eq!(*taken.lock().unwrap(), b"\x06echo/1");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_dropped_is_not_made_twice() {
+        for polls in 0..12 {
+            let (mut send, taken, _) = dribble();
+            for _ in 0..polls {
+                let mut cx = Context::from_waker(Waker::noop());
+                if Pin::new(&mut send).poll_write(&mut cx, b"lost").is_ready() {
+                    break;
+                }
+            }
+            let before = taken.lock().unwrap().len();
+            send.write_all(b"hello").await.unwrap();
+            let taken = taken.lock().unwrap();
+            // Of what was dropped only what had been taken already may be there.
+            let (tag, rest) = taken.split_at(7);
+            assert_eq!(tag, b"\x06echo/1", "after {polls} polls");
+            let lost = before.saturating_sub(7);
+            assert_eq!(rest, [&b"lost"[..lost], b"hello"].concat(), "after {polls} polls");
+        }
+    }
+}
