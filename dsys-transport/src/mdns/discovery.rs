@@ -41,7 +41,7 @@ impl Node {
     /// # Errors
     /// [`MdnsError`]; nothing was started.
     pub fn discover(&self, service: &str) -> Result<Discovery, MdnsError> {
-        let listening: Vec<_> = self.addr().direct().iter().copied().collect();
+        let listening = self.addr().direct().to_vec();
         Ok(self.follow(Mdns::start(self.id(), &listening, service)?))
     }
 
