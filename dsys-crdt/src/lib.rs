@@ -1,0 +1,14 @@
+#![allow(missing_docs)]
+mod agent;
+mod encoding;
+mod history;
+mod order;
+mod rope;
+mod text;
+mod walk;
+
+pub use agent::{Agent, AgentError, VersionVector};
+pub use text::{EditError, Text};
+
+#[cfg(test)]
+mod tests;
