@@ -1,6 +1,8 @@
 //! Cases that need the inside of the crate: traces and oracles are given as events with parents.
 
 mod data;
+mod oracle;
+mod plain;
 mod traces;
 
 use crate::agent::Agent;
