@@ -8,6 +8,7 @@ mod text;
 mod walk;
 
 pub use agent::{Agent, AgentError, VersionVector};
+pub use encoding::DecodeError;
 pub use text::{EditError, Text};
 
 #[cfg(test)]

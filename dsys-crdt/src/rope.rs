@@ -52,6 +52,7 @@ impl Rope {
 
     /// Inserts at a character position, which must be at most the length.
     pub(crate) fn insert(&mut self, at: u32, text: &str) {
+        let at = at.min(self.total[CHARS]);
         self.seek(at, true);
         let offset = at - self.before[CHARS];
         let leaf = &mut self.leaves[self.current as usize];

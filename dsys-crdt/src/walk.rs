@@ -138,9 +138,8 @@ impl<'a> Zone<'a> {
 
     /// Applies events at the prepared version; those that the text holds already are `behind`.
     fn apply(&mut self, op: &Op, behind: bool, sink: &mut impl Sink) -> Result<(), OutOfRange> {
-        if !behind {
-            in_range(op, self.tracker.prepared_len() - self.excess)?;
-        }
+        // What the text holds already was checked once, unless it came out of a file.
+        in_range(op, self.tracker.prepared_len() - self.excess)?;
         if op.kind == Kind::Insert {
             let at = self.tracker.insert(op, self.history);
             if !behind {

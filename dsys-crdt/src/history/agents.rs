@@ -42,9 +42,6 @@ impl Agents {
         number
     }
 
-    pub(crate) fn find(&self, agent: &Agent) -> Option<u32> {
-        self.numbers.get(agent).copied()
-    }
 
     pub(crate) fn name(&self, number: u32) -> &Agent {
         &self.names[number as usize]

@@ -97,6 +97,11 @@ impl Ops {
         self.len += count;
     }
 
+    /// Makes place for so many bytes of content, which are there already in another form.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.content.reserve(bytes);
+    }
+
     /// Appends a run as it was encoded.
     pub(crate) fn push_run(&mut self, kind: Kind, at: u32, len: u32, text: &str) {
         match kind {
