@@ -4,18 +4,22 @@
 //! "dsystxt" 1                     magic and version
 //! sections, each with its length before it:
 //!   names     per agent: length, name
-//!   agents    per run of one agent's events: agent, length, number of the first event among the agent's
-//!   graph     per run with parents of its own: events since the last such run, how many parents, the parents
+//!   agents    per run of one agent's events: agent × 2, + 1 if the run does not follow the agent's last one in the file
+//!             (or begin at 0), length, and in that case the number of the first event among the agent's
+//!   graph     per run with parents of its own: events since the last such run, then the parents
 //!   ops       per run: position, direction, kind, length
-//!   content   all inserted text in the order of the events: packed
-//!   text      the text itself at the version of all events: packed; empty in changes for a peer
+//!   content   all inserted text in the order of the events
+//!   text      the text itself at the version of all events; empty in changes for a peer
 //! CRC-32 of everything before it, 4 bytes, the lowest first
 //! ```
 //!
-//! Numbers are LEB128. Events have the numbers 0, 1, ... in the order of the file, parents first. A parent within the file
-//! is the distance back to it, at least 1; one outside is 0, agent, number among the agent's. The position of an operation
-//! is the distance from where the one before it ended. *Packed* is the length of the text in bytes, then an LZ4 block, or
-//! the text as it is if that is not longer.
+//! Numbers are LEB128. Events have the numbers 0, 1, ... in the order of the file, parents first. The parents of a run are
+//! numbers with a lowest bit that says whether another follows; above it, 0 stands for none at all, 1 for a parent outside
+//! the file (agent, and number among the agent's, follow), and `d` + 1 for the event `d` before this one. The position of
+//! an operation is the distance from where the one before it ended.
+//!
+//! All sections but the names are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is not
+//! shorter. The last 64 KiB of the content are the dictionary of the text's block, for most of the one is in the other.
 //!
 //! The text is stored beside the history so that a document opens without a replay. It is believed only where
 //! [`Text::load`] opens a file; changes from a peer carry none.
@@ -52,7 +56,9 @@ pub enum DecodeError {
     #[error("the changes follow others that are not here: ask for all since the version here")]
     Missing,
     /// An edit lies outside the text that its author saw.
-    #[error("an edit lies outside the text that its author saw: the changes were made wrongly, or with malice")]
+    #[error(
+        "an edit lies outside the text that its author saw: the changes were made wrongly, or with malice"
+    )]
     OutOfRange,
     /// The history would have more events or more bytes than it can number.
     #[error("the history is full: begin a new text with the present one as its content")]
@@ -74,7 +80,8 @@ impl Text {
     /// If the bytes are no saved text, or damaged, or of a newer version.
     pub fn load(saved: &[u8], agent: Agent) -> Result<Text, DecodeError> {
         let (changes, snapshot) = decode::decode(saved)?;
-        let snapshot = snapshot.ok_or(DecodeError::Malformed("the text is missing: these are changes for a peer"))?;
+        let snapshot =
+            snapshot.ok_or(DecodeError::Malformed("the text is missing: these are changes for a peer"))?;
         let mut text = Text::new(agent);
         apply::append(&mut text.history, changes)?;
         text.rope = Rope::new();

@@ -1,4 +1,5 @@
-#![allow(missing_docs)]
+#![doc = include_str!("../README.md")]
+
 mod agent;
 mod encoding;
 mod history;

@@ -26,7 +26,9 @@ pub struct Text {
 #[non_exhaustive]
 pub enum EditError {
     /// The position lies past the end.
-    #[error("position {position} lies past the end of the text at {length}: take positions from the text as it is now")]
+    #[error(
+        "position {position} lies past the end of the text at {length}: take positions from the text as it is now"
+    )]
     OutOfRange {
         /// The position, or the end of the range, that was given.
         position: usize,
@@ -68,7 +70,7 @@ impl Text {
         if !self.history.has_room(text.len(), text.len()) {
             return Err(EditError::Full);
         }
-        let chars = if text.len() == 1 { 1 } else { text.chars().count() as u32 };
+        let chars = if text.is_ascii() { text.len() } else { text.chars().count() } as u32;
         if chars > 0 {
             self.history.push_local(self.agent, chars);
             self.history.ops.insert(position as u32, text, chars);

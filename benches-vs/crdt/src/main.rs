@@ -42,7 +42,7 @@ fn read(name: &str) -> Option<Trace> {
 
 fn local(args: &Args, name: &str) {
     let Some(trace) = read(name) else { return };
-    let trace = &trace;
+    let (trace, bytes) = (&trace, &ropes::by_bytes(&trace));
     let peers = [ours::PEER, diamond::PEER, loro_peer::PEER, yrs_peer::PEER];
     let mut all: Vec<Work> = vec![];
     for Peer { name, local, .. } in peers {
@@ -51,9 +51,9 @@ fn local(args: &Args, name: &str) {
             all.push((name, Box::new(move || local(trace))));
         }
     }
-    all.push(("cola 0.5 + crop 0.4", Box::new(|| ropes::cola(trace))));
     all.push(("jumprope 1.1 alone", Box::new(|| ropes::jumprope(trace))));
-    all.push(("crop 0.4 alone", Box::new(|| ropes::crop(trace))));
+    all.push(("crop 0.4 alone", Box::new(move || ropes::crop(bytes))));
+    all.push(("cola 0.5 + crop 0.4", Box::new(move || ropes::cola(bytes))));
     compare(args, &format!("local replay {name}"), &all, |peer| match peer {
         "diamond-types 1.0.0" => Goal::AtMost(0.45),
         _ => Goal::None,
@@ -92,7 +92,10 @@ fn histories(args: &Args, name: &str) {
         let mut all: Vec<Work> = histories.iter().map(work).collect();
         compare(args, &format!("load to text {name}"), &all, |_| Goal::AtMost(1.0));
         if let Some((_, _, saved)) = histories.iter().find(|each| each.0.name == ours::PEER.name) {
-            all.splice(..1, [("dsys-crdt 0.1", Box::new(|| ours::open(saved).len()) as Box<dyn Fn() -> usize>)]);
+            all.splice(
+                ..1,
+                [("dsys-crdt 0.1", Box::new(|| ours::open(saved).len()) as Box<dyn Fn() -> usize>)],
+            );
             compare(args, &format!("load to editable {name}"), &all, |_| Goal::None);
         }
     }
@@ -103,7 +106,14 @@ fn histories(args: &Args, name: &str) {
                 let goal = if peer.name.starts_with("diamond") { Goal::AtMost(1.0) } else { Goal::None };
                 for (what, ours) in [("saved, with text", saved), ("history alone", changes)] {
                     let ratio = ours.len() as f64 / theirs.len() as f64;
-                    harness::line(&format!("size {name}, {what}"), &kb(ours.len()), peer.name, &kb(theirs.len()), ratio, goal);
+                    harness::line(
+                        &format!("size {name}, {what}"),
+                        &kb(ours.len()),
+                        peer.name,
+                        &kb(theirs.len()),
+                        ratio,
+                        goal,
+                    );
                 }
             }
         }

@@ -19,7 +19,8 @@ pub mod ours {
     use super::*;
     use dsys_crdt::{Agent, Text, VersionVector};
 
-    pub const PEER: Peer = Peer { name: "dsys-crdt 0.1", local, history, merge, load: |saved| Text::read_saved(saved).unwrap() };
+    pub const PEER: Peer =
+        Peer { name: "dsys-crdt 0.1", local, history, merge, load: |saved| Text::read_saved(saved).unwrap() };
 
     fn new(name: usize) -> Text {
         Text::new(Agent::new(format!("author{name}")).unwrap())
@@ -276,7 +277,31 @@ pub mod ropes {
         rope.len_chars()
     }
 
-    /// crop counts bytes: the sequential traces are ASCII.
+    /// The trace with positions in bytes, as crop and cola count.
+    pub fn by_bytes(trace: &Trace) -> Trace {
+        let mut rope = jumprope::JumpRope::from(trace.start_content.as_str());
+        let mut patches = Vec::new();
+        for (at, deleted, inserted) in trace.patches() {
+            let bytes =
+                |from: usize, to: usize| rope.slice_chars(from..to).map(char::len_utf8).sum::<usize>();
+            let (before, within) = if rope.len_bytes() == rope.len_chars() {
+                (*at, *deleted)
+            } else {
+                (bytes(0, *at), bytes(*at, at + deleted))
+            };
+            patches.push((before, within, inserted.clone()));
+            rope.remove(*at..*at + deleted);
+            rope.insert(*at, inserted);
+        }
+        let txns = vec![Txn { patches, parents: Vec::new(), agent: 0 }];
+        Trace {
+            start_content: trace.start_content.clone(),
+            end_content: trace.end_content.clone(),
+            txns,
+            kind: None,
+        }
+    }
+
     pub fn crop(trace: &Trace) -> usize {
         let mut rope = crop::Rope::from(trace.start_content.as_str());
         for (at, deleted, inserted) in trace.patches() {

@@ -41,10 +41,11 @@ pub(super) enum Parent {
 pub(super) fn decode(bytes: &[u8]) -> Result<(Changes, Option<String>), DecodeError> {
     let [names, agents, graph, ops, content, text] = sections(bytes)?;
     let names = read_names(names)?;
-    let (agents, events) = read_agents(agents, names.len())?;
-    let graph = read_graph(graph, names.len(), events)?;
-    let ops = read_ops(ops, &unpack(content)?, events)?;
-    let text = if text.is_empty() { None } else { Some(unpack(text)?) };
+    let (agents, events) = read_agents(&unpack(agents, &[])?, names.len())?;
+    let graph = read_graph(&unpack(graph, &[])?, names.len(), events)?;
+    let content = utf8(unpack(content, &[])?)?;
+    let text = if text.is_empty() { None } else { Some(utf8(unpack(text, content.as_bytes())?)?) };
+    let ops = read_ops(&unpack(ops, &[])?, &content, events)?;
     Ok((Changes { names, agents, graph, ops, events }, text))
 }
 
@@ -52,7 +53,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Changes, Option<String>), DecodeEr
 pub(super) fn snapshot(bytes: &[u8]) -> Result<String, DecodeError> {
     match sections(bytes)? {
         [.., []] => Err(DecodeError::Malformed("the text is missing: these are changes for a peer")),
-        [.., text] => unpack(text),
+        [.., content, text] => utf8(unpack(text, &unpack(content, &[])?)?),
     }
 }
 
@@ -93,10 +94,18 @@ fn read_names(section: &[u8]) -> Result<Vec<Agent>, DecodeError> {
 fn read_agents(section: &[u8], names: usize) -> Result<(Vec<AgentRun>, u32), DecodeError> {
     let mut reader = Reader(section);
     let (mut runs, mut start) = (Vec::new(), 0u32);
+    let mut next = vec![0; names];
     while !reader.is_empty() {
-        let (agent, len, seq) = (reader.small()? as usize, reader.small()?, reader.small()?);
+        let (head, len) = (reader.small()?, reader.small()?);
+        let agent = (head / 2) as usize;
+        let seq = if head % 2 == 1 { reader.small()? } else { next.get(agent).copied().unwrap_or(0) };
         if agent >= names || len == 0 || seq + len > MAX_EVENTS {
-            return Err(DecodeError::Malformed("an agent that is not named, or a run without or with too many events"));
+            return Err(DecodeError::Malformed(
+                "an agent that is not named, or a run without or with too many events",
+            ));
+        }
+        if let Some(next) = next.get_mut(agent) {
+            *next = seq + len;
         }
         runs.push(AgentRun { start, len, agent, seq });
         start = start.checked_add(len).filter(|&end| end <= MAX_EVENTS).ok_or(DecodeError::Full)?;
@@ -111,24 +120,32 @@ fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>
         let distance = reader.small()?;
         start = start.checked_add(distance).filter(|&start| start < events).unwrap_or(events);
         if start == events || (distance == 0) != runs.is_empty() {
-            return Err(DecodeError::Malformed("a run of the graph begins outside the events, or where another does"));
+            return Err(DecodeError::Malformed(
+                "a run of the graph begins outside the events, or where another does",
+            ));
         }
-        let count = reader.small()?;
         let mut parents = Vec::new();
-        for _ in 0..count {
-            // Each parent takes a byte at least, so a count that lies ends soon.
-            parents.push(match reader.small()? {
-                0 => {
+        loop {
+            let parent = reader.number()?;
+            match parent >> 1 {
+                0 => break,
+                1 => {
                     let (agent, seq) = (reader.small()? as usize, reader.small()?);
                     if agent >= names {
                         return Err(DecodeError::Malformed("a parent by an agent that is not named"));
                     }
-                    Parent::Elsewhere { agent, seq }
+                    parents.push(Parent::Elsewhere { agent, seq });
                 }
-                back => Parent::Here(
-                    start.checked_sub(back).ok_or(DecodeError::Malformed("a parent before the first event"))?,
-                ),
-            });
+                back => {
+                    let back = u32::try_from(back - 1).ok().and_then(|back| start.checked_sub(back));
+                    parents.push(Parent::Here(
+                        back.ok_or(DecodeError::Malformed("a parent before the first event"))?,
+                    ));
+                }
+            }
+            if parent & 1 == 0 {
+                break;
+            }
         }
         runs.push(GraphRun { start, parents });
     }
@@ -153,7 +170,7 @@ fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeErr
             1 => Kind::Delete,
             _ => Kind::DeleteBack,
         };
-        let len = if head / 3 & 1 == 1 { reader.small()? } else { 1 };
+        let len = if (head / 3) & 1 == 1 { reader.small()? } else { 1 };
         let at = i64::from(expected).checked_add(unzigzag(head / 6)).ok_or(RANGE)?;
         let at = u32::try_from(at).ok().filter(|&at| at <= MAX_EVENTS).ok_or(RANGE)?;
         done = done.checked_add(len).filter(|&done| done <= events && len > 0).ok_or(RANGE)?;
@@ -184,21 +201,30 @@ fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeErr
     Ok(ops)
 }
 
-fn unpack(section: &[u8]) -> Result<String, DecodeError> {
+fn unpack(section: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut reader = Reader(section);
     let length = reader.small()? as usize;
     let packed = reader.0;
     // An LZ4 block grows by 255 times at most.
     if length > packed.len().saturating_mul(255).saturating_add(64) {
-        return Err(DecodeError::Malformed("a text that claims to be longer than its packed form can give"));
+        return Err(DecodeError::Malformed(
+            "a section that claims to be longer than its packed form can give",
+        ));
     }
-    let bytes = if packed.len() == length {
-        packed.to_vec()
-    } else {
+    if packed.len() == length {
+        return Ok(packed.to_vec());
+    }
+    let bytes = if dictionary.is_empty() {
         lz4_flex::block::decompress(packed, length)
-            .ok()
-            .filter(|bytes| bytes.len() == length)
-            .ok_or(DecodeError::Malformed("a packed text does not unpack"))?
+    } else {
+        lz4_flex::block::decompress_with_dict(packed, length, dictionary)
     };
+    bytes
+        .ok()
+        .filter(|bytes| bytes.len() == length)
+        .ok_or(DecodeError::Malformed("a packed section does not unpack"))
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, DecodeError> {
     String::from_utf8(bytes).map_err(|_| DecodeError::Malformed("a text is not UTF-8"))
 }

@@ -22,11 +22,10 @@ pub(super) fn encode(history: &History, since: &VersionVector, text: Option<&Rop
     let (ops, content) = ops(history, &pieces);
     let mut out = MAGIC.to_vec();
     put_bytes(&mut out, &names.bytes);
-    put_bytes(&mut out, &agents);
-    put_bytes(&mut out, &graph);
-    put_bytes(&mut out, &ops);
-    put_bytes(&mut out, &pack(&content));
-    put_bytes(&mut out, &text.map_or(Vec::new(), |rope| pack(&rope.text())));
+    for section in [&agents[..], &graph, &ops, content.as_bytes()] {
+        put_bytes(&mut out, &pack(section, &[]));
+    }
+    put_bytes(&mut out, &text.map_or(Vec::new(), |rope| pack(rope.text().as_bytes(), content.as_bytes())));
     let checksum = crc32fast::hash(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     out
@@ -71,11 +70,17 @@ impl Names {
 
 fn agents(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
     let mut out = Vec::new();
+    let mut next = vec![0; history.agents.count()];
     for piece in pieces {
         for (run, end) in history.agents.runs(piece.from, piece.to) {
-            put(&mut out, names.number(history, run.agent));
+            let Some(next) = next.get_mut(run.agent as usize) else { continue };
+            let jumps = *next != run.seq;
+            put(&mut out, names.number(history, run.agent) * 2 + u64::from(jumps));
             put(&mut out, u64::from(end - run.start));
-            put(&mut out, u64::from(run.seq));
+            if jumps {
+                put(&mut out, u64::from(run.seq));
+            }
+            *next = run.seq + (end - run.start);
         }
     }
     out
@@ -97,16 +102,20 @@ fn graph(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
             let at = piece.at + (from - piece.from);
             let before = [from.wrapping_sub(1)];
             let parents = if from == graph.start(run) { graph.parents(run) } else { &before };
-            let implied = at > 0 && parents.len() == 1 && in_file(before[0]) == Some(at - 1) && parents == before;
+            let implied =
+                at > 0 && parents.len() == 1 && in_file(before[0]) == Some(at - 1) && parents == before;
             if !implied {
                 put(&mut out, u64::from(at - last));
-                put(&mut out, parents.len() as u64);
-                for &parent in parents {
+                if parents.is_empty() {
+                    put(&mut out, 0);
+                }
+                for (index, &parent) in parents.iter().enumerate() {
+                    let more = u64::from(index + 1 < parents.len());
                     match in_file(parent) {
-                        Some(parent) => put(&mut out, u64::from(at - parent)),
+                        Some(parent) => put(&mut out, u64::from(at - parent + 1) << 1 | more),
                         None => {
                             let (agent, seq) = history.agents.id(parent);
-                            put(&mut out, 0);
+                            put(&mut out, 1 << 1 | more);
                             put(&mut out, names.number(history, agent));
                             put(&mut out, u64::from(seq));
                         }
@@ -142,11 +151,15 @@ fn ops(history: &History, pieces: &[Piece]) -> (Vec<u8>, String) {
     (out, content)
 }
 
-/// The length, then an LZ4 block or the text itself.
-fn pack(text: &str) -> Vec<u8> {
+/// The length, then an LZ4 block or the bytes themselves.
+fn pack(bytes: &[u8], dictionary: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    put(&mut out, text.len() as u64);
-    let packed = lz4_flex::block::compress(text.as_bytes());
-    out.extend_from_slice(if packed.len() < text.len() { &packed } else { text.as_bytes() });
+    put(&mut out, bytes.len() as u64);
+    let packed = if dictionary.is_empty() {
+        lz4_flex::block::compress(bytes)
+    } else {
+        lz4_flex::block::compress_with_dict(bytes, dictionary)
+    };
+    out.extend_from_slice(if packed.len() < bytes.len() { &packed } else { bytes });
     out
 }

@@ -42,7 +42,6 @@ impl Agents {
         number
     }
 
-
     pub(crate) fn name(&self, number: u32) -> &Agent {
         &self.names[number as usize]
     }

@@ -144,8 +144,10 @@ impl Ops {
     }
 
     fn slice(&self, index: usize, run: OpRun, from: u32, to: u32) -> Op {
-        let (run_end, content_end) =
-            self.runs.get(index + 1).map_or((self.len, self.content.len() as u32), |next| (next.start, next.content));
+        let (run_end, content_end) = self
+            .runs
+            .get(index + 1)
+            .map_or((self.len, self.content.len() as u32), |next| (next.start, next.content));
         let (start, end) = (from.max(run.start), to.min(run_end));
         let (skip, len) = (start - run.start, end - start);
         let at = match run.kind {

@@ -4,7 +4,7 @@ use super::{BYTES, CHARS, UTF16};
 use crate::order::Sizes;
 
 /// Bytes that a leaf can hold. Larger leaves mean fewer walks of the tree, and longer moves of the gap.
-const CAPACITY: usize = 2048;
+const CAPACITY: usize = 4096;
 
 /// Whether so many bytes are few enough for two leaves to be joined.
 pub(super) fn small(bytes: u32) -> bool {
@@ -213,6 +213,9 @@ fn back_chars(bytes: &[u8], chars: u32) -> usize {
 }
 
 fn sizes(bytes: &[u8]) -> Sizes<3> {
+    if bytes.is_ascii() {
+        return [bytes.len() as u32; 3];
+    }
     let chars = bytes.iter().filter(|&&byte| is_first(byte)).count() as u32;
     let wide = bytes.iter().filter(|&&byte| byte >= 0xf0).count() as u32;
     [chars, bytes.len() as u32, chars + wide]

@@ -240,4 +240,5 @@ fn golden_bytes() {
     assert_eq!(Text::load(&a.save(), Agent::new("c").unwrap()).unwrap().to_string(), "hello wör!");
 }
 
-const GOLDEN: &str = "";
+const GOLDEN: &str = "647379737478740104016101620706000d02020001080700000d080209040807030b16022a0730\
+    0f0e68656c6c6f2077c3b6726c642c210c0b68656c6c6f2077c3b6722167f64c91";

@@ -56,11 +56,14 @@ impl Plain {
             Edit::Insert(at, value) => {
                 self.deletes.push(None);
                 let left = at.checked_sub(1).map(|at| visible[at]);
-                let from = left.map_or(0, |left| 1 + self.order.iter().position(|&each| each == left).unwrap());
+                let from =
+                    left.map_or(0, |left| 1 + self.order.iter().position(|&each| each == left).unwrap());
                 let knows = |node: &usize| event.known[self.nodes[*node].event];
                 let right = self.order[from..].iter().copied().find(knows);
-                let has_right =
-                    self.nodes.iter().any(|node| node.parent == left && node.is_right && event.known[node.event]);
+                let has_right = self
+                    .nodes
+                    .iter()
+                    .any(|node| node.parent == left && node.is_right && event.known[node.event]);
                 let (parent, is_right) = if has_right { (right, false) } else { (left, true) };
                 let event = self.events.len();
                 self.nodes.push(Node { event, value, parent, is_right, right_origin: right });
@@ -85,8 +88,9 @@ impl Plain {
 
     fn children(&self, parent: Option<usize>, is_right: bool) -> Vec<usize> {
         let all = 0..self.nodes.len();
-        let mut children: Vec<usize> =
-            all.filter(|&each| self.nodes[each].parent == parent && self.nodes[each].is_right == is_right).collect();
+        let mut children: Vec<usize> = all
+            .filter(|&each| self.nodes[each].parent == parent && self.nodes[each].is_right == is_right)
+            .collect();
         // None is the end of the text. The node that is being added is nobody's right origin yet.
         let place = |node: Option<usize>| {
             node.map_or(usize::MAX, |node| self.order.iter().position(|&each| each == node).unwrap())

@@ -73,7 +73,8 @@ pub(super) fn items(history: &History, from: u32, old: u32, to: u32) -> Vec<Item
         }
         for (start, end) in cuts {
             if start < end {
-                let parents = parents_of(graph, run, start).into_iter().filter(|&each| each >= from).collect();
+                let parents =
+                    parents_of(graph, run, start).into_iter().filter(|&each| each >= from).collect();
                 items.push(Item { start, end, parents });
             }
         }
@@ -104,17 +105,26 @@ pub(super) fn order(items: &[Item], old: u32) -> Vec<usize> {
     let mut order = Vec::with_capacity(items.len());
     let (mut held, mut fresh) = (Vec::new(), Vec::new());
     for (index, _) in missing.iter().enumerate().rev().filter(|(_, missing)| **missing == 0) {
-        if items.get(index).is_some_and(|item| item.start < old) { held.push(index) } else { fresh.push(index) }
+        if items.get(index).is_some_and(|item| item.start < old) {
+            held.push(index)
+        } else {
+            fresh.push(index)
+        }
     }
     while let Some(index) = held.pop().or_else(|| fresh.pop()) {
         order.push(index);
         let first = children.partition_point(|&(parent, _)| parent < index);
-        let own = children.get(first..).unwrap_or_default().iter().take_while(|&&(parent, _)| parent == index);
+        let own =
+            children.get(first..).unwrap_or_default().iter().take_while(|&&(parent, _)| parent == index);
         for &(_, child) in own {
             let Some(missing) = missing.get_mut(child) else { continue };
             *missing -= 1;
             if *missing == 0 {
-                if items.get(child).is_some_and(|item| item.start < old) { held.push(child) } else { fresh.push(child) }
+                if items.get(child).is_some_and(|item| item.start < old) {
+                    held.push(child)
+                } else {
+                    fresh.push(child)
+                }
             }
         }
     }

@@ -176,7 +176,9 @@ impl Tracker {
             while at < targets.end {
                 let id = self.targets[at];
                 let run = |step: fn(u32, u32) -> u32| {
-                    (at + 1..targets.end).take_while(|&i| self.targets[i] == step(id, (i - at) as u32)).count() as u32
+                    (at + 1..targets.end)
+                        .take_while(|&i| self.targets[i] == step(id, (i - at) as u32))
+                        .count() as u32
                 };
                 let up = run(u32::wrapping_add);
                 let down = if up > 0 { 0 } else { run(u32::wrapping_sub) };
@@ -194,7 +196,11 @@ impl Tracker {
             let place = self.isolate(place, offset, count);
             let span = &mut self.leaves[place.leaf as usize].spans[place.slot];
             let before = span.sizes()[PREPARED];
-            if forwards { span.advance() } else { span.retreat() }
+            if forwards {
+                span.advance()
+            } else {
+                span.retreat()
+            }
             let change = span.sizes()[PREPARED].wrapping_sub(before);
             if change != 0 {
                 self.order.add(place.leaf, [change, 0]);
