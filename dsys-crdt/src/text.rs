@@ -79,7 +79,7 @@ impl Text {
         Ok(())
     }
 
-    /// Deletes the characters of a range.
+    /// Deletes the characters of a range; one that ends before it starts is empty.
     ///
     /// # Errors
     /// If the range ends past the end of the text, or the history is full.

@@ -47,20 +47,43 @@ pub mod ours {
     }
 
     fn history(trace: &Trace) -> Option<(Vec<u8>, Vec<u8>)> {
-        let text = if trace.kind.is_none() {
-            replay(trace)
-        } else {
-            trace.by_authors(
-                new,
-                |text, change: &Vec<u8>| drop(text.apply(change).unwrap()),
-                |text, txn| {
-                    let before = text.version();
-                    txn.patches.iter().for_each(|patch| edit(text, patch));
-                    text.changes_since(&before)
-                },
-            )
-        };
+        let text = if trace.kind.is_none() { replay(trace) } else { branches(trace) };
         Some((text.changes_since(&VersionVector::default()), text.save()))
+    }
+
+    /// A replica for each branch, as long as it goes on. An author with several branches gets a name for each.
+    fn branches(trace: &Trace) -> Text {
+        let mut children = vec![0; trace.txns.len()];
+        trace.txns.iter().flat_map(|txn| &txn.parents).for_each(|&parent| children[parent] += 1);
+        let mut replicas: Vec<Option<Text>> = Vec::new();
+        let mut made = std::collections::HashMap::new();
+        for txn in &trace.txns {
+            let mut text = new(0);
+            for (index, &parent) in txn.parents.iter().enumerate() {
+                children[parent] -= 1;
+                let other =
+                    if children[parent] == 0 { replicas[parent].take() } else { replicas[parent].clone() };
+                let other = other.expect("it is kept until its last child");
+                if index == 0 {
+                    text = other;
+                } else {
+                    text.apply(&other.changes_since(&text.version())).unwrap();
+                }
+            }
+            let names = (0..).map(|branch| Agent::new(format!("author{}-{branch}", txn.agent)).unwrap());
+            let mut free =
+                names.filter(|name| made.get(name).is_none_or(|&count| count == text.version().get(name)));
+            let name = free.next().expect("names do not end");
+            text.set_agent(name.clone());
+            txn.patches.iter().for_each(|patch| edit(&mut text, patch));
+            made.insert(name.clone(), text.version().get(&name));
+            replicas.push(Some(text));
+        }
+        let mut all = new(0);
+        for text in replicas.iter().flatten() {
+            all.apply(&text.changes_since(&all.version())).unwrap();
+        }
+        all
     }
 
     fn merge(bytes: &[u8]) -> String {
