@@ -283,7 +283,7 @@ mod tests {
             let step = 1 + plain.len() / 300;
             for (at, each) in plain.iter().enumerate() {
                 let at = at as u32;
-                if at as usize % step == 0 {
+                if (at as usize).is_multiple_of(step) {
                     prop_assert_eq!(rope.convert(CHARS, BYTES, at), bytes);
                     prop_assert_eq!(rope.convert(CHARS, UTF16, at), utf16);
                     prop_assert_eq!(rope.convert(BYTES, CHARS, bytes), at);
