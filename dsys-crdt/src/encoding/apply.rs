@@ -1,0 +1,78 @@
+//! Taking events that were read into a history.
+
+use super::DecodeError;
+use super::decode::{AgentRun, Changes, Parent};
+use crate::history::History;
+
+/// Appends the events that are new. On an error some may have been appended: the caller truncates.
+pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), DecodeError> {
+    if !history.has_room(changes.events as usize, changes.ops.content().len()) {
+        return Err(DecodeError::Full);
+    }
+    let agents: Vec<u32> = changes.names.iter().map(|name| history.agents.number(name)).collect();
+    let whole = history.len() == 0;
+    let mut graph_at = 0;
+    for run in &changes.agents {
+        let Some(&agent) = agents.get(run.agent) else { continue };
+        let known = history.agents.events(agent);
+        if run.seq > known {
+            return Err(DecodeError::Missing);
+        }
+        let end = run.start + run.len;
+        let mut from = run.start + (known - run.seq).min(run.len);
+        if from < end {
+            history.agents.push(agent, history.len(), end - from);
+        }
+        while from < end {
+            while changes.graph.get(graph_at + 1).is_some_and(|next| next.start <= from) {
+                graph_at += 1;
+            }
+            let next = changes.graph.get(graph_at + 1).map_or(end, |next| next.start.min(end));
+            let mut parents = match changes.graph.get(graph_at) {
+                Some(graph) if graph.start == from => graph
+                    .parents
+                    .iter()
+                    .map(|parent| local(history, &changes, &agents, parent))
+                    .collect::<Result<Vec<u32>, _>>()?,
+                _ => match from.checked_sub(1) {
+                    Some(before) => vec![local(history, &changes, &agents, &Parent::Here(before))?],
+                    None => Vec::new(),
+                },
+            };
+            parents.sort_unstable();
+            parents.dedup();
+            // Its own number may be in the table of agents already, but not in the graph.
+            if parents.last().is_some_and(|&last| last >= history.len()) {
+                return Err(DecodeError::Malformed("an event that follows itself"));
+            }
+            history.graph.push(&parents, next - from);
+            if !whole {
+                for op in changes.ops.slices(from, next) {
+                    history.ops.push_run(op.kind, op.at, op.len, changes.ops.text(&op));
+                }
+            }
+            from = next;
+        }
+    }
+    if whole {
+        if history.len() != changes.events {
+            return Err(DecodeError::Malformed("an event that is there twice"));
+        }
+        history.ops = changes.ops;
+    }
+    Ok(())
+}
+
+/// The local number of a parent.
+fn local(history: &History, changes: &Changes, agents: &[u32], parent: &Parent) -> Result<u32, DecodeError> {
+    let (agent, seq) = match *parent {
+        Parent::Elsewhere { agent, seq } => (agent, seq),
+        Parent::Here(event) => {
+            let at = changes.agents.partition_point(|run| run.start <= event).checked_sub(1);
+            let run: &AgentRun = at.and_then(|at| changes.agents.get(at)).ok_or(DecodeError::Missing)?;
+            (run.agent, run.seq + (event - run.start))
+        }
+    };
+    let agent = agents.get(agent).ok_or(DecodeError::Missing)?;
+    history.agents.local(*agent, seq).ok_or(DecodeError::Missing)
+}

@@ -1,0 +1,65 @@
+//! The event graph: every event ever made, run-length encoded in columns.
+//!
+//! An event inserts or deletes one character. Events are numbered in the order in which this replica came to know them, so
+//! that a parent's number is below its children's; these *local* numbers never leave the replica. Three columns share
+//! them, each cut into runs of its own:
+//!
+//! ```text
+//! agents   [start, agent, seq]           events that one agent made in a row
+//! graph    [start | parents]             events each of which has the one before it as its only parent
+//! ops      [start, position, content]    typing forwards, deleting forwards, deleting backwards
+//! ```
+//!
+//! A run ends where the next begins. An event's position refers to the text as its author saw it, at the event's
+//! parents: that is all an event graph stores (Gentle & Kleppmann, "Collaborative Text Editing with Eg-walker", EuroSys
+//! 2025, §2). No identity of a neighbour is stored; the walk finds them when it needs them.
+#![allow(clippy::indexing_slicing)] // Run numbers come from binary searches here; event numbers are below `len`.
+
+mod agents;
+mod graph;
+mod ops;
+
+pub(crate) use agents::Agents;
+pub(crate) use graph::Graph;
+pub(crate) use ops::{Kind, Op, Ops};
+
+/// So many events, and so many bytes of inserted text, a history may have: local numbers are 31 bits wide.
+pub(crate) const MAX_EVENTS: u32 = (1 << 31) - 2;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) agents: Agents,
+    pub(crate) graph: Graph,
+    pub(crate) ops: Ops,
+}
+
+impl History {
+    /// How many events there are.
+    pub(crate) fn len(&self) -> u32 {
+        self.graph.len()
+    }
+
+    /// Whether so many more events and bytes of content fit.
+    pub(crate) fn has_room(&self, events: usize, bytes: usize) -> bool {
+        self.len() as usize + events <= MAX_EVENTS as usize
+            && self.ops.content().len() + bytes <= MAX_EVENTS as usize
+    }
+
+    /// Appends an agent's events that follow everything known.
+    pub(crate) fn push_local(&mut self, agent: u32, events: u32) {
+        self.agents.push(agent, self.graph.len(), events);
+        self.graph.push_at_heads(events);
+    }
+
+    /// Forgets the events from number `len` on. Names of agents stay.
+    pub(crate) fn truncate(&mut self, len: u32) {
+        self.agents.truncate(len);
+        self.graph.truncate(len);
+        self.ops.truncate(len);
+    }
+}
+
+/// The index of the run that holds `lv`, among runs that begin at what `start` says.
+fn run_of<T>(runs: &[T], lv: u32, start: impl Fn(&T) -> u32) -> usize {
+    runs.partition_point(|run| start(run) <= lv).saturating_sub(1)
+}

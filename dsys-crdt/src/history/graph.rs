@@ -1,0 +1,89 @@
+//! Which events an event's author knew.
+
+use std::collections::BTreeSet;
+
+use super::run_of;
+
+#[derive(Clone, Copy, Debug)]
+struct GraphRun {
+    start: u32,
+    /// Where in `pool` the parents of the first event are; they end where the next run's begin.
+    parents: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    runs: Vec<GraphRun>,
+    pool: Vec<u32>,
+    /// The events without children, in ascending order.
+    heads: Vec<u32>,
+    len: u32,
+}
+
+impl Graph {
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn heads(&self) -> &[u32] {
+        &self.heads
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.runs.len()
+    }
+
+    pub(crate) fn run_of(&self, lv: u32) -> usize {
+        run_of(&self.runs, lv, |run| run.start)
+    }
+
+    pub(crate) fn start(&self, run: usize) -> u32 {
+        self.runs[run].start
+    }
+
+    pub(crate) fn end(&self, run: usize) -> u32 {
+        self.runs.get(run + 1).map_or(self.len, |next| next.start)
+    }
+
+    /// The parents of a run's first event, in ascending order.
+    pub(crate) fn parents(&self, run: usize) -> &[u32] {
+        let end = self.runs.get(run + 1).map_or(self.pool.len(), |next| next.parents as usize);
+        &self.pool[self.runs[run].parents as usize..end]
+    }
+
+    /// Appends events that follow all that is known.
+    pub(crate) fn push_at_heads(&mut self, events: u32) {
+        if self.heads.len() == 1 && self.heads[0] + 1 == self.len {
+            self.len += events;
+            self.heads[0] = self.len - 1;
+            return;
+        }
+        let parents = std::mem::take(&mut self.heads);
+        self.push(&parents, events);
+    }
+
+    /// Appends events of which the first has these parents, given in ascending order, and each other its predecessor.
+    pub(crate) fn push(&mut self, parents: &[u32], events: u32) {
+        if self.len == 0 || *parents != [self.len - 1] {
+            self.runs.push(GraphRun { start: self.len, parents: self.pool.len() as u32 });
+            self.pool.extend_from_slice(parents);
+        }
+        self.heads.retain(|head| !parents.contains(head));
+        self.len += events;
+        self.heads.push(self.len - 1);
+    }
+
+    pub(crate) fn truncate(&mut self, len: u32) {
+        while let Some(&run) = self.runs.last()
+            && run.start >= len
+        {
+            self.pool.truncate(run.parents as usize);
+            self.runs.pop();
+        }
+        self.len = len;
+        let ends = (0..self.runs.len()).map(|run| self.end(run) - 1);
+        // A run's last event has a child only if some run names it.
+        let parents: BTreeSet<u32> = self.pool.iter().copied().collect();
+        self.heads = ends.filter(|end| !parents.contains(end)).collect();
+    }
+}

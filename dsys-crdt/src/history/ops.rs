@@ -1,0 +1,172 @@
+//! What events do: runs of typing and deleting, and all text ever inserted, once, in one string.
+
+use super::run_of;
+use crate::rope::byte_of_char;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Event `i` of the run inserts at `at + i`.
+    Insert,
+    /// Each event deletes the character at `at`.
+    Delete,
+    /// Event `i` deletes the character at `at - 1 - i`, as the backspace key does.
+    DeleteBack,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpRun {
+    start: u32,
+    at: u32,
+    /// The byte of the content at which an insert begins; for others where the next would.
+    content: u32,
+    kind: Kind,
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    /// As in [`Kind`].
+    pub(crate) at: u32,
+    pub(crate) kind: Kind,
+    pub(crate) content: (u32, u32),
+}
+
+impl Op {
+    /// The lowest position that is deleted.
+    pub(crate) fn low(&self) -> u32 {
+        if self.kind == Kind::DeleteBack { self.at.saturating_sub(self.len) } else { self.at }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ops {
+    runs: Vec<OpRun>,
+    content: String,
+    len: u32,
+}
+
+impl Ops {
+    pub(crate) fn content(&self) -> &str {
+        &self.content
+    }
+
+    pub(crate) fn text(&self, op: &Op) -> &str {
+        self.content.get(op.content.0 as usize..op.content.1 as usize).unwrap_or_default()
+    }
+
+    /// Appends the insertion of `text`, `chars` long.
+    pub(crate) fn insert(&mut self, at: u32, text: &str, chars: u32) {
+        let joins = self
+            .runs
+            .last()
+            .is_some_and(|run| run.kind == Kind::Insert && run.at + (self.len - run.start) == at);
+        if !joins {
+            self.push(at, Kind::Insert);
+        }
+        self.content.push_str(text);
+        self.len += chars;
+    }
+
+    /// Appends the deletion of `count` characters from `at`; in which order is ours to say.
+    pub(crate) fn delete(&mut self, at: u32, count: u32) {
+        if let Some(run) = self.runs.last_mut() {
+            let len = self.len - run.start;
+            if run.kind == Kind::Delete && len == 1 && at + count == run.at {
+                // One character forwards is one backwards.
+                run.kind = Kind::DeleteBack;
+                run.at += 1;
+            }
+            let joins = match run.kind {
+                Kind::Insert => false,
+                Kind::Delete => run.at == at,
+                Kind::DeleteBack if len == 1 && run.at == at + 1 => {
+                    run.kind = Kind::Delete;
+                    run.at = at;
+                    true
+                }
+                Kind::DeleteBack => run.at - len == at + count,
+            };
+            if joins {
+                self.len += count;
+                return;
+            }
+        }
+        self.push(at, Kind::Delete);
+        self.len += count;
+    }
+
+    /// Makes place for so many bytes of content, which are there already in another form.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.content.reserve(bytes);
+    }
+
+    /// Appends a run as it was encoded.
+    pub(crate) fn push_run(&mut self, kind: Kind, at: u32, len: u32, text: &str) {
+        match kind {
+            Kind::Insert => self.insert(at, text, len),
+            Kind::Delete | Kind::DeleteBack => {
+                self.push(at, kind);
+                self.len += len;
+            }
+        }
+    }
+
+    /// The operations of the events `from..to`.
+    pub(crate) fn slices(&self, from: u32, to: u32) -> impl Iterator<Item = Op> + '_ {
+        let first = run_of(&self.runs, from, |run| run.start);
+        (first..self.runs.len()).map_while(move |index| {
+            let run = self.runs[index];
+            (run.start < to).then(|| self.slice(index, run, from, to))
+        })
+    }
+
+    pub(crate) fn truncate(&mut self, len: u32) {
+        while let Some(&run) = self.runs.last()
+            && run.start >= len
+        {
+            self.content.truncate(run.content as usize);
+            self.runs.pop();
+            self.len = run.start;
+        }
+        if let Some(&run) = self.runs.last()
+            && self.len > len
+        {
+            let op = self.slice(self.runs.len() - 1, run, run.start, len);
+            self.content.truncate(op.content.1 as usize);
+        }
+        self.len = len;
+    }
+
+    fn push(&mut self, at: u32, kind: Kind) {
+        self.runs.push(OpRun { start: self.len, at, content: self.content.len() as u32, kind });
+    }
+
+    fn slice(&self, index: usize, run: OpRun, from: u32, to: u32) -> Op {
+        let (run_end, content_end) = self
+            .runs
+            .get(index + 1)
+            .map_or((self.len, self.content.len() as u32), |next| (next.start, next.content));
+        let (start, end) = (from.max(run.start), to.min(run_end));
+        let (skip, len) = (start - run.start, end - start);
+        let at = match run.kind {
+            Kind::Insert => run.at + skip,
+            Kind::Delete => run.at,
+            Kind::DeleteBack => run.at - skip,
+        };
+        let content = if run.kind != Kind::Insert {
+            (run.content, run.content)
+        } else if content_end - run.content == run_end - run.start {
+            (run.content + skip, run.content + skip + len)
+        } else if len == run_end - run.start {
+            (run.content, content_end)
+        } else {
+            let text = &self.content[run.content as usize..content_end as usize];
+            let first = byte_of_char(text, skip);
+            let last = first + byte_of_char(&text[first..], len);
+            (run.content + first as u32, run.content + last as u32)
+        };
+        Op { start, len, at, kind: run.kind, content }
+    }
+}

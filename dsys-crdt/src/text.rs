@@ -1,0 +1,215 @@
+//! The replicated text.
+
+use std::ops::Range;
+
+use crate::agent::{Agent, VersionVector};
+use crate::history::{History, MAX_EVENTS, Op, Ops};
+use crate::rope::{BYTES, CHARS, Rope, UTF16};
+use crate::walk::{self, Sink};
+
+/// Text that many agents edit at once, each on a replica of its own, and that merges without conflict.
+///
+/// Positions count Unicode code points, from 0. All insertions and deletions are kept; the text is at the version that
+/// includes everything known. A history has at most 2³¹ - 2 events (characters inserted or deleted), and as many bytes of
+/// inserted text.
+///
+/// Concurrent insertions at one place are not interleaved (Weidner & Kleppmann, "The Art of the Fugue", 2023).
+#[derive(Clone, Debug)]
+pub struct Text {
+    pub(crate) history: History,
+    pub(crate) rope: Rope,
+    agent: u32,
+}
+
+/// Why an edit was not made. The text is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The position lies past the end.
+    #[error(
+        "position {position} lies past the end of the text at {length}: take positions from the text as it is now"
+    )]
+    OutOfRange {
+        /// The position, or the end of the range, that was given.
+        position: usize,
+        /// The length of the text in code points.
+        length: usize,
+    },
+    /// The history would have more events or more bytes than it can number.
+    #[error("the history is full: begin a new text with the present one as its content")]
+    Full,
+}
+
+impl Text {
+    /// An empty text that `agent` edits here.
+    pub fn new(agent: Agent) -> Text {
+        let mut history = History::default();
+        let agent = history.agents.number(&agent);
+        Text { history, rope: Rope::new(), agent }
+    }
+
+    /// The agent to whom edits made here belong.
+    pub fn agent(&self) -> &Agent {
+        self.history.agents.name(self.agent)
+    }
+
+    /// From now on edits made here belong to `agent`.
+    pub fn set_agent(&mut self, agent: Agent) {
+        self.agent = self.history.agents.number(&agent);
+    }
+
+    /// Inserts text before the character at `position`, or at the end if that is the length.
+    ///
+    /// # Errors
+    /// If the position lies past the end, or the history is full.
+    pub fn insert(&mut self, position: usize, text: &str) -> Result<(), EditError> {
+        let length = self.len();
+        if position > length {
+            return Err(EditError::OutOfRange { position, length });
+        }
+        if !self.history.has_room(text.len(), text.len()) {
+            return Err(EditError::Full);
+        }
+        let chars = if text.is_ascii() { text.len() } else { text.chars().count() } as u32;
+        if chars > 0 {
+            self.history.push_local(self.agent, chars);
+            self.history.ops.insert(position as u32, text, chars);
+            self.rope.insert(position as u32, text);
+        }
+        Ok(())
+    }
+
+    /// Deletes the characters of a range; one that ends before it starts is empty.
+    ///
+    /// # Errors
+    /// If the range ends past the end of the text, or the history is full.
+    pub fn delete(&mut self, range: Range<usize>) -> Result<(), EditError> {
+        let length = self.len();
+        if range.end > length {
+            return Err(EditError::OutOfRange { position: range.end, length });
+        }
+        let count = range.end.saturating_sub(range.start);
+        if !self.history.has_room(count, 0) {
+            return Err(EditError::Full);
+        }
+        if count > 0 {
+            self.history.push_local(self.agent, count as u32);
+            self.history.ops.delete(range.start as u32, count as u32);
+            self.rope.delete(range.start as u32, count as u32);
+        }
+        Ok(())
+    }
+
+    /// How many code points there are.
+    pub fn len(&self) -> usize {
+        self.rope.len(CHARS) as usize
+    }
+
+    /// Whether there is no text. There may be a history.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes of UTF-8 the text has.
+    pub fn len_utf8(&self) -> usize {
+        self.rope.len(BYTES) as usize
+    }
+
+    /// How many units of UTF-16 the text has, as JavaScript counts them.
+    pub fn len_utf16(&self) -> usize {
+        self.rope.len(UTF16) as usize
+    }
+
+    /// The parts of the text in order, each whole characters.
+    pub fn chunks(&self) -> impl Iterator<Item = &str> {
+        self.rope.chunks().filter(|chunk| !chunk.is_empty())
+    }
+
+    /// The byte of UTF-8 at which the character at `position` begins; past the end, the number of bytes.
+    pub fn to_utf8(&self, position: usize) -> usize {
+        self.convert(CHARS, BYTES, position)
+    }
+
+    /// The character that holds a byte of UTF-8; past the end, the number of characters.
+    pub fn from_utf8(&self, byte: usize) -> usize {
+        self.convert(BYTES, CHARS, byte)
+    }
+
+    /// The unit of UTF-16 at which the character at `position` begins; past the end, the number of units.
+    pub fn to_utf16(&self, position: usize) -> usize {
+        self.convert(CHARS, UTF16, position)
+    }
+
+    /// The character that holds a unit of UTF-16; past the end, the number of characters.
+    pub fn from_utf16(&self, unit: usize) -> usize {
+        self.convert(UTF16, CHARS, unit)
+    }
+
+    /// What is known here: all events that the text includes.
+    pub fn version(&self) -> VersionVector {
+        self.history.agents.version()
+    }
+
+    /// How many events there are: characters inserted and characters deleted, by all agents.
+    pub fn events(&self) -> usize {
+        self.history.len() as usize
+    }
+
+    fn convert(&self, from: usize, to: usize, at: usize) -> usize {
+        self.rope.convert(from, to, at.min(MAX_EVENTS as usize) as u32) as usize
+    }
+}
+
+impl std::fmt::Display for Text {
+    /// The text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.chunks().try_for_each(|chunk| f.write_str(chunk))
+    }
+}
+
+impl Sink for Rope {
+    fn insert(&mut self, at: u32, op: &Op, ops: &Ops) {
+        Rope::insert(self, at, ops.text(op));
+    }
+
+    fn delete(&mut self, at: u32, count: u32) {
+        Rope::delete(self, at, count);
+    }
+}
+
+/// Brings a text that holds the events below `old` to all of `history`; on an error the text is as it was.
+pub(crate) fn catch_up(history: &History, rope: &mut Rope, old: u32) -> Result<(), walk::OutOfRange> {
+    if old == 0 {
+        let mut fresh = Rope::new();
+        walk::walk(history, 0, 0, &mut fresh)?;
+        *rope = fresh;
+        return Ok(());
+    }
+    let mut edits = Edits(Vec::new());
+    walk::walk(history, old, rope.len(CHARS), &mut edits)?;
+    for edit in edits.0 {
+        match edit {
+            Edit::Insert(at, op) => Sink::insert(rope, at, &op, &history.ops),
+            Edit::Delete(at, count) => Rope::delete(rope, at, count),
+        }
+    }
+    Ok(())
+}
+
+/// Edits that wait until all of them are known to be in range.
+struct Edits(Vec<Edit>);
+
+enum Edit {
+    Insert(u32, Op),
+    Delete(u32, u32),
+}
+
+impl Sink for Edits {
+    fn insert(&mut self, at: u32, op: &Op, _: &Ops) {
+        self.0.push(Edit::Insert(at, *op));
+    }
+
+    fn delete(&mut self, at: u32, count: u32) {
+        self.0.push(Edit::Delete(at, count));
+    }
+}

@@ -1,0 +1,162 @@
+//! The walk over the event graph that turns events into edits of the text.
+//!
+//! Eg-walker (Gentle & Kleppmann, EuroSys 2025): an event's position refers to the text at its parents. Where the history
+//! is a line, that is the text as it stands, and the edit is made directly, without any state by character. Where it
+//! branches, a [`Tracker`] is built for the branching stretch only, and thrown away at the next *critical version*: one
+//! that everything later follows and everything earlier precedes (§3.5). So memory and time by character are spent on
+//! concurrency alone.
+//!
+//! ```text
+//! events in local order   ────────●───┬──────┬───●──────────●──┬───┬──●────
+//!                                  \──┴──────┴──/            \─┴───┴─/
+//!                          direct       zone      direct       zone    direct
+//! ```
+
+mod diff;
+mod plan;
+mod span;
+mod starts;
+mod tracker;
+
+use crate::history::{History, Kind, Op, Ops};
+use plan::{Item, Stretch};
+use tracker::Tracker;
+
+/// What is done to the text.
+pub(crate) trait Sink {
+    /// Inserts what `op` inserts at `at`.
+    fn insert(&mut self, at: u32, op: &Op, ops: &Ops);
+    /// Deletes `count` characters from `at` on.
+    fn delete(&mut self, at: u32, count: u32);
+}
+
+/// An event that inserts or deletes beyond the end of the text that its author saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfRange;
+
+/// Gives `sink` the edits that bring a text of `chars` characters, which holds the events below `old`, to all events.
+///
+/// # Errors
+/// If an event lies out of range. What came before it has been given to the sink.
+pub(crate) fn walk(history: &History, old: u32, chars: u32, sink: &mut impl Sink) -> Result<(), OutOfRange> {
+    let mut chars = chars;
+    let mut tracker = None;
+    for stretch in plan::stretches(history, old) {
+        match stretch {
+            Stretch::Line(from, to) => {
+                for op in history.ops.slices(from, to) {
+                    chars = direct(&op, chars, &history.ops, sink)?;
+                }
+            }
+            Stretch::Zone(from, to) => {
+                let tracker = tracker.get_or_insert_with(Tracker::new);
+                chars = Zone::new(history, tracker, old, from, to, chars).walk(sink)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An edit of the text as it stands; gives its new length.
+fn direct(op: &Op, chars: u32, ops: &Ops, sink: &mut impl Sink) -> Result<u32, OutOfRange> {
+    in_range(op, chars)?;
+    if op.kind == Kind::Insert {
+        sink.insert(op.at, op, ops);
+        Ok(chars + op.len)
+    } else {
+        sink.delete(op.low(), op.len);
+        Ok(chars - op.len)
+    }
+}
+
+fn in_range(op: &Op, chars: u32) -> Result<(), OutOfRange> {
+    let ok = match op.kind {
+        Kind::Insert => op.at <= chars,
+        Kind::Delete => op.at.checked_add(op.len).is_some_and(|end| end <= chars),
+        Kind::DeleteBack => op.at <= chars && op.len <= op.at,
+    };
+    ok.then_some(()).ok_or(OutOfRange)
+}
+
+/// A stretch with concurrency.
+struct Zone<'a> {
+    history: &'a History,
+    tracker: &'a mut Tracker,
+    items: Vec<Item>,
+    old: u32,
+    from: u32,
+    chars: u32,
+    /// Characters that the tracker believes to be at the end and that are not: what stood in front of the zone is not
+    /// known while the text is ahead of it.
+    excess: u32,
+    /// The prepared version.
+    at: Vec<u32>,
+}
+
+impl<'a> Zone<'a> {
+    fn new(history: &'a History, tracker: &'a mut Tracker, old: u32, from: u32, to: u32, chars: u32) -> Self {
+        // What the text holds of the zone may have deleted characters that stood in front of it.
+        let before = if from < old { chars + deletions(history, from, old) } else { chars };
+        tracker.reset(from, to, before);
+        let items = plan::items(history, from, old, to);
+        Zone { history, tracker, items, old, from, chars, excess: 0, at: Vec::new() }
+    }
+
+    /// Walks the zone; gives the length of the text afterwards.
+    fn walk(mut self, sink: &mut impl Sink) -> Result<u32, OutOfRange> {
+        let order = plan::order(&self.items, self.old);
+        let mut behind = self.from < self.old;
+        for index in order {
+            let Some(item) = self.items.get(index).cloned() else { continue };
+            if behind && item.start >= self.old {
+                behind = false;
+                self.excess = self.tracker.final_len() - self.chars;
+            }
+            self.prepare(&item.parents);
+            for op in self.history.ops.slices(item.start, item.end) {
+                self.apply(&op, behind, sink)?;
+            }
+            self.at.clear();
+            self.at.push(item.end - 1);
+        }
+        Ok(self.tracker.final_len() - self.excess)
+    }
+
+    /// Moves the prepared version to the parents of the next event.
+    fn prepare(&mut self, parents: &[u32]) {
+        if self.at == parents {
+            return;
+        }
+        let (only_at, only_parents) = diff::diff(&self.history.graph, self.from, &self.at, parents);
+        for (from, to) in only_at {
+            self.tracker.shift(from, to, false, self.history);
+        }
+        for (from, to) in only_parents.into_iter().rev() {
+            self.tracker.shift(from, to, true, self.history);
+        }
+    }
+
+    /// Applies events at the prepared version; those that the text holds already are `behind`.
+    fn apply(&mut self, op: &Op, behind: bool, sink: &mut impl Sink) -> Result<(), OutOfRange> {
+        // What the text holds already was checked once, unless it came out of a file.
+        in_range(op, self.tracker.prepared_len() - self.excess)?;
+        if op.kind == Kind::Insert {
+            let at = self.tracker.insert(op, self.history);
+            if !behind {
+                sink.insert(at, op, &self.history.ops);
+            }
+        } else {
+            self.tracker.delete(op, |at, count| {
+                if !behind {
+                    sink.delete(at, count);
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How many events of a range delete.
+fn deletions(history: &History, from: u32, to: u32) -> u32 {
+    history.ops.slices(from, to).filter(|op| op.kind != Kind::Insert).map(|op| op.len).sum()
+}
