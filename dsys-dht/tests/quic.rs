@@ -64,7 +64,4 @@ async fn nodes_on_quic_find_each_other_by_the_addresses_that_travel_with_the_nam
     all.retain(|id| *id != gone.id());
     let found = find(&mut on_last, key).await.unwrap();
     assert_eq!(found.iter().map(|node| node.id).collect::<Vec<_>>(), all);
-    for (node, _) in others {
-        node.shutdown(Duration::from_secs(5)).await;
-    }
 }

@@ -23,7 +23,7 @@ use crate::report::{Allowed, Report, progress};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "dht",
-    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding",
+    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn",
     run,
 };
 
@@ -32,7 +32,7 @@ const LOOKUPS: u64 = 2_000;
 
 fn run(args: &Args, report: &mut Report) {
     let (nodes, lookups) = if args.smoke { (1_000, 200) } else { (10_000, LOOKUPS) };
-    let parts: [fn(u32, u64, u64, &mut Report); 5] = [settled, joined, dead, colluding, growth];
+    let parts: [fn(u32, u64, u64, &mut Report); 6] = [settled, joined, dead, colluding, churn, growth];
     let seeds = args.seeds.unwrap_or(1);
     let bar = progress(parts.len() as u64 * seeds);
     for seed in 1..=seeds {
@@ -172,6 +172,36 @@ fn collude(network: &mut Network<Kademlia>, liars: &BTreeSet<NodeId>, key: Rc<Ce
         }
         vec![Letter { to: letter.to, message: letter.message }]
     });
+}
+
+/// An hour in which nodes come and go, and one lookup is made each second. A node stays an hour on average; those that
+/// go say nothing.
+fn churn(nodes: u32, _: u64, seed: u64, report: &mut Report) {
+    let (nodes, lasting) = if nodes < 10_000 { (300, 600) } else { (1_000, 3_600) };
+    let Some(mut network) = world::settled(nodes, seed, Config::default()) else { return };
+    let known = world::churn(&mut network, f64::from(nodes) / 3_600.0, Duration::from_secs(lasting), seed);
+    let start = machine::cpu();
+    let mut rng = Rng::from_seed(seed);
+    let (mut nearest_found, mut all, mut slow) = (0, 0, Summary::default());
+    for _ in 0..lasting {
+        network.run_for(Duration::from_secs(1));
+        let up: Vec<NodeId> = network.machines().map(|(id, _)| id).collect();
+        known.replace(up.clone());
+        let (key, Some(from)) = (random_key(&mut rng), rng.choose(&up)) else { return };
+        // Whoever leaves while it asks is not counted.
+        let Some(lookup) = world::lookup(&mut network, *from, key) else { continue };
+        all += 1;
+        slow.add(lookup.report.hedges.into());
+        let still_up = up.iter().copied().filter(|id| id != from && network.machine(*id).is_some());
+        nearest_found += u64::from(nearest(still_up, key, 1).first() == lookup.found.first());
+    }
+    let cpu = machine::cpu() - start;
+    let right = (all > 0).then(|| nearest_found as f64 / all as f64);
+    let name = |what: &str| format!("{nodes} nodes, {} min of churn: {what}", lasting / 60);
+    report.row(name("the nearest"), "-", right, Allowed::AtLeast(0.99), percent);
+    report.row(name("slow or dead"), "-", slow.mean(), Allowed::Anything, two_digits);
+    let allowed = if nodes == 1_000 { Allowed::AtMost(10.0) } else { Allowed::Anything };
+    report.row(name("CPU"), "10 s", Some(cpu.as_secs_f64()), allowed, seconds);
 }
 
 /// How a lookup grows with the network.

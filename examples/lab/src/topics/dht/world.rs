@@ -9,7 +9,7 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, NodeId, Rng};
 use dsys_dht::kademlia::{Config, Kademlia, Message};
 use dsys_dht::{Command, Event, Key, QueryId, QueryReport};
-use dsys_sim::{Connections, Network};
+use dsys_sim::{Churn, Connections, Network};
 
 /// A lookup that has ended.
 #[derive(Clone, Debug)]
@@ -70,6 +70,28 @@ pub(super) fn joined(nodes: u32, seed: u64, config: Config) -> Option<Network<Ka
     network.run_for(Duration::from_secs(60));
     network.take_events();
     Some(network)
+}
+
+/// Plans nodes that join and leave, so many of each a second. Each joins by three random ones of those in the list that
+/// is returned, and which the caller keeps true.
+pub(super) fn churn(
+    network: &mut Network<Kademlia>,
+    rate: f64,
+    lasting: Duration,
+    seed: u64,
+) -> Rc<RefCell<Vec<NodeId>>> {
+    let ids: Vec<NodeId> = network.ids().collect();
+    let churn = Churn { joins: rate, leaves: rate, ..Churn::default() };
+    network.schedule_all(churn.plan(seed, &ids, network.now(), lasting));
+    let (mut rng, config) = (Rng::from_seed(seed), Arc::new(Config::default()));
+    let known = Rc::new(RefCell::new(ids));
+    let list = known.clone();
+    network.set_spawn(move |id, _| {
+        let list = list.borrow();
+        let first = (0..3).filter_map(|_| rng.choose(&list).map(|id| NodeAddr::new(*id)));
+        Kademlia::new(id, first.collect(), config.clone())
+    });
+    known
 }
 
 /// So many lookups of random keys by random nodes, a hundred a second.
