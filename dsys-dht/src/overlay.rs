@@ -35,8 +35,8 @@ pub enum Command {
     },
     /// Forget a search; no further event of it follows. Nothing happens if there is none of this name.
     Cancel(QueryId),
-    /// Nodes to begin with when no other is known, and to return to when all are lost. Replaces those given before,
-    /// and asks them at once if no other node is known.
+    /// Nodes to begin with when no other is known, and to return to when few are left. Replaces those given before,
+    /// and asks them at once.
     Bootstrap(Vec<NodeAddr>),
     /// How others reach this node: from now on it says so, and serves. Without addresses it still serves, where
     /// none are needed.

@@ -20,10 +20,6 @@ impl Bucket {
         self.contacts.iter_mut().find(|contact| contact.id == id)
     }
 
-    pub(super) fn has(&self, id: NodeId) -> bool {
-        self.contacts.iter().any(|contact| contact.id == id)
-    }
-
     /// Takes a contact out to put it back as the one seen last.
     pub(super) fn remove(&mut self, id: NodeId) -> Option<Contact> {
         let at = self.contacts.iter().position(|contact| contact.id == id)?;

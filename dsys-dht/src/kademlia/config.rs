@@ -65,6 +65,8 @@ impl Default for Config {
     }
 }
 
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
 impl Config {
     /// In range.
     pub(super) fn clamped(mut self) -> Self {
@@ -72,6 +74,12 @@ impl Config {
         self.alpha = self.alpha.max(1);
         self.paths = self.paths.clamp(1, super::lookup::MAX_PATHS);
         self.max_failures = self.max_failures.max(1);
+        self.max_calls = self.max_calls.max(1);
+        // Waits of nothing would let a node spin.
+        self.timeout = self.timeout.max(LEAST_WAIT);
+        self.patience = self.patience.max(LEAST_WAIT);
+        self.rejoin.0 = self.rejoin.0.max(LEAST_WAIT);
+        self.rejoin.1 = self.rejoin.1.max(self.rejoin.0);
         self
     }
 }

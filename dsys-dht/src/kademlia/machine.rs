@@ -358,8 +358,8 @@ impl Kademlia {
                 self.lookups.retain(|_, running| running.purpose.query() != Some(query));
             }
             Command::Bootstrap(nodes) => {
-                self.upkeep = Upkeep::new(nodes);
-                self.start(cx);
+                self.upkeep.set_bootstrap(nodes);
+                self.rejoin(cx);
             }
             Command::Advertise(addrs) => {
                 self.addrs = Addresses::from(addrs).into_vec();

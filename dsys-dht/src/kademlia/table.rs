@@ -88,15 +88,20 @@ impl Table {
 
     /// Somebody asked us something, or was named as a server: is it worth asking whether it is there?
     pub(super) fn heard(&mut self, addr: &NodeAddr, now: Time, stale: Duration) -> Heard {
-        if Key::of_node(addr.id) == self.me || !self.admits(addr) {
+        if Key::of_node(addr.id) == self.me {
             return Heard::Refused;
         }
-        let splits = self.must_split(addr.id);
+        let (admitted, splits) = (self.admits(addr), self.must_split(addr.id));
         let (k, spares) = (self.k, self.spares);
         let at = self.place(addr.id);
         let Some(bucket) = self.buckets.get_mut(at) else { return Heard::Refused };
-        if bucket.has(addr.id) {
-            return Heard::Known;
+        if let Some(contact) = bucket.contact(addr.id) {
+            // It has moved, to another port perhaps: its answer will say that it is there.
+            let moved = *contact.addrs != *addr.direct() && may_move(&contact.addrs, addr.direct());
+            return if moved { Heard::Wanted } else { Heard::Known };
+        }
+        if !admitted {
+            return Heard::Refused;
         }
         if splits || bucket.contacts.len() < k || bucket.worst().is_some() {
             return Heard::Wanted;
@@ -204,8 +209,7 @@ impl Table {
         let Some(mut contact) = bucket.remove(addr.id) else { return false };
         contact.seen = now;
         contact.failures = 0;
-        // New addresses count for the limits of their prefixes only when the contact is taken in anew.
-        if contact.addrs.is_empty() && Prefix::of_all(addr.direct()).next().is_none() {
+        if may_move(&contact.addrs, addr.direct()) {
             contact.addrs = addr.direct().into();
         }
         bucket.contacts.push(contact);
@@ -260,6 +264,12 @@ impl Table {
         };
         self.buckets.push(new);
     }
+}
+
+/// Whether a contact may change its addresses as it stands: within its networks. Others count for their limits, so it
+/// must be dropped first and taken in anew.
+fn may_move(from: &[SocketAddr], to: &[SocketAddr]) -> bool {
+    Prefix::of_all(from).eq(Prefix::of_all(to))
 }
 
 #[cfg(test)]

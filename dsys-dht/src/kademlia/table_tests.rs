@@ -112,3 +112,21 @@ fn spares_are_bounded_and_the_last_seen_is_tried_first() {
     assert_eq!(table.failed(nodes[0].id), Some(nodes[3].clone()));
     assert_eq!(table.failed(nodes[0].id), None);
 }
+
+#[test]
+fn a_contact_may_move_within_its_networks_once_it_has_answered_there() {
+    let mut table = table(4);
+    let moved = |addr: &str| node(0, 1).with(addr.parse().unwrap());
+    let stale = Duration::from_secs(60);
+    let (old, port, far) = (moved("192.0.2.1:1"), moved("192.0.2.1:2"), moved("198.51.100.1:1"));
+    table.answered(&old, at(0));
+    assert_eq!(table.heard(&old, at(1), stale), Heard::Known);
+    assert_eq!(table.heard(&port, at(1), stale), Heard::Wanted);
+    assert_eq!(table.nearest(Key::of_node(old.id), 1), std::slice::from_ref(&old), "a claim changes nothing");
+    table.answered(&port, at(2));
+    assert_eq!(table.nearest(Key::of_node(old.id), 1), std::slice::from_ref(&port));
+    // Into another network only by being dropped first, or the limits could be walked around.
+    assert_eq!(table.heard(&far, at(3), stale), Heard::Known);
+    table.answered(&far, at(3));
+    assert_eq!(table.nearest(Key::of_node(old.id), 1), [port]);
+}

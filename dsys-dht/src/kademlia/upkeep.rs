@@ -33,6 +33,15 @@ impl Upkeep {
         Upkeep { bootstrap, state: State::Idle, tries: 0, told: false }
     }
 
+    /// Other nodes to begin with. What is going on goes on.
+    pub(super) fn set_bootstrap(&mut self, nodes: Vec<NodeAddr>) {
+        self.bootstrap = nodes;
+        self.tries = 0;
+        if self.state == State::Joining {
+            self.state = State::Idle;
+        }
+    }
+
     /// The nodes to begin with, at most so many.
     pub(super) fn bootstrap(&self, most: usize) -> Vec<NodeAddr> {
         self.bootstrap.iter().take(most).cloned().collect()

@@ -37,18 +37,18 @@ fn with_half_of_all_nodes_dead_every_lookup_reaches_a_holder() {
 
 #[test]
 fn hedging_waits_less_for_the_dead() {
-    let mut hedges = 0;
+    let (mut hedges, mut elapsed) = (0, Duration::ZERO);
     let mut network = half_dead(300, 3, Config::default());
     let (mut rng, alive) = (Rng::from_seed(4), up(&network));
     for _ in 0..20 {
         let (key, from) = (random_key(&mut rng), *rng.choose(&alive).unwrap());
         let report = find(&mut network, from, key).1;
-        // One after the other on three tracks, the dead would cost a time-out of 2 s each.
-        let waiting = Duration::from_secs(2) * report.hedges / 3;
-        assert!(report.hedges < 6 || report.elapsed < waiting, "{report:?}");
         hedges += report.hedges;
+        elapsed += report.elapsed;
     }
     assert!(hedges > 100, "{hedges}");
+    // 3.3 s; 9.4 s if slow ones were waited for.
+    assert!(elapsed / 20 < Duration::from_secs(5), "{elapsed:?}");
 }
 
 #[test]
