@@ -69,6 +69,27 @@ fn another_cannot_answer_in_a_peers_place() {
 }
 
 #[test]
+fn a_node_that_is_told_of_itself_does_not_ask_itself() {
+    let mut node = Kademlia::new(id(0), vec![id(1).into()], Config::default());
+    let (mut rng, mut effects) = (Rng::from_seed(0), Vec::new());
+    node.handle(Input::Start, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+    let call = effects.iter().find_map(|effect| match effect {
+        Effect::Send(_, Message::Request { call, .. }) => Some(*call),
+        _ => None,
+    });
+    let nodes = Nodes::from(vec![NodeAddr::new(id(0)), NodeAddr::new(id(2))]);
+    let effects = give(&mut node, 0, id(1), Message::Answer { call: call.unwrap(), nodes });
+    let asked: Vec<NodeId> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send(to, Message::Request { .. }) => Some(*to),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, [id(2)]);
+}
+
+#[test]
 fn names_of_nobody_delay_a_lookup_and_do_not_hide_the_others() {
     let mut network = fresh(60, 1, Config::default());
     network.run_for(Duration::from_secs(30));

@@ -119,3 +119,18 @@ fn nodes_to_begin_with_may_come_later() {
     network.run_for(Duration::from_secs(1));
     assert_eq!(find(&mut network, ids[1], key).0, Ok(vec![ids[0]]));
 }
+
+#[test]
+fn halves_that_have_forgotten_each_other_meet_again_by_the_node_they_began_with() {
+    let mut network = fresh(6, 10, Config { refresh: Duration::from_secs(20), ..Config::default() });
+    network.run_for(Duration::from_secs(10));
+    let ids = up(&network);
+    let cuts = network.partition(&ids[..3], &ids[3..]);
+    network.run_for(Duration::from_secs(1_200));
+    assert!(network.machines().all(|(_, machine)| machine.known() == 2), "they have forgotten each other");
+    cuts.into_iter().for_each(|cut| assert!(network.heal_cut(cut)));
+    network.run_for(Duration::from_secs(300));
+    for (id, machine) in network.machines() {
+        assert_eq!(machine.known(), 5, "{id:?}");
+    }
+}

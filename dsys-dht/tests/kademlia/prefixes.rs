@@ -7,6 +7,10 @@ use dsys_dht::Overlay;
 use dsys_dht::kademlia::{Config, Kademlia};
 
 fn table(address: impl Fn(u32) -> String) -> Kademlia {
+    table_with(Config::default(), address)
+}
+
+fn table_with(config: Config, address: impl Fn(u32) -> String) -> Kademlia {
     let mut rng = Rng::from_seed(1);
     let nodes = (0..400).map(|index| {
         let mut bytes = [0; 32];
@@ -14,7 +18,7 @@ fn table(address: impl Fn(u32) -> String) -> Kademlia {
         let addr: SocketAddr = address(index).parse().unwrap();
         NodeAddr::new(NodeId::from_bytes(bytes)).with(addr)
     });
-    Kademlia::new(NodeId::from_number(0), Vec::new(), Config::default()).with_contacts(nodes)
+    Kademlia::new(NodeId::from_number(0), Vec::new(), config).with_contacts(nodes)
 }
 
 #[test]
@@ -34,12 +38,16 @@ fn many_networks_and_local_ones_are_not_limited() {
 }
 
 #[test]
-fn a_network_that_fills_a_tenth_of_the_table_gets_no_more() {
+fn a_network_that_has_its_share_of_the_table_gets_no_more() {
     // Every other node is of the crowd, so that buckets split and offer it ever more places.
-    let mixed = table(|index| match index % 2 {
-        0 => format!("192.0.2.{}:1", index % 250),
-        _ => format!("203.{}.{}.1:1", index / 250, index % 250),
-    });
-    let crowd = mixed.contacts().filter(|c| c.direct()[0].to_string().starts_with("192.0.2.")).count();
-    assert!((5..=10).contains(&crowd), "{crowd}");
+    let crowd = |max_prefix_in_table| {
+        let mixed =
+            table_with(Config { max_prefix_in_table, ..Config::default() }, |index| match index % 2 {
+                0 => format!("192.0.2.{}:1", index % 250),
+                _ => format!("203.{}.{}.1:1", index / 250, index % 250),
+            });
+        mixed.contacts().filter(|c| c.direct()[0].to_string().starts_with("192.0.2.")).count()
+    };
+    assert!((5..=10).contains(&crowd(10)), "{}", crowd(10));
+    assert_eq!(crowd(3), 3);
 }
