@@ -14,15 +14,13 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-const CRATES: [&str; 4] = ["dsys-core", "dsys-transport", "dsys-sim", "dsys-crdt"];
-
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let bless = env::args().any(|arg| arg == "--bless");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut differs = false;
-    for name in CRATES {
-        let lines = Api::of(name, here)?.lines();
-        let file = here.join(name).with_extension("txt");
+    for name in crates(here)? {
+        let lines = Api::of(&name, here)?.lines();
+        let file = here.join(&name).with_extension("txt");
         if bless {
             fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
             println!("public-api: {name}: {} lines written", lines.len());
@@ -45,6 +43,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         );
     }
     Ok(ExitCode::from(u8::from(differs)))
+}
+
+/// The published crates are the folders `dsys-*` at the root.
+fn crates(here: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(here.join("../.."))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("dsys-") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// What rustdoc says of a crate, and what was made of it so far.

@@ -25,8 +25,8 @@ pub(crate) struct Args {
 #[derive(Debug)]
 pub(crate) enum Asked {
     Help,
-    /// The memory of one simulation, measured in a process of its own.
-    Memory(u32),
+    /// The memory of one simulation of this topic, measured in a process of its own.
+    Memory(Option<&'static str>, u32),
     Run(Args),
 }
 
@@ -87,7 +87,8 @@ fn parse(mut words: lexopt::Parser) -> Result<Asked, lexopt::Error> {
         }
     }
     if let Some(nodes) = memory {
-        return Ok(Asked::Memory(u32::try_from(nodes).unwrap_or(u32::MAX)));
+        let topic = topic.map(|topic: &Topic| topic.name);
+        return Ok(Asked::Memory(topic, u32::try_from(nodes).unwrap_or(u32::MAX)));
     }
     let topics: Vec<&Topic> = match topic {
         Some(topic) => vec![topic],

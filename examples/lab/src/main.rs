@@ -20,8 +20,10 @@ fn main() -> ExitCode {
             report::print(&args::help());
             return ExitCode::SUCCESS;
         }
-        Asked::Memory(nodes) => {
-            return match topics::sim::memory(nodes) {
+        Asked::Memory(topic, nodes) => {
+            let memory =
+                if topic == Some("dht") { topics::dht::memory(nodes) } else { topics::sim::memory(nodes) };
+            return match memory {
                 Some(bytes) => {
                     report::print(&format!("{bytes}\n"));
                     ExitCode::SUCCESS

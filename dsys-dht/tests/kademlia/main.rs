@@ -1,0 +1,12 @@
+//! Kademlia in the simulator: somebody else's figures first, then networks that are small, broken or hostile.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod dead;
+mod hostile;
+mod join;
+mod liars;
+mod lookup;
+mod prefixes;
+mod swarm;
+mod wire;
+mod world;
