@@ -1,0 +1,7 @@
+//! The protocols of the crate in the simulator.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
+
+mod rumor_rules;
+mod rumor_tables;
+mod wire;
