@@ -1,5 +1,6 @@
 //! The topics. A new one is a file beside `sim.rs` with a `TOPIC`, and a line in `ALL`.
 
+mod gossip;
 mod rumor;
 pub(crate) mod sim;
 
@@ -14,4 +15,4 @@ pub(crate) struct Topic {
     pub(crate) run: fn(&Args, &mut Report),
 }
 
-pub(crate) const ALL: &[Topic] = &[rumor::TOPIC, sim::TOPIC];
+pub(crate) const ALL: &[Topic] = &[gossip::TOPIC, rumor::TOPIC, sim::TOPIC];
