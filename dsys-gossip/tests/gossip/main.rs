@@ -2,6 +2,9 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
+mod flood;
+mod overlay;
+mod plumtree;
 mod rumor_rules;
 mod rumor_tables;
 mod wire;

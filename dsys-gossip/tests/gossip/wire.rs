@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use dsys_gossip::MessageId;
 use dsys_gossip::rumor::{Message, Update, Verdict};
+use dsys_gossip::{flood, plumtree};
 
 fn check<M: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(
     message: &M,
@@ -33,6 +34,31 @@ fn rumor() {
             format!("0301{sevens}0101{sevens}ac02026869"),
         ),
         (Message::Busy, "04".into()),
+    ];
+    for (message, hex) in &cases {
+        check(message, message.size(), hex);
+    }
+}
+
+#[test]
+fn flood() {
+    let message = flood::Message::Gossip { id: MessageId([7; 16]), hops: 300, payload: "hi".into() };
+    check(&message, message.size(), &format!("00{}ac02026869", "07".repeat(16)));
+}
+
+#[test]
+fn plumtree() {
+    use plumtree::Message;
+    let id = MessageId([7; 16]);
+    let sevens = "07".repeat(16);
+    let cases = [
+        (Message::Gossip { id, hops: 300, payload: "hi".into() }, format!("00{sevens}ac02026869")),
+        (Message::IHave(vec![id, id]), format!("0102{sevens}{sevens}")),
+        (Message::Graft(None), "0200".into()),
+        (Message::Graft(Some(id)), format!("0201{sevens}")),
+        (Message::Prune, "03".into()),
+        (Message::Ping, "04".into()),
+        (Message::Pong, "05".into()),
     ];
     for (message, hex) in &cases {
         check(message, message.size(), hex);
