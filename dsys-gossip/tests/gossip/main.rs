@@ -4,6 +4,7 @@
 
 mod flood;
 mod overlay;
+mod partial;
 mod plumtree;
 mod rumor_rules;
 mod rumor_tables;
