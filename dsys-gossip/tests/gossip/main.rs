@@ -8,4 +8,5 @@ mod partial;
 mod plumtree;
 mod rumor_rules;
 mod rumor_tables;
+mod topic;
 mod wire;

@@ -64,3 +64,35 @@ fn plumtree() {
         check(message, message.size(), hex);
     }
 }
+
+#[test]
+fn partial_and_topic() {
+    use dsys_core::{NodeAddr, NodeId};
+    use dsys_gossip::membership::partial::Message;
+    use dsys_gossip::topic;
+    let addr = NodeAddr::new(NodeId::from_number(5)).with("192.0.2.7:443".parse().unwrap());
+    // The id, one address, of version 4, its bytes, its port.
+    let known = format!("{}050100c0000207bb03", "00".repeat(31));
+    let cases = [
+        (Message::Join(addr.clone()), format!("00{known}")),
+        (Message::ForwardJoin { joiner: addr.clone(), ttl: 6 }, format!("01{known}06")),
+        (Message::Neighbour { addr: addr.clone(), high: true }, format!("02{known}01")),
+        (Message::Accept, "03".into()),
+        (Message::Refuse, "04".into()),
+        (Message::Disconnect, "05".into()),
+        (
+            Message::Shuffle { origin: addr.clone(), ttl: 3, nodes: vec![addr.clone()] },
+            format!("06{known}0301{known}"),
+        ),
+        (Message::ShuffleReply(vec![addr]), format!("0701{known}")),
+        (Message::Ping, "08".into()),
+        (Message::Pong, "09".into()),
+    ];
+    for (message, hex) in cases {
+        check(&message, message.size(), &hex);
+        let message = topic::Message::Membership(message);
+        check(&message, message.size(), &format!("00{hex}"));
+    }
+    let message = topic::Message::Broadcast(plumtree::Message::Prune);
+    check(&message, message.size(), "0103");
+}

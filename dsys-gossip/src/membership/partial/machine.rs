@@ -246,6 +246,11 @@ impl Partial {
             return;
         }
         self.fill(cx);
+        self.exchange(cx);
+    }
+
+    /// Sends a part of our views to somebody a walk away.
+    fn exchange(&mut self, cx: &mut Context<'_, Self>) {
         let Some(peer) = self.views.pick(cx.rng(), &[]) else { return };
         let mut nodes = self.views.sample_active(self.config.shuffle_active, cx.rng());
         nodes.extend(self.views.sample_passive(self.config.shuffle_passive, cx.rng()));
@@ -298,8 +303,14 @@ impl Partial {
             }
         }
         self.fill(cx);
-        if self.views.active.is_empty() && self.asked.is_empty() && !self.away {
+        if self.away || !self.asked.is_empty() {
+            return;
+        }
+        if self.views.active.is_empty() {
             self.turn_to_a_contact(cx);
+        } else if self.views.passive.is_empty() && self.views.active.len() < self.config.active {
+            // Most of those we knew are dead. Whoever is left knows others.
+            self.exchange(cx);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The protocols of `dsys-gossip` against the tables of their papers.
 
+mod broadcast;
 mod rumor;
 
 use super::Topic;
@@ -8,10 +9,11 @@ use crate::report::Report;
 
 pub(super) const TOPIC: Topic = Topic {
     name: "gossip",
-    about: "epidemics against Demers et al. 1987, tables 1 to 3 and push-pull (1,000 sites)",
+    about: "epidemics against Demers et al. 1987, tables 1 to 3; flooding, trees, and topics whose nodes die",
     run,
 };
 
 fn run(args: &Args, report: &mut Report) {
     rumor::run(args, report);
+    broadcast::run(args, report);
 }
