@@ -60,7 +60,7 @@ mod tests {
         let at = |second: u64| Time::from_nanos(second * 1_000_000_000);
         let bounds = Bounds { most: 3, bytes: 10, age: Duration::from_secs(5) };
         let mut kept = Kept::default();
-        let mut keep = |kept: &mut Kept, byte: u8, len: usize, second| {
+        let keep = |kept: &mut Kept, byte: u8, len: usize, second| {
             kept.insert(MessageId([byte; 16]), Bytes::from(vec![0; len]), 0, at(second), bounds);
         };
         let held = |kept: &Kept| {

@@ -14,7 +14,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-const CRATES: [&str; 3] = ["dsys-core", "dsys-transport", "dsys-sim"];
+const CRATES: [&str; 4] = ["dsys-core", "dsys-transport", "dsys-sim", "dsys-gossip"];
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let bless = env::args().any(|arg| arg == "--bless");

@@ -88,22 +88,22 @@ impl Topic {
         &self.broadcast
     }
 
-    fn to_membership(&mut self, input: Input<Partial>, cx: &mut Context<'_, Self>) {
+    fn tell_membership(&mut self, input: Input<Partial>, cx: &mut Context<'_, Self>) {
         for event in hand(&mut self.membership, input, &MEMBERSHIP, cx) {
             match event {
                 partial::Event::Up(peer) => {
-                    self.to_broadcast(Input::PeerUp(peer), cx);
+                    self.tell_broadcast(Input::PeerUp(peer), cx);
                     cx.emit(Event::Up(peer));
                 }
                 partial::Event::Down(peer) => {
-                    self.to_broadcast(Input::PeerDown(peer), cx);
+                    self.tell_broadcast(Input::PeerDown(peer), cx);
                     cx.emit(Event::Down(peer));
                 }
             }
         }
     }
 
-    fn to_broadcast(&mut self, input: Input<Plumtree>, cx: &mut Context<'_, Self>) {
+    fn tell_broadcast(&mut self, input: Input<Plumtree>, cx: &mut Context<'_, Self>) {
         for event in hand(&mut self.broadcast, input, &BROADCAST, cx) {
             cx.emit(Event::Broadcast(event));
         }
@@ -119,30 +119,30 @@ impl Machine for Topic {
     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
         match input {
             Input::Start => {
-                self.to_membership(Input::Start, cx);
-                self.to_broadcast(Input::Start, cx);
+                self.tell_membership(Input::Start, cx);
+                self.tell_broadcast(Input::Start, cx);
             }
             Input::Command(Command::Join(contacts)) => {
-                self.to_membership(Input::Command(partial::Command::Join(contacts)), cx);
+                self.tell_membership(Input::Command(partial::Command::Join(contacts)), cx);
             }
             Input::Command(Command::Leave) => {
-                self.to_membership(Input::Command(partial::Command::Leave), cx);
+                self.tell_membership(Input::Command(partial::Command::Leave), cx);
             }
             Input::Command(Command::Broadcast { id, payload }) => {
                 let command = plumtree::Command::Broadcast { id, payload };
-                self.to_broadcast(Input::Command(command), cx);
+                self.tell_broadcast(Input::Command(command), cx);
             }
             Input::Message(from, Message::Membership(message)) => {
-                self.to_membership(Input::Message(from, message), cx);
+                self.tell_membership(Input::Message(from, message), cx);
             }
             Input::Message(from, Message::Broadcast(message)) => {
-                self.to_broadcast(Input::Message(from, message), cx);
+                self.tell_broadcast(Input::Message(from, message), cx);
             }
-            Input::Timer(Timer::Membership(timer)) => self.to_membership(Input::Timer(timer), cx),
-            Input::Timer(Timer::Broadcast(timer)) => self.to_broadcast(Input::Timer(timer), cx),
+            Input::Timer(Timer::Membership(timer)) => self.tell_membership(Input::Timer(timer), cx),
+            Input::Timer(Timer::Broadcast(timer)) => self.tell_broadcast(Input::Timer(timer), cx),
             // Connections are the membership's business; it tells the tree of neighbours.
-            Input::PeerUp(peer) => self.to_membership(Input::PeerUp(peer), cx),
-            Input::PeerDown(peer) => self.to_membership(Input::PeerDown(peer), cx),
+            Input::PeerUp(peer) => self.tell_membership(Input::PeerUp(peer), cx),
+            Input::PeerDown(peer) => self.tell_membership(Input::PeerDown(peer), cx),
             Input::Stored(_) => {}
         }
     }

@@ -96,3 +96,19 @@ fn partial_and_topic() {
     let message = topic::Message::Broadcast(plumtree::Message::Prune);
     check(&message, message.size(), "0103");
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_refused_or_read_as_what_they_are(bytes in proptest::collection::vec(0u8..12, 0..60)) {
+        // Small numbers, so that many of them mean something.
+        fn read<M: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+            if let Ok((message, rest)) = postcard::take_from_bytes::<M>(bytes) {
+                let read = &bytes[..bytes.len() - rest.len()];
+                assert_eq!(postcard::to_allocvec(&message).unwrap(), read);
+            }
+        }
+        read::<Message>(&bytes);
+        read::<flood::Message>(&bytes);
+        read::<dsys_gossip::topic::Message>(&bytes);
+    }
+}

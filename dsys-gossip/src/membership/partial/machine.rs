@@ -63,10 +63,10 @@ pub struct Partial {
     config: Arc<Config>,
     views: Views,
     contacts: Vec<NodeAddr>,
-    /// Nodes asked to be neighbours, without an answer yet.
-    asked: Vec<NodeAddr>,
-    /// Nodes that refused since the last shuffle.
-    refused: Vec<NodeId>,
+    /// Nodes asked to be neighbours, without an answer yet, and whether we had nobody.
+    asked: Vec<(NodeAddr, bool)>,
+    /// Nodes that refused since the last shuffle, and whether they did although we had nobody.
+    refused: Vec<(NodeId, bool)>,
     /// What the last shuffle sent, until its reply.
     shuffled: Option<Vec<NodeId>>,
     /// Joins and shuffles taken since the last shuffle of ours.
@@ -144,21 +144,21 @@ impl Partial {
     /// Asks somebody, once at a time.
     fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
         let id = addr.id;
-        if self.views.is_active(id) || self.asked.iter().any(|asked| asked.id == id) {
+        if self.views.is_active(id) || self.asked.iter().any(|(asked, _)| asked.id == id) {
             return;
         }
         if !addr.direct().is_empty() {
             cx.learn(addr.clone());
         }
         self.stats.asked += 1;
-        self.asked.push(addr);
+        self.asked.push((addr, self.views.active.is_empty()));
         cx.send(id, message);
         cx.set_timer(Timer::Asked(id), self.config.max_silence);
     }
 
     /// The answer has come, or will not.
-    fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<NodeAddr> {
-        let at = self.asked.iter().position(|asked| asked.id == id)?;
+    fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<(NodeAddr, bool)> {
+        let at = self.asked.iter().position(|(asked, _)| asked.id == id)?;
         cx.cancel_timer(Timer::Asked(id));
         Some(self.asked.swap_remove(at))
     }
@@ -175,7 +175,11 @@ impl Partial {
                 .passive
                 .iter()
                 .map(|addr| addr.id)
-                .filter(|id| !self.refused.contains(id) && self.asked.iter().all(|asked| asked.id != *id))
+                .filter(|id| {
+                    // Whoever refused while we had others may not refuse now that we have nobody.
+                    self.refused.iter().all(|(refused, alone)| refused != id || (high && !alone))
+                        && self.asked.iter().all(|(asked, _)| asked.id != *id)
+                })
                 .collect();
             let chosen = cx.rng().choose(&free).copied();
             let Some(addr) = chosen.and_then(|id| self.views.remove_passive(id)) else { break };
@@ -282,7 +286,7 @@ impl Partial {
     /// §4.4: what came takes the place of what went.
     fn integrate(&mut self, nodes: Vec<NodeAddr>, sent: &[NodeId], cx: &mut Context<'_, Self>) {
         for addr in nodes {
-            if self.asked.iter().all(|asked| asked.id != addr.id) {
+            if self.asked.iter().all(|(asked, _)| asked.id != addr.id) {
                 self.views.add_passive(addr, sent, cx.rng());
             }
         }
@@ -377,18 +381,20 @@ impl Partial {
                 }
             }
             Message::Accept => match self.answered(from, cx) {
-                Some(addr) if !self.away => self.accept(addr, cx),
+                Some((addr, _)) if !self.away => self.accept(addr, cx),
                 // They count us as a neighbour, and we are none.
                 _ if !self.views.is_active(from) => cx.send(from, Message::Disconnect),
                 _ => {}
             },
             Message::Refuse => {
-                if let Some(addr) = self.answered(from, cx) {
-                    if self.refused.len() < self.config.passive {
-                        self.refused.push(from);
-                    }
+                if let Some((addr, alone)) = self.answered(from, cx) {
                     self.views.add_passive(addr, &[], cx.rng());
-                    self.fill(cx);
+                    self.refused.retain(|(refused, _)| *refused != from);
+                    // After so many refusals the next shuffle brings others.
+                    if self.refused.len() < self.config.passive {
+                        self.refused.push((from, alone));
+                        self.fill(cx);
+                    }
                 }
             }
             Message::Disconnect => {
