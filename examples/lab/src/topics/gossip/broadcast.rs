@@ -225,7 +225,7 @@ fn topic(nodes: u32, seeds: u64, smoke: bool, report: &mut Report) {
         goal(Allowed::AtMost(0.05)),
         share,
     );
-    report.row("topic, one sender: t_last", "650 ms", fixed.last.mean(), Allowed::Anything, ms);
+    report.row("topic, one sender: t_last", "650 ms", fixed.last.mean(), goal(Allowed::AtMost(0.375)), ms);
     report.row(
         "topic, any sender: reliability",
         "1",
