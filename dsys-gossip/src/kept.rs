@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::Time;
+use dsys_core::{NodeId, Time};
 
 use crate::MessageId;
 
@@ -12,10 +12,18 @@ use crate::MessageId;
 /// to the app, which was given them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
-    messages: BTreeMap<MessageId, (Bytes, u32)>,
+    messages: BTreeMap<MessageId, Message>,
     /// The oldest first.
     order: VecDeque<(MessageId, Time)>,
     bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Message {
+    payload: Bytes,
+    hops: u32,
+    /// Who asked for it: nobody is sent it twice.
+    given: Vec<NodeId>,
 }
 
 /// The bounds of [`Kept`].
@@ -27,14 +35,21 @@ pub(crate) struct Bounds {
 }
 
 impl Kept {
-    pub(crate) fn get(&self, id: MessageId) -> Option<&(Bytes, u32)> {
-        self.messages.get(&id)
+    /// The message and over how many links it came, for a peer that asks for it the first time. At most so many are given
+    /// it.
+    pub(crate) fn give(&mut self, id: MessageId, to: NodeId, most: usize) -> Option<(Bytes, u32)> {
+        let message = self.messages.get_mut(&id)?;
+        if message.given.len() >= most || message.given.contains(&to) {
+            return None;
+        }
+        message.given.push(to);
+        Some((message.payload.clone(), message.hops))
     }
 
     pub(crate) fn insert(&mut self, id: MessageId, payload: Bytes, hops: u32, now: Time, bounds: Bounds) {
         self.bytes += payload.len();
-        if let Some((old, _)) = self.messages.insert(id, (payload, hops)) {
-            self.bytes -= old.len();
+        if let Some(old) = self.messages.insert(id, Message { payload, hops, given: Vec::new() }) {
+            self.bytes -= old.payload.len();
         } else {
             self.order.push_back((id, now));
         }
@@ -44,8 +59,8 @@ impl Kept {
                 break;
             }
             self.order.pop_front();
-            if let Some((payload, _)) = self.messages.remove(&oldest) {
-                self.bytes -= payload.len();
+            if let Some(old) = self.messages.remove(&oldest) {
+                self.bytes -= old.payload.len();
             }
         }
     }
@@ -64,7 +79,7 @@ mod tests {
             kept.insert(MessageId([byte; 16]), Bytes::from(vec![0; len]), 0, at(second), bounds);
         };
         let held = |kept: &Kept| {
-            (0..9).filter(|byte| kept.get(MessageId([*byte; 16])).is_some()).collect::<Vec<u8>>()
+            (0..9).filter(|byte| kept.messages.contains_key(&MessageId([*byte; 16]))).collect::<Vec<u8>>()
         };
         (0..4).for_each(|byte| keep(&mut kept, byte, 1, 0));
         assert_eq!(held(&kept), [1, 2, 3], "by number");

@@ -16,7 +16,7 @@ pub struct Config {
     pub max_wait: Duration,
     /// At most this many bytes in one message; longer ones are refused.
     pub max_payload: usize,
-    /// At most this many neighbours.
+    /// At most this many neighbours, and at most so many peers are given one message because they ask for it.
     pub max_neighbours: usize,
     /// At most this many names in one announcement.
     pub max_announced: usize,

@@ -72,7 +72,8 @@ pub struct Stats {
     pub optimized: u64,
     /// Messages that were too long.
     pub refused: u64,
-    /// Grafts received for messages that are not kept any more, or never were here.
+    /// Grafts received for messages that are not kept any more, never were here, or were given to this peer
+    /// or to `max_neighbours` before.
     pub unknown: u64,
     /// Announced names ignored because the neighbour had `max_missing` of them outstanding.
     pub missing_refused: u64,
@@ -356,10 +357,10 @@ impl Plumtree {
         }
         self.set_eager(from, true);
         let Some(id) = id else { return };
-        match self.kept.get(id) {
+        match self.kept.give(id, from, self.config.max_neighbours) {
             Some((payload, hops)) => {
                 self.stats.payloads += 1;
-                let message = Message::Gossip { id, hops: hops.saturating_add(1), payload: payload.clone() };
+                let message = Message::Gossip { id, hops: hops.saturating_add(1), payload };
                 cx.send(from, message);
             }
             None => self.stats.unknown += 1,
