@@ -1,6 +1,7 @@
 //! The topics. A new one is a file beside `sim.rs` with a `TOPIC`, and a line in `ALL`.
 
 pub(crate) mod dht;
+mod gossip;
 mod rumor;
 pub(crate) mod sim;
 
@@ -15,4 +16,4 @@ pub(crate) struct Topic {
     pub(crate) run: fn(&Args, &mut Report),
 }
 
-pub(crate) const ALL: &[Topic] = &[dht::TOPIC, rumor::TOPIC, sim::TOPIC];
+pub(crate) const ALL: &[Topic] = &[dht::TOPIC, gossip::TOPIC, rumor::TOPIC, sim::TOPIC];

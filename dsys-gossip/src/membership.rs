@@ -1,0 +1,3 @@
+//! Who else is there.
+
+pub mod partial;

@@ -1,0 +1,58 @@
+//! The sizes of the views, the periods, and the bounds.
+
+use std::time::Duration;
+
+/// The sizes of the views, the periods, and the bounds. The names in brackets are the paper's (§4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many neighbours a node wants, at least 1.
+    pub active: usize,
+    /// At most this many nodes in the passive view.
+    pub passive: usize,
+    /// How far a join travels (ARWL).
+    pub join_walk: u8,
+    /// At how many steps before its end a joining node enters a passive view (PRWL).
+    pub passive_walk: u8,
+    /// How far a shuffle travels.
+    pub shuffle_walk: u8,
+    /// How many of the active view are in a shuffle (ka).
+    pub shuffle_active: usize,
+    /// How many of the passive view are in a shuffle (kp).
+    pub shuffle_passive: usize,
+    /// Time between two shuffles of a node, up to half as much more by chance.
+    pub shuffle_every: Duration,
+    /// A neighbour that said nothing for so long is probed.
+    pub probe_after: Duration,
+    /// A neighbour that said nothing for so long is lost; so is a node that was asked and did not answer.
+    pub max_silence: Duration,
+    /// At most this many nodes in a shuffle; whoever sends more is disconnected.
+    pub max_shuffle: usize,
+    /// At most this many joins, and as many shuffles, are taken between two shuffles of our own; further ones are
+    /// dropped. So nobody can turn our views over faster than that.
+    pub max_taken: u32,
+    /// At most this many contacts to join by are kept.
+    pub max_contacts: usize,
+}
+
+impl Default for Config {
+    /// The paper's sizes (§5.1: 5 neighbours, walks of 6 and 3, shuffles of 3 and 4), except for a passive view of 48
+    /// instead of 30: when 19 of 20 nodes die, 30 leave one node in five without anybody to turn to. A shuffle every
+    /// 10 s, a probe after 1 s, 3 s of silence.
+    fn default() -> Self {
+        Config {
+            active: 5,
+            passive: 48,
+            join_walk: 6,
+            passive_walk: 3,
+            shuffle_walk: 6,
+            shuffle_active: 3,
+            shuffle_passive: 4,
+            shuffle_every: Duration::from_secs(10),
+            probe_after: Duration::from_secs(1),
+            max_silence: Duration::from_secs(3),
+            max_shuffle: 16,
+            max_taken: 256,
+            max_contacts: 16,
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! One node with its two views.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsys_core::{Context, Input, Machine, NodeAddr, NodeId};
+
+use super::views::Views;
+use super::{Config, Message};
+
+/// What the app asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Join the overlay of these nodes; they are remembered as contacts.
+    Join(Vec<NodeAddr>),
+    /// Tell the neighbours that they no longer are, and look for no others until the next `Join`.
+    Leave,
+}
+
+/// What the app, or the broadcast above, is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// This node is a neighbour now.
+    Up(NodeId),
+    /// And now it is not.
+    Down(NodeId),
+}
+
+/// The timers of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Exchange a part of the views.
+    Shuffle,
+    /// See who is silent.
+    Probe,
+    /// This node was asked and should have answered.
+    Asked(NodeId),
+}
+
+/// What a node counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Nodes asked to be neighbours.
+    pub asked: u64,
+    /// Neighbours lost because the connection ended or they were silent.
+    pub lost: u64,
+    /// Neighbours given up for others.
+    pub evicted: u64,
+    /// Joins and shuffles dropped because there were `max_taken`.
+    pub dropped: u64,
+    /// Messages that broke a bound, named another as their sender, or were not asked for. The first two cost the peer
+    /// its connection.
+    pub violations: u64,
+}
+
+/// One node with its two views.
+#[derive(Clone, Debug)]
+pub struct Partial {
+    me: NodeAddr,
+    config: Arc<Config>,
+    views: Views,
+    contacts: Vec<NodeAddr>,
+    /// Nodes asked to be neighbours, without an answer yet, and whether we had nobody.
+    asked: Vec<(NodeAddr, bool)>,
+    /// Nodes that refused since the last shuffle, and whether they did although we had nobody.
+    refused: Vec<(NodeId, bool)>,
+    /// What the last shuffle sent, until its reply.
+    shuffled: Option<Vec<NodeId>>,
+    /// Joins and shuffles taken since the last shuffle of ours.
+    joins: u32,
+    shuffles: u32,
+    away: bool,
+    stats: Stats,
+}
+
+impl Partial {
+    /// A node without neighbours. `me` is what others are told of us.
+    pub fn new(me: impl Into<NodeAddr>, config: impl Into<Arc<Config>>) -> Self {
+        let (me, config) = (me.into(), config.into());
+        Partial {
+            views: Views::new(me.id, config.passive),
+            me,
+            config,
+            contacts: Vec::new(),
+            asked: Vec::new(),
+            refused: Vec::new(),
+            shuffled: None,
+            joins: 0,
+            shuffles: 0,
+            away: false,
+            stats: Stats::default(),
+        }
+    }
+
+    /// The active view.
+    pub fn neighbours(&self) -> impl ExactSizeIterator<Item = NodeId> + '_ {
+        self.views.active.iter().map(|neighbour| neighbour.addr.id)
+    }
+
+    /// The passive view.
+    pub fn passive(&self) -> &[NodeAddr] {
+        &self.views.passive
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn begin(&mut self, cx: &mut Context<'_, Self>) {
+        self.plan_shuffle(cx);
+        cx.set_timer(Timer::Probe, self.config.probe_after);
+    }
+
+    fn plan_shuffle(&self, cx: &mut Context<'_, Self>) {
+        let period = self.config.shuffle_every;
+        let more = u64::try_from(period.as_nanos() / 2).unwrap_or(u64::MAX);
+        let wait = period + Duration::from_nanos(cx.rng().below(more));
+        cx.set_timer(Timer::Shuffle, wait);
+    }
+
+    fn join(&mut self, contacts: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
+        self.away = false;
+        for contact in contacts {
+            if contact.id != self.me.id
+                && self.contacts.len() < self.config.max_contacts
+                && self.contacts.iter().all(|known| known.id != contact.id)
+            {
+                self.contacts.push(contact);
+            }
+        }
+        self.turn_to_a_contact(cx);
+    }
+
+    fn turn_to_a_contact(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(contact) = cx.rng().choose(&self.contacts).cloned() {
+            self.ask(contact, Message::Join(self.me.clone()), cx);
+        }
+    }
+
+    /// Asks somebody, once at a time.
+    fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
+        let id = addr.id;
+        if self.views.is_active(id) || self.asked.iter().any(|(asked, _)| asked.id == id) {
+            return;
+        }
+        if !addr.direct().is_empty() {
+            cx.learn(addr.clone());
+        }
+        self.stats.asked += 1;
+        self.asked.push((addr, self.views.active.is_empty()));
+        cx.send(id, message);
+        cx.set_timer(Timer::Asked(id), self.config.max_silence);
+    }
+
+    /// The answer has come, or will not.
+    fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<(NodeAddr, bool)> {
+        let at = self.asked.iter().position(|(asked, _)| asked.id == id)?;
+        cx.cancel_timer(Timer::Asked(id));
+        Some(self.asked.swap_remove(at))
+    }
+
+    /// §4.3: asks as many of the passive view as there are free places. Whoever has no neighbour is not to be refused.
+    fn fill(&mut self, cx: &mut Context<'_, Self>) {
+        if self.away {
+            return;
+        }
+        let high = self.views.active.is_empty();
+        while self.views.active.len() + self.asked.len() < self.config.active {
+            let free: Vec<NodeId> = self
+                .views
+                .passive
+                .iter()
+                .map(|addr| addr.id)
+                .filter(|id| {
+                    // Whoever refused while we had others may not refuse now that we have nobody.
+                    self.refused.iter().all(|(refused, alone)| refused != id || (high && !alone))
+                        && self.asked.iter().all(|(asked, _)| asked.id != *id)
+                })
+                .collect();
+            let chosen = cx.rng().choose(&free).copied();
+            let Some(addr) = chosen.and_then(|id| self.views.remove_passive(id)) else { break };
+            self.ask(addr, Message::Neighbour { addr: self.me.clone(), high }, cx);
+        }
+    }
+
+    /// Makes somebody a neighbour; if there is no room, another one gives way.
+    fn accept(&mut self, addr: NodeAddr, cx: &mut Context<'_, Self>) {
+        let id = addr.id;
+        if !addr.direct().is_empty() {
+            cx.learn(addr.clone());
+        }
+        if !self.views.add_active(addr, cx.now()) {
+            return;
+        }
+        cx.emit(Event::Up(id));
+        while self.views.active.len() > self.config.active.max(1) {
+            let Some(unlucky) = self.views.pick(cx.rng(), &[id]) else { break };
+            self.stats.evicted += 1;
+            cx.send(unlucky, Message::Disconnect);
+            self.lose(unlucky, true, cx);
+        }
+    }
+
+    /// No longer a neighbour; it may become one again if it `lives`.
+    fn lose(&mut self, id: NodeId, lives: bool, cx: &mut Context<'_, Self>) {
+        let Some(addr) = self.views.remove_active(id) else { return };
+        if lives {
+            self.views.add_passive(addr, &[], cx.rng());
+        }
+        cx.emit(Event::Down(id));
+    }
+
+    fn joined(&mut self, joiner: NodeAddr, cx: &mut Context<'_, Self>) {
+        if self.away {
+            cx.send(joiner.id, Message::Refuse);
+            return;
+        }
+        // §4.2: everybody the contact knows hears of the new node.
+        for id in self.neighbours().filter(|id| *id != joiner.id) {
+            cx.send(id, Message::ForwardJoin { joiner: joiner.clone(), ttl: self.config.join_walk });
+        }
+        cx.send(joiner.id, Message::Accept);
+        self.accept(joiner, cx);
+    }
+
+    fn forward_join(&mut self, from: NodeId, joiner: NodeAddr, ttl: u8, cx: &mut Context<'_, Self>) {
+        let ttl = ttl.min(self.config.join_walk);
+        let next = if ttl == 0 { None } else { self.views.pick(cx.rng(), &[from, joiner.id]) };
+        let Some(next) = next else {
+            if joiner.id != self.me.id && !self.away {
+                self.ask(joiner, Message::Neighbour { addr: self.me.clone(), high: true }, cx);
+            }
+            return;
+        };
+        if ttl == self.config.passive_walk {
+            self.views.add_passive(joiner.clone(), &[], cx.rng());
+        }
+        cx.send(next, Message::ForwardJoin { joiner, ttl: ttl - 1 });
+    }
+
+    fn shuffle(&mut self, cx: &mut Context<'_, Self>) {
+        self.plan_shuffle(cx);
+        self.refused.clear();
+        [self.joins, self.shuffles] = [0; 2];
+        if self.away {
+            return;
+        }
+        self.fill(cx);
+        self.exchange(cx);
+    }
+
+    /// Sends a part of our views to somebody a walk away.
+    fn exchange(&mut self, cx: &mut Context<'_, Self>) {
+        let Some(peer) = self.views.pick(cx.rng(), &[]) else { return };
+        let mut nodes = self.views.sample_active(self.config.shuffle_active, cx.rng());
+        nodes.extend(self.views.sample_passive(self.config.shuffle_passive, cx.rng()));
+        self.shuffled = Some(nodes.iter().map(|addr| addr.id).collect());
+        cx.send(peer, Message::Shuffle { origin: self.me.clone(), ttl: self.config.shuffle_walk, nodes });
+    }
+
+    fn shuffled(
+        &mut self,
+        from: NodeId,
+        origin: NodeAddr,
+        ttl: u8,
+        nodes: Vec<NodeAddr>,
+        cx: &mut Context<'_, Self>,
+    ) {
+        let ttl = ttl.min(self.config.shuffle_walk);
+        let next = if ttl == 0 { None } else { self.views.pick(cx.rng(), &[from, origin.id]) };
+        if let Some(next) = next {
+            cx.send(next, Message::Shuffle { origin, ttl: ttl - 1, nodes });
+        } else if origin.id != self.me.id {
+            let ours = self.views.sample_passive(nodes.len(), cx.rng());
+            let sent: Vec<NodeId> = ours.iter().map(|addr| addr.id).collect();
+            cx.send(origin.id, Message::ShuffleReply(ours));
+            self.integrate(nodes, &sent, cx);
+            self.views.add_passive(origin, &sent, cx.rng());
+        }
+    }
+
+    /// §4.4: what came takes the place of what went.
+    fn integrate(&mut self, nodes: Vec<NodeAddr>, sent: &[NodeId], cx: &mut Context<'_, Self>) {
+        for addr in nodes {
+            if self.asked.iter().all(|(asked, _)| asked.id != addr.id) {
+                self.views.add_passive(addr, sent, cx.rng());
+            }
+        }
+        self.fill(cx);
+    }
+
+    fn probe(&mut self, cx: &mut Context<'_, Self>) {
+        cx.set_timer(Timer::Probe, self.config.probe_after);
+        let now = cx.now();
+        let silence: Vec<(NodeId, Duration)> =
+            self.views.active.iter().map(|neighbour| (neighbour.addr.id, now - neighbour.heard)).collect();
+        for (id, silent) in silence {
+            if silent >= self.config.max_silence {
+                self.stats.lost += 1;
+                self.lose(id, false, cx);
+            } else if silent >= self.config.probe_after {
+                cx.send(id, Message::Ping);
+            }
+        }
+        self.fill(cx);
+        if self.away || !self.asked.is_empty() {
+            return;
+        }
+        if self.views.active.is_empty() {
+            self.turn_to_a_contact(cx);
+        } else if self.views.passive.is_empty() && self.views.active.len() < self.config.active {
+            // Most of those we knew are dead. Whoever is left knows others.
+            self.exchange(cx);
+        }
+    }
+
+    fn peer_down(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        self.answered(peer, cx);
+        if self.views.is_active(peer) {
+            self.stats.lost += 1;
+            self.lose(peer, false, cx);
+        }
+        self.fill(cx);
+    }
+
+    fn leave(&mut self, cx: &mut Context<'_, Self>) {
+        self.away = true;
+        for id in self.neighbours().collect::<Vec<_>>() {
+            cx.send(id, Message::Disconnect);
+            self.lose(id, true, cx);
+        }
+    }
+
+    /// Whether a message keeps our bounds and names its sender rightly.
+    fn fits(&self, from: NodeId, message: &Message) -> bool {
+        match message {
+            Message::Join(addr) | Message::Neighbour { addr, .. } => addr.id == from,
+            Message::Shuffle { nodes, .. } | Message::ShuffleReply(nodes) => {
+                nodes.len() <= self.config.max_shuffle
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether one more of these is taken before our next shuffle.
+    fn within(count: &mut u32, most: u32, dropped: &mut u64) -> bool {
+        *count = count.saturating_add(1);
+        *dropped += u64::from(*count > most);
+        *count <= most
+    }
+
+    fn hear(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        if let Some(neighbour) = self.views.neighbour(from) {
+            neighbour.heard = now;
+        }
+        let most = self.config.max_taken;
+        match message {
+            Message::Join(addr) => {
+                if Self::within(&mut self.joins, most, &mut self.stats.dropped) {
+                    self.joined(addr, cx);
+                }
+            }
+            Message::ForwardJoin { joiner, ttl } => {
+                if Self::within(&mut self.joins, most, &mut self.stats.dropped) {
+                    self.forward_join(from, joiner, ttl, cx);
+                }
+            }
+            Message::Neighbour { addr, high } => {
+                let room = self.views.active.len() < self.config.active || self.views.is_active(from);
+                if (high || room) && !self.away {
+                    self.answered(from, cx);
+                    cx.send(from, Message::Accept);
+                    self.accept(addr, cx);
+                } else {
+                    cx.send(from, Message::Refuse);
+                }
+            }
+            Message::Accept => match self.answered(from, cx) {
+                Some((addr, _)) if !self.away => self.accept(addr, cx),
+                // They count us as a neighbour, and we are none.
+                _ if !self.views.is_active(from) => cx.send(from, Message::Disconnect),
+                _ => {}
+            },
+            Message::Refuse => {
+                if let Some((addr, alone)) = self.answered(from, cx) {
+                    self.views.add_passive(addr, &[], cx.rng());
+                    self.refused.retain(|(refused, _)| *refused != from);
+                    // After so many refusals the next shuffle brings others.
+                    if self.refused.len() < self.config.passive {
+                        self.refused.push((from, alone));
+                        self.fill(cx);
+                    }
+                }
+            }
+            Message::Disconnect => {
+                self.lose(from, true, cx);
+                self.fill(cx);
+            }
+            Message::Shuffle { origin, ttl, nodes } => {
+                if Self::within(&mut self.shuffles, most, &mut self.stats.dropped) {
+                    self.shuffled(from, origin, ttl, nodes, cx);
+                }
+            }
+            Message::ShuffleReply(nodes) => match self.shuffled.take() {
+                Some(sent) => self.integrate(nodes, &sent, cx),
+                None => self.stats.violations += 1,
+            },
+            Message::Ping if self.views.is_active(from) => cx.send(from, Message::Pong),
+            Message::Ping => cx.send(from, Message::Disconnect),
+            Message::Pong => {}
+        }
+    }
+}
+
+impl Machine for Partial {
+    type Message = Message;
+    type Command = Command;
+    type Event = Event;
+    type Timer = Timer;
+
+    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        match input {
+            Input::Start => self.begin(cx),
+            Input::Command(Command::Join(contacts)) => self.join(contacts, cx),
+            Input::Command(Command::Leave) => self.leave(cx),
+            Input::Message(from, message) if !self.fits(from, &message) => {
+                self.stats.violations += 1;
+                cx.disconnect(from);
+            }
+            Input::Message(from, message) => self.hear(from, message, cx),
+            Input::Timer(Timer::Shuffle) => self.shuffle(cx),
+            Input::Timer(Timer::Probe) => self.probe(cx),
+            Input::Timer(Timer::Asked(id)) => {
+                self.answered(id, cx);
+                self.fill(cx);
+            }
+            Input::PeerDown(peer) => self.peer_down(peer, cx),
+            Input::PeerUp(_) | Input::Stored(_) => {}
+        }
+    }
+}

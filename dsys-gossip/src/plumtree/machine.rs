@@ -1,0 +1,428 @@
+//! One node of a broadcast tree.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dsys_core::{Context, Input, Machine, NodeId};
+
+use super::missing::Missing;
+use super::neighbour::Neighbour;
+use super::{Config, Message};
+use crate::MessageId;
+use crate::estimate::Estimate;
+use crate::kept::{Bounds, Kept};
+use crate::seen::Seen;
+
+/// What the app asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Tell everybody.
+    Broadcast {
+        /// A name that no other message has.
+        id: MessageId,
+        /// What to tell.
+        payload: Bytes,
+    },
+}
+
+/// What the app is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message came for the first time; its origin gets it too, with 0 hops.
+    Delivered {
+        /// Which.
+        id: MessageId,
+        /// What it says.
+        payload: Bytes,
+        /// How many links it crossed.
+        hops: u32,
+        /// Who told us; ourselves for our own.
+        from: NodeId,
+    },
+    /// A message was not sent: it is too long, or its name was seen before. Nothing changed.
+    Refused(MessageId),
+    /// A name was announced, and none of those who announced it had the message: only anti-entropy can find it now.
+    Lost(MessageId),
+}
+
+/// The timers of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The message of this name should have come.
+    Missing(MessageId),
+    /// The names that wait go out.
+    Announce,
+}
+
+/// What a node counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages sent with their payload.
+    pub payloads: u64,
+    /// Messages received that were seen before.
+    pub duplicates: u64,
+    /// Grafts sent because a message did not come.
+    pub grafts: u64,
+    /// Better links that replaced the parent.
+    pub optimized: u64,
+    /// Messages that were too long.
+    pub refused: u64,
+    /// Grafts received for messages that are not kept any more, never were here, or were given to this peer
+    /// or to `max_neighbours` before.
+    pub unknown: u64,
+    /// Announced names ignored because the neighbour had `max_missing` of them outstanding.
+    pub missing_refused: u64,
+    /// Messages that broke a bound or that only a neighbour may send. The former cost the peer its connection.
+    pub violations: u64,
+    /// Neighbours not taken because there were `max_neighbours`.
+    pub neighbours_refused: u64,
+    /// Names forgotten before `max_seen_age`, because there were `max_seen`.
+    pub forgotten_early: u64,
+}
+
+/// One node of a broadcast tree. Its neighbours are those given and those that are up ([`Input::PeerUp`]); a driver
+/// tells of connections, a membership of neighbours. Links must be known to both sides.
+#[derive(Clone, Debug)]
+pub struct Plumtree {
+    me: NodeId,
+    config: Arc<Config>,
+    /// In order.
+    neighbours: Vec<Neighbour>,
+    seen: Seen,
+    kept: Kept,
+    missing: BTreeMap<MessageId, Missing>,
+    /// Names that wait to be announced, and from whom their messages came.
+    waiting: Vec<(MessageId, NodeId)>,
+    /// How much later than their names messages come.
+    lag: Estimate,
+    stats: Stats,
+}
+
+impl Plumtree {
+    /// A node that has seen nothing.
+    pub fn new(
+        me: NodeId,
+        neighbours: impl IntoIterator<Item = NodeId>,
+        config: impl Into<Arc<Config>>,
+    ) -> Self {
+        let config = config.into();
+        let mut node = Plumtree {
+            me,
+            neighbours: Vec::new(),
+            seen: Seen::new(config.max_seen, config.max_seen_age),
+            kept: Kept::default(),
+            missing: BTreeMap::new(),
+            waiting: Vec::new(),
+            lag: Estimate::default(),
+            stats: Stats::default(),
+            config,
+        };
+        for peer in neighbours {
+            node.add(peer);
+        }
+        node
+    }
+
+    /// The neighbours in order, and whether messages cross their links eagerly.
+    pub fn neighbours(&self) -> impl ExactSizeIterator<Item = (NodeId, bool)> + '_ {
+        self.neighbours.iter().map(|neighbour| (neighbour.id, neighbour.eager))
+    }
+
+    /// How many names are known whose messages have not come.
+    pub fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> Stats {
+        Stats { forgotten_early: self.seen.early(), ..self.stats }
+    }
+
+    /// `false` if it was one before, is ourselves, or is one too many.
+    fn add(&mut self, peer: NodeId) -> bool {
+        let Err(at) = self.neighbours.binary_search_by(|one| one.id.cmp(&peer)) else { return false };
+        if peer == self.me {
+            return false;
+        }
+        if self.neighbours.len() >= self.config.max_neighbours {
+            self.stats.neighbours_refused += 1;
+            return false;
+        }
+        self.neighbours.insert(at, Neighbour::new(peer));
+        true
+    }
+
+    fn neighbour(&mut self, peer: NodeId) -> Option<&mut Neighbour> {
+        let at = self.neighbours.binary_search_by(|one| one.id.cmp(&peer)).ok()?;
+        self.neighbours.get_mut(at)
+    }
+
+    fn set_eager(&mut self, peer: NodeId, eager: bool) {
+        if let Some(neighbour) = self.neighbour(peer) {
+            neighbour.eager = eager;
+            neighbour.wins = 0;
+        }
+    }
+
+    fn ping(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        if let Some(neighbour) = self.neighbour(peer) {
+            neighbour.pinged = Some(now);
+            cx.send(peer, Message::Ping);
+        }
+    }
+
+    /// The link is gone. What was asked of this peer is asked of the next.
+    fn drop_neighbour(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        self.neighbours.retain(|neighbour| neighbour.id != peer);
+        let mut asked = Vec::new();
+        for (id, missing) in &mut self.missing {
+            missing.announced.retain(|(one, _)| *one != peer);
+            if missing.asked.is_some_and(|(one, _)| one == peer) {
+                asked.push(*id);
+            }
+        }
+        for id in asked {
+            if let Some(missing) = self.missing.get_mut(&id) {
+                missing.asked = None;
+            }
+            self.graft(id, cx);
+        }
+    }
+
+    /// Takes in a message that is not too long and was not seen before, and passes it on.
+    fn spread(&mut self, id: MessageId, hops: u32, payload: Bytes, from: NodeId, cx: &mut Context<'_, Self>) {
+        self.seen.insert(id, cx.now());
+        let config = &self.config;
+        let bounds = Bounds { most: config.max_kept, bytes: config.max_kept_bytes, age: config.max_kept_age };
+        self.kept.insert(id, payload.clone(), hops, cx.now(), bounds);
+        let further = hops.saturating_add(1);
+        for neighbour in self.neighbours.iter().filter(|neighbour| neighbour.eager && neighbour.id != from) {
+            self.stats.payloads += 1;
+            cx.send(neighbour.id, Message::Gossip { id, hops: further, payload: payload.clone() });
+        }
+        self.waiting.push((id, from));
+        if config.announce_after.is_zero() || self.waiting.len() >= config.max_announced {
+            self.announce(cx);
+        } else if self.waiting.len() == 1 {
+            cx.set_timer(Timer::Announce, config.announce_after);
+        }
+        cx.emit(Event::Delivered { id, payload, hops, from });
+    }
+
+    fn announce(&mut self, cx: &mut Context<'_, Self>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for neighbour in self.neighbours.iter().filter(|neighbour| !neighbour.eager) {
+            let names: Vec<MessageId> =
+                waiting.iter().filter(|(_, from)| *from != neighbour.id).map(|(id, _)| *id).collect();
+            if !names.is_empty() {
+                cx.send(neighbour.id, Message::IHave(names));
+            }
+        }
+    }
+
+    fn gossip(&mut self, id: MessageId, hops: u32, payload: Bytes, from: NodeId, cx: &mut Context<'_, Self>) {
+        if payload.len() > self.config.max_payload {
+            self.stats.refused += 1;
+            cx.send(from, Message::Prune);
+        } else if self.seen.when(id).is_some() {
+            // §3.4: a message that was seen before means a link too many.
+            self.stats.duplicates += 1;
+            self.set_eager(from, false);
+            cx.send(from, Message::Prune);
+        } else {
+            self.set_eager(from, true);
+            let missing = self.found(id, cx);
+            self.spread(id, hops, payload, from, cx);
+            if let Some(missing) = missing {
+                self.learn(&missing, from, cx);
+            }
+        }
+    }
+
+    /// The message has come: nothing of it is missing any more.
+    fn found(&mut self, id: MessageId, cx: &mut Context<'_, Self>) -> Option<Missing> {
+        let missing = self.missing.remove(&id)?;
+        cx.cancel_timer(Timer::Missing(id));
+        for peer in missing.announced.iter().map(|(peer, _)| *peer).chain(missing.asked.map(|asked| asked.0))
+        {
+            if let Some(neighbour) = self.neighbour(peer) {
+                neighbour.missing = neighbour.missing.saturating_sub(1);
+            }
+        }
+        Some(missing)
+    }
+
+    /// A message came after its name: how long after, and is the link of the name the better one?
+    fn learn(&mut self, missing: &Missing, from: NodeId, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        if let Some((peer, then)) = missing.asked
+            && peer == from
+        {
+            if let Some(neighbour) = self.neighbour(peer) {
+                neighbour.round_trip.sample(now - then);
+            }
+            return;
+        }
+        // By the tree, so this is how long to wait for it, whether we did or not.
+        self.lag.sample(now - missing.since);
+        let Some((first, _)) = missing.announced.first().copied() else { return };
+        for (peer, then) in &missing.announced {
+            if let Some(neighbour) = self.neighbour(*peer) {
+                let hop = neighbour.round_trip.mean().map_or(Duration::MAX, |trip| trip / 2);
+                neighbour.won(now - *then > hop);
+            }
+        }
+        // §3.8: take the better link into the tree, and the worse one out.
+        let needed = self.config.optimize_after;
+        let wins = self.neighbour(first).filter(|neighbour| !neighbour.eager).map(|neighbour| neighbour.wins);
+        if first != from && wins.zip(needed).is_some_and(|(wins, needed)| wins >= needed.max(1)) {
+            self.stats.optimized += 1;
+            self.set_eager(first, true);
+            self.set_eager(from, false);
+            cx.send(first, Message::Graft(None));
+            cx.send(from, Message::Prune);
+        }
+    }
+
+    fn ihave(&mut self, ids: &[MessageId], from: NodeId, cx: &mut Context<'_, Self>) {
+        let (most, now) = (self.config.max_missing, cx.now());
+        for &id in ids {
+            let known = self.seen.when(id).is_some();
+            // Names from strangers would cost memory that no bound of theirs limits.
+            let Some(neighbour) = self.neighbour(from) else {
+                self.stats.violations += 1;
+                return;
+            };
+            if known {
+                neighbour.won(false);
+                continue;
+            }
+            if self.missing.get(&id).is_some_and(|missing| missing.announced_by(from)) {
+                continue;
+            }
+            let Some(neighbour) = self.neighbour(from) else { return };
+            if neighbour.missing >= most {
+                self.stats.missing_refused += 1;
+                continue;
+            }
+            neighbour.missing += 1;
+            match self.missing.get_mut(&id) {
+                Some(missing) => missing.announced.push((from, now)),
+                None => {
+                    self.missing.insert(id, Missing::new(from, now));
+                    // Never sooner than a round trip, the least that a graft can take.
+                    let trip = self.round_trip(from, Estimate::mean);
+                    let wait = self.lag.timeout().map_or(trip, |lag| lag.max(trip));
+                    cx.set_timer(Timer::Missing(id), wait.min(self.config.max_wait));
+                }
+            }
+        }
+    }
+
+    /// The message has not come in time: asks the next who announced it (§3.7).
+    fn graft(&mut self, id: MessageId, cx: &mut Context<'_, Self>) {
+        let Some(mut missing) = self.missing.remove(&id) else { return };
+        if let Some((silent, _)) = missing.asked.take()
+            && let Some(neighbour) = self.neighbour(silent)
+        {
+            // Announced and not sent: such a link carries nothing, so it does not belong in the tree.
+            neighbour.missing = neighbour.missing.saturating_sub(1);
+            neighbour.eager = false;
+        }
+        if missing.announced.is_empty() {
+            cx.cancel_timer(Timer::Missing(id));
+            cx.emit(Event::Lost(id));
+            return;
+        }
+        let (peer, _) = missing.announced.remove(0);
+        missing.asked = Some((peer, cx.now()));
+        self.missing.insert(id, missing);
+        self.stats.grafts += 1;
+        self.set_eager(peer, true);
+        cx.send(peer, Message::Graft(Some(id)));
+        let wait = self.round_trip(peer, Estimate::timeout);
+        cx.set_timer(Timer::Missing(id), wait.min(self.config.max_wait));
+    }
+
+    fn grafted(&mut self, id: Option<MessageId>, from: NodeId, cx: &mut Context<'_, Self>) {
+        if self.neighbour(from).is_none() {
+            self.stats.violations += 1;
+            return;
+        }
+        self.set_eager(from, true);
+        let Some(id) = id else { return };
+        match self.kept.give(id, from, self.config.max_neighbours) {
+            Some((payload, hops)) => {
+                self.stats.payloads += 1;
+                let message = Message::Gossip { id, hops: hops.saturating_add(1), payload };
+                cx.send(from, message);
+            }
+            None => self.stats.unknown += 1,
+        }
+    }
+
+    fn ponged(&mut self, from: NodeId, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        if let Some(neighbour) = self.neighbour(from)
+            && let Some(then) = neighbour.pinged.take()
+        {
+            neighbour.round_trip.sample(now - then);
+        }
+    }
+
+    fn round_trip(&mut self, peer: NodeId, of: fn(Estimate) -> Option<Duration>) -> Duration {
+        let measured = self.neighbour(peer).and_then(|neighbour| of(neighbour.round_trip));
+        measured.unwrap_or(self.config.first_round_trip)
+    }
+}
+
+impl Machine for Plumtree {
+    type Message = Message;
+    type Command = Command;
+    type Event = Event;
+    type Timer = Timer;
+
+    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        match input {
+            Input::Start => {
+                let peers: Vec<NodeId> = self.neighbours.iter().map(|neighbour| neighbour.id).collect();
+                peers.into_iter().for_each(|peer| self.ping(peer, cx));
+            }
+            Input::Command(Command::Broadcast { id, payload }) => {
+                if payload.len() > self.config.max_payload || self.seen.when(id).is_some() {
+                    cx.emit(Event::Refused(id));
+                } else {
+                    self.found(id, cx);
+                    self.spread(id, 0, payload, self.me, cx);
+                }
+            }
+            Input::Message(from, Message::Gossip { id, hops, payload }) => {
+                self.gossip(id, hops, payload, from, cx);
+            }
+            Input::Message(from, Message::IHave(ids)) if ids.len() > self.config.max_announced => {
+                self.stats.violations += 1;
+                cx.disconnect(from);
+            }
+            Input::Message(from, Message::IHave(ids)) => self.ihave(&ids, from, cx),
+            Input::Message(from, Message::Graft(id)) => self.grafted(id, from, cx),
+            Input::Message(from, Message::Prune) => self.set_eager(from, false),
+            Input::Message(from, Message::Ping) => cx.send(from, Message::Pong),
+            Input::Message(from, Message::Pong) => self.ponged(from, cx),
+            Input::Timer(Timer::Missing(id)) => self.graft(id, cx),
+            Input::Timer(Timer::Announce) => self.announce(cx),
+            Input::PeerUp(peer) => {
+                if self.add(peer) {
+                    self.ping(peer, cx);
+                }
+            }
+            Input::PeerDown(peer) => self.drop_neighbour(peer, cx),
+            Input::Stored(_) => {}
+        }
+    }
+}

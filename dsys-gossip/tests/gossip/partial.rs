@@ -1,0 +1,270 @@
+//! Partial views: that they stay connected, heal, and cannot be taken over.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Rng, Time};
+use dsys_gossip::membership::partial::{Command, Config, Event, Message, Partial, Timer};
+use dsys_sim::swarm::Campaign;
+use dsys_sim::{Connections, Crash, Network};
+
+/// Nodes that joined one after the other through random earlier ones.
+fn network(nodes: u32, seed: u64, connections: Connections) -> (Network<Partial>, Vec<NodeId>) {
+    let simulated = dsys_sim::Config { connections, ..dsys_sim::Config::new(seed) };
+    let mut network = Network::new(simulated);
+    let mut rng = Rng::from_seed(seed);
+    let ids: Vec<NodeId> = (0..nodes).map(|index| network.id(index)).collect();
+    for (at, id) in ids.iter().enumerate() {
+        network.add(Partial::new(*id, Config::default())).unwrap();
+        if let Some(contact) = rng.choose(&ids[..at]) {
+            network.command(*id, Command::Join(vec![NodeAddr::new(*contact)]));
+        }
+        network.run_for(Duration::from_millis(20));
+    }
+    network.run_for(Duration::from_secs(40));
+    (network, ids)
+}
+
+/// The largest share that was connected at once within this time. At any moment an answer may be on its way, and then
+/// one side of a link knows of it and the other does not yet.
+fn settle(network: &mut Network<Partial>, time: Duration) -> Result<f64, String> {
+    let end = network.now() + time;
+    let mut best = connected(network);
+    while best != Ok(1.0) && network.now() < end {
+        network.run_for(Duration::from_millis(100));
+        let now = connected(network);
+        if now.as_ref().ok() > best.as_ref().ok() {
+            best = now;
+        }
+    }
+    best
+}
+
+/// The largest set of living nodes that reach each other, as a share of the living; `None` if views are wrong.
+fn connected(network: &Network<Partial>) -> Result<f64, String> {
+    let alive: BTreeSet<NodeId> = network.machines().map(|(id, _)| id).collect();
+    let (mut left, mut largest) = (alive.clone(), 0);
+    while let Some(first) = left.pop_first() {
+        let (mut size, mut next) = (1, vec![first]);
+        while let Some(node) = next.pop() {
+            for peer in network.machine(node).unwrap().neighbours() {
+                if network.machine(peer).is_some_and(|other| other.neighbours().all(|id| id != node)) {
+                    return Err(format!(
+                        "{node:?} counts {peer:?} as a neighbour, but not the other way round"
+                    ));
+                }
+                if left.remove(&peer) {
+                    size += 1;
+                    next.push(peer);
+                }
+            }
+        }
+        largest = largest.max(size);
+    }
+    Ok(largest as f64 / alive.len() as f64)
+}
+
+#[test]
+fn joined_nodes_are_connected_and_know_their_neighbours_both_ways() {
+    for seed in 0..5 {
+        let (mut network, ids) = network(200, seed, Connections::TRACKED);
+        assert_eq!(settle(&mut network, Duration::from_secs(5)), Ok(1.0), "seed {seed}");
+        let degrees: usize = ids.iter().map(|id| network.machine(*id).unwrap().neighbours().len()).sum();
+        assert!(degrees > 4 * ids.len() && degrees <= 5 * ids.len(), "{degrees}");
+        let passive: usize = ids.iter().map(|id| network.machine(*id).unwrap().passive().len()).sum();
+        assert!(passive > 15 * ids.len(), "{passive}");
+    }
+}
+
+#[test]
+fn most_may_die_at_once_and_the_rest_find_each_other_within_seconds() {
+    // Refused dials tell at once, silence after `max_silence`.
+    let silent = Connections::Tracked { timeout: None, absent: dsys_sim::Notice::Silent };
+    for (connections, crash, seconds) in
+        [(Connections::TRACKED, Crash::PROCESS, 5), (silent, Crash::POWER, 40)]
+    {
+        for (dead, least) in [(160, 0.999), (180, 0.85)] {
+            let mut share = 0.0;
+            for seed in 0..4 {
+                let (mut network, ids) = network(200, seed, connections);
+                let mut doomed = ids.clone();
+                Rng::from_seed(seed).shuffle(&mut doomed);
+                doomed[..dead].iter().for_each(|id| assert!(network.crash(*id, crash)));
+                share += settle(&mut network, Duration::from_secs(seconds)).unwrap_or(0.0) / 4.0;
+                network.run_for(Duration::from_secs(5));
+                for (id, node) in network.machines() {
+                    let lost = node.neighbours().find(|peer| network.machine(*peer).is_none());
+                    assert_eq!(lost, None, "{id:?} has a dead neighbour");
+                }
+            }
+            assert!(share >= least, "{dead} of 200 dead ({crash:?}): {share}");
+        }
+    }
+}
+
+#[test]
+fn after_any_faults_the_views_are_right_and_all_are_connected() {
+    let contact = |peers: &[NodeId]| peers.iter().copied().map(NodeAddr::new).collect::<Vec<_>>();
+    let mut campaign = Campaign::new(|id, _: &[Vec<u8>], _: &[NodeId]| Partial::new(id, Config::default()))
+        .goal(|network| match connected(network)? {
+            1.0 => Ok(()),
+            share => Err(format!("only {share} are connected")),
+        });
+    // Whoever restarts has forgotten its contacts, so all are told them again and again.
+    campaign = campaign.work(move |network, nodes| {
+        for second in 0..90 {
+            for node in nodes {
+                let at = Time::ZERO + Duration::from_secs(second);
+                network.command_at(at, *node, Command::Join(contact(nodes)));
+            }
+        }
+    });
+    campaign.check_every = 200;
+    if let Err(failure) = campaign.run(0..60) {
+        panic!("{failure}");
+    }
+}
+
+/// One node, driven by hand.
+struct Bench {
+    node: Partial,
+    rng: Rng,
+    now: Time,
+}
+
+impl Bench {
+    fn new(config: Config) -> Self {
+        let node = Partial::new(NodeId::from_number(0), config);
+        Bench { node, rng: Rng::from_seed(1), now: Time::ZERO }
+    }
+
+    fn give(&mut self, input: Input<Partial>) -> Vec<Effect<Partial>> {
+        let mut effects = Vec::new();
+        self.node.handle(input, &mut Context::new(self.now, &mut self.rng, &mut effects));
+        effects
+    }
+
+    fn from(&mut self, peer: u64, message: Message) -> Vec<Effect<Partial>> {
+        self.give(Input::Message(NodeId::from_number(peer), message))
+    }
+
+    fn join(&mut self, peer: u64) -> Vec<Effect<Partial>> {
+        self.from(peer, Message::Join(addr(peer)))
+    }
+}
+
+fn addr(number: u64) -> NodeAddr {
+    NodeAddr::new(NodeId::from_number(number))
+}
+
+fn tells(effects: &[Effect<Partial>], to: u64, told: &Message) -> bool {
+    let to = NodeId::from_number(to);
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Send(peer, message) if *peer == to && message == told))
+}
+
+#[test]
+fn forged_and_dead_members_reach_no_active_view_and_go_when_tried() {
+    let mut bench = Bench::new(Config::default());
+    bench.join(1);
+    let forged: Vec<NodeAddr> = (100..107).map(addr).collect();
+    let shuffle = Message::Shuffle { origin: addr(1), ttl: 0, nodes: forged };
+    let effects = bench.from(1, shuffle.clone());
+    // It dials them for its free places, and none that does not answer becomes a neighbour.
+    let asked: Vec<NodeId> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send(to, Message::Neighbour { .. }) => Some(*to),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked.len(), Config::default().active - 1);
+    for number in 100..107 {
+        bench.give(Input::PeerDown(NodeId::from_number(number)));
+    }
+    assert_eq!(bench.node.neighbours().collect::<Vec<_>>(), [NodeId::from_number(1)]);
+    assert!(bench.node.passive().is_empty(), "each cost one dial");
+    // However much it sends, we take so much and no more.
+    (0..1_000).for_each(|_| drop(bench.from(1, shuffle.clone())));
+    assert_eq!(bench.node.stats().dropped, 1_001 - 256);
+    assert!(bench.node.passive().len() <= Config::default().passive);
+}
+
+#[test]
+fn whoever_breaks_a_bound_or_speaks_for_another_is_disconnected() {
+    let mut bench = Bench::new(Config { max_shuffle: 3, ..Config::default() });
+    let many: Vec<NodeAddr> = (10..14).map(addr).collect();
+    let lies = [
+        Message::Join(addr(2)),
+        Message::Neighbour { addr: addr(2), high: true },
+        Message::Shuffle { origin: addr(1), ttl: 3, nodes: many.clone() },
+        Message::ShuffleReply(many),
+    ];
+    for lie in lies {
+        let effects = bench.from(1, lie);
+        assert!(matches!(effects[..], [Effect::Disconnect(_)]), "{effects:?}");
+    }
+    assert!(bench.from(1, Message::ShuffleReply(vec![addr(5)])).is_empty(), "nobody had shuffled");
+    assert!(bench.node.passive().is_empty());
+    assert_eq!(bench.node.stats().violations, 5);
+}
+
+#[test]
+fn a_full_view_gives_way_to_those_in_need_and_refuses_the_others() {
+    let mut bench = Bench::new(Config { active: 2, ..Config::default() });
+    bench.join(1);
+    let effects = bench.join(2);
+    assert!(tells(&effects, 2, &Message::Accept));
+    assert!(tells(&effects, 1, &Message::ForwardJoin { joiner: addr(2), ttl: 6 }));
+    let effects = bench.from(3, Message::Neighbour { addr: addr(3), high: false });
+    assert!(tells(&effects, 3, &Message::Refuse));
+    let effects = bench.from(3, Message::Neighbour { addr: addr(3), high: true });
+    assert!(tells(&effects, 3, &Message::Accept));
+    let down = effects.iter().filter(|effect| matches!(effect, Effect::Emit(Event::Down(_)))).count();
+    assert_eq!((down, bench.node.neighbours().len(), bench.node.stats().evicted), (1, 2, 1));
+    assert_eq!(bench.node.passive().len(), 1, "the one that gave way");
+    // An answer that was not asked for makes no neighbour.
+    let effects = bench.from(9, Message::Accept);
+    assert!(tells(&effects, 9, &Message::Disconnect));
+    let effects = bench.from(9, Message::Ping);
+    assert!(tells(&effects, 9, &Message::Disconnect), "a half-open link ends");
+}
+
+#[test]
+fn a_silent_neighbour_is_probed_then_lost_and_a_lonely_node_turns_to_its_contacts() {
+    let mut bench = Bench::new(Config::default());
+    let effects = bench.give(Input::Command(Command::Join(vec![addr(0), addr(1)])));
+    assert!(tells(&effects, 1, &Message::Join(addr(0))));
+    bench.from(1, Message::Accept);
+    bench.now += Duration::from_secs(1);
+    let effects = bench.give(Input::Timer(Timer::Probe));
+    assert!(tells(&effects, 1, &Message::Ping));
+    bench.from(1, Message::Pong);
+    bench.now += Duration::from_secs(3);
+    let effects = bench.give(Input::Timer(Timer::Probe));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Emit(Event::Down(_)))));
+    assert!(tells(&effects, 1, &Message::Join(addr(0))));
+    assert_eq!((bench.node.neighbours().len(), bench.node.stats().lost), (0, 1));
+    bench.from(1, Message::Accept);
+    let effects = bench.give(Input::Command(Command::Leave));
+    assert!(tells(&effects, 1, &Message::Disconnect));
+    let effects = bench.give(Input::Timer(Timer::Probe));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Send(..))), "it is away");
+    assert!(tells(&bench.join(2), 2, &Message::Refuse));
+}
+
+#[test]
+fn whoever_refused_is_asked_again_when_there_is_nobody_else() {
+    let mut bench = Bench::new(Config::default());
+    bench.join(1);
+    let shuffle = Message::Shuffle { origin: addr(1), ttl: 0, nodes: vec![addr(2)] };
+    let effects = bench.from(1, shuffle);
+    let ask = |high| Message::Neighbour { addr: addr(0), high };
+    assert!(tells(&effects, 2, &ask(false)));
+    assert!(!tells(&bench.from(2, Message::Refuse), 2, &ask(false)), "not before the next shuffle");
+    let effects = bench.give(Input::PeerDown(NodeId::from_number(1)));
+    assert!(tells(&effects, 2, &ask(true)));
+    // It is leaving: asking on and on would not help.
+    assert!(!tells(&bench.from(2, Message::Refuse), 2, &ask(true)));
+}

@@ -1,0 +1,114 @@
+//! The bytes on the wire, version 1. Changed bytes need a new protocol tag.
+
+use bytes::Bytes;
+use dsys_gossip::MessageId;
+use dsys_gossip::rumor::{Message, Update, Verdict};
+use dsys_gossip::{flood, plumtree};
+
+fn check<M: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(
+    message: &M,
+    size: usize,
+    hex: &str,
+) {
+    let bytes = postcard::to_allocvec(message).unwrap();
+    let shown: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(shown, hex, "{message:?}");
+    assert_eq!(postcard::from_bytes::<M>(&bytes).as_ref(), Ok(message));
+    for end in 0..bytes.len() {
+        assert!(postcard::from_bytes::<M>(&bytes[..end]).is_err(), "{message:?} cut at {end}");
+    }
+    assert!(size.abs_diff(bytes.len()) <= 3, "{message:?}: {size} is about {}", bytes.len());
+}
+
+#[test]
+fn rumor() {
+    let id = MessageId([7; 16]);
+    let sevens = "07".repeat(16);
+    let update = Update { id, hops: 300, payload: Bytes::from_static(b"hi") };
+    let cases = [
+        (Message::Push(vec![update.clone()]), format!("0001{sevens}ac02026869")),
+        (Message::Pull { offers: true }, "0101".into()),
+        (Message::Give(vec![update.clone()]), format!("0201{sevens}ac02026869")),
+        (
+            Message::Judge { verdicts: vec![Verdict { id, news: true }], updates: vec![update] },
+            format!("0301{sevens}0101{sevens}ac02026869"),
+        ),
+        (Message::Busy, "04".into()),
+    ];
+    for (message, hex) in &cases {
+        check(message, message.size(), hex);
+    }
+}
+
+#[test]
+fn flood() {
+    let message = flood::Message::Gossip { id: MessageId([7; 16]), hops: 300, payload: "hi".into() };
+    check(&message, message.size(), &format!("00{}ac02026869", "07".repeat(16)));
+}
+
+#[test]
+fn plumtree() {
+    use plumtree::Message;
+    let id = MessageId([7; 16]);
+    let sevens = "07".repeat(16);
+    let cases = [
+        (Message::Gossip { id, hops: 300, payload: "hi".into() }, format!("00{sevens}ac02026869")),
+        (Message::IHave(vec![id, id]), format!("0102{sevens}{sevens}")),
+        (Message::Graft(None), "0200".into()),
+        (Message::Graft(Some(id)), format!("0201{sevens}")),
+        (Message::Prune, "03".into()),
+        (Message::Ping, "04".into()),
+        (Message::Pong, "05".into()),
+    ];
+    for (message, hex) in &cases {
+        check(message, message.size(), hex);
+    }
+}
+
+#[test]
+fn partial_and_topic() {
+    use dsys_core::{NodeAddr, NodeId};
+    use dsys_gossip::membership::partial::Message;
+    use dsys_gossip::topic;
+    let addr = NodeAddr::new(NodeId::from_number(5)).with("192.0.2.7:443".parse().unwrap());
+    // The id, one address, of version 4, its bytes, its port.
+    let known = format!("{}050100c0000207bb03", "00".repeat(31));
+    let cases = [
+        (Message::Join(addr.clone()), format!("00{known}")),
+        (Message::ForwardJoin { joiner: addr.clone(), ttl: 6 }, format!("01{known}06")),
+        (Message::Neighbour { addr: addr.clone(), high: true }, format!("02{known}01")),
+        (Message::Accept, "03".into()),
+        (Message::Refuse, "04".into()),
+        (Message::Disconnect, "05".into()),
+        (
+            Message::Shuffle { origin: addr.clone(), ttl: 3, nodes: vec![addr.clone()] },
+            format!("06{known}0301{known}"),
+        ),
+        (Message::ShuffleReply(vec![addr]), format!("0701{known}")),
+        (Message::Ping, "08".into()),
+        (Message::Pong, "09".into()),
+    ];
+    for (message, hex) in cases {
+        check(&message, message.size(), &hex);
+        let message = topic::Message::Membership(message);
+        check(&message, message.size(), &format!("00{hex}"));
+    }
+    let message = topic::Message::Broadcast(plumtree::Message::Prune);
+    check(&message, message.size(), "0103");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_refused_or_read_as_what_they_are(bytes in proptest::collection::vec(0u8..12, 0..60)) {
+        // Small numbers, so that many of them mean something.
+        fn read<M: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+            if let Ok((message, rest)) = postcard::take_from_bytes::<M>(bytes) {
+                let read = &bytes[..bytes.len() - rest.len()];
+                assert_eq!(postcard::to_allocvec(&message).unwrap(), read);
+            }
+        }
+        read::<Message>(&bytes);
+        read::<flood::Message>(&bytes);
+        read::<dsys_gossip::topic::Message>(&bytes);
+    }
+}
