@@ -95,7 +95,9 @@ impl Node {
         dial::link(self.shared(), &peer.into()).await.map(drop)
     }
 
-    /// Closes the connection to `peer` at once, if there is one. It may be dialled again.
+    /// Closes the connection to `peer` at once, if there is one; what was sent and not yet read may be lost. It may be
+    /// dialled again. `code` is [`code::DONE`], [`code::DISCONNECTED`] or one of the app's own from [`code::PROTOCOL`]
+    /// on: DUPLICATE and REFUSED tell a dialler that nothing it sent was looked at. `reason` is cut to 256 bytes.
     pub fn disconnect(&self, peer: NodeId, code: u32, reason: &str) {
         if let Some(link) = self.shared().table().link(&peer) {
             link.close(code, reason);

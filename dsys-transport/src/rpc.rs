@@ -67,7 +67,9 @@ pub enum RequestError {
 }
 
 impl Node {
-    /// Sends a request on a stream of its own and waits for the response, within [`RpcConfig::default`].
+    /// Sends a request on a stream of its own and waits for the response, within [`RpcConfig::default`]. Without a
+    /// connection it dials, and the request travels with our HELLO. It is carried out at most once: it goes out again
+    /// only where the peer has declined that connection and looked at nothing.
     ///
     /// ```no_run
     /// # async fn example(node: dsys_transport::Node, peer: dsys_core::NodeId) -> Result<(), Box<dyn std::error::Error>> {

@@ -14,7 +14,8 @@ pub struct NodeConfig {
     pub hello_timeout: Duration,
     /// Streams of one peer whose tag has not come whole; further ones are refused as BUSY.
     pub max_untagged: usize,
-    /// A connection that carried no stream and no datagram for so long is closed.
+    /// A connection that carried no stream and no datagram for so long is closed. It is looked at every quarter of
+    /// this, so it may live on for up to half as long again.
     pub idle_timeout: Duration,
     /// Peers whose addresses are remembered; the longest unused are forgotten first.
     pub max_known_peers: usize,

@@ -25,7 +25,8 @@ pub(super) struct Counters {
 }
 
 /// A snapshot of what a node has done since it started. Bytes are those of streams and datagrams with their tags,
-/// without the transport's own headers.
+/// without the transport's own headers. Those of a stream that lives may be up to 64 KiB behind in each direction; when it
+/// ends all are counted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeStats {
