@@ -69,7 +69,8 @@ pub enum Input<M: Machine> {
     Timer(M::Timer),
     /// A connection to this peer stands, and the peer speaks this protocol.
     PeerUp(NodeId),
-    /// The connection to this peer is gone, or could not be made. Messages sent since may be lost.
+    /// The connection to this peer is gone, or could not be made, or the peer does not speak this protocol. Messages
+    /// sent since may be lost.
     PeerDown(NodeId),
     /// The [`Write`] of this token is durable.
     Stored(Token),

@@ -140,6 +140,20 @@ impl Node {
         Ok(link.open_uni(tag).await?)
     }
 
+    /// As [`open_uni`](Self::open_uni), but `None` if the peer has said that it does not speak the protocol, or no
+    /// longer. Who writes to such a stream would never hear that nobody reads it.
+    pub(crate) async fn open_uni_spoken(
+        &self,
+        peer: NodeId,
+        tag: Tag,
+    ) -> Result<Option<SendHalf>, OpenError> {
+        let link = dial::link(self.shared(), &peer.into()).await?;
+        if !link.speaks(&tag) {
+            return Ok(None);
+        }
+        Ok(Some(link.open_uni(tag).await?))
+    }
+
     /// A link on which a request may be sent, see [`dial::early_link`].
     pub(crate) async fn early_link(&self, peer: &NodeAddr) -> Result<EarlyLink, DialError> {
         let (link, dialling) = dial::early_link(self.shared(), peer).await?;

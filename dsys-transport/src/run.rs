@@ -341,8 +341,10 @@ where
             }
             self.carry_out(&mut outboxes).await?;
         }
-        // The peers' streams end first, so that none of them holds up our own end.
+        // The peers' streams end first, so that none of them holds up our own end. Nobody reads the inbox any more:
+        // whoever has news for it must not wait.
         drop(readers);
+        drop(inbox);
         outboxes.finish().await;
         Ok(())
     }

@@ -18,6 +18,7 @@ over_each_transport!(
     a_write_is_durable_before_what_follows_it,
     a_machine_without_a_disk_stops_at_its_first_write,
     an_unreachable_peer_is_told_as_down,
+    a_peer_that_does_not_speak_the_protocol_is_told_as_down,
     a_quiet_stream_ends_so_that_the_connection_may_close,
     shutdown_delivers_what_was_sent,
     a_trace_tells_what_happened,
@@ -153,6 +154,24 @@ async fn an_unreachable_peer_is_told_as_down(world: World) {
     ask(&on_a, Do::Learn(to.clone())).await;
     ask(&on_a, Do::Send(to.id, b"anybody?".to_vec())).await;
     assert_eq!(next(&mut on_a).await, Seen::Down(to.id));
+}
+
+async fn a_peer_that_does_not_speak_the_protocol_is_told_as_down(world: World) {
+    let (a, b) = world.pair();
+    let mut on_a = start(&a).await;
+    let on_b = start(&b).await;
+    ask(&on_a, Do::Learn(b.addr())).await;
+    ask(&on_a, Do::Send(b.id(), b"hello".to_vec())).await;
+    assert_eq!(next(&mut on_a).await, Seen::Up(b.id()));
+    drop(on_b);
+    assert_eq!(next(&mut on_a).await, Seen::Down(b.id()));
+    // The connection still stands. Nobody reads, and the sender is told instead of writing into the void.
+    ask(&on_a, Do::Send(b.id(), b"still there?".to_vec())).await;
+    assert_eq!(next(&mut on_a).await, Seen::Down(b.id()));
+    // Nor does such a message hold up the peer's end.
+    let before = std::time::Instant::now();
+    assert_eq!(soon("shutdown", b.shutdown(Duration::from_secs(10))).await.cut_off, 0);
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
 }
 
 async fn a_quiet_stream_ends_so_that_the_connection_may_close(world: World) {

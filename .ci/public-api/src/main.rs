@@ -1,5 +1,6 @@
 //! The public items of the published crates, one a line, against the list in the repository: a change of the API is
-//! seen in the diff of the commit that makes it. With `--bless` the list is written anew.
+//! seen in the diff of the commit that makes it. With `--bless` the list is written anew. Crates may be named; all are
+//! meant where none is.
 //!
 //! rustdoc's JSON says what is public and where it stands in the source; the text there, up to the body, is the
 //! signature. So a change of an alias is not seen where it is used, only where it stands.
@@ -15,10 +16,16 @@ use std::{env, fs};
 use serde_json::Value;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let bless = env::args().any(|arg| arg == "--bless");
+    let args: Vec<String> = env::args().skip(1).collect();
+    let bless = args.iter().any(|arg| arg == "--bless");
+    // Names of crates; all of them where none is named.
+    let named: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut differs = false;
     for name in crates(here)? {
+        if !named.is_empty() && !named.contains(&&name) {
+            continue;
+        }
         let lines = Api::of(&name, here)?.lines();
         let file = here.join(&name).with_extension("txt");
         if bless {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Node;
 use crate::error::code;
 
-/// So long at least the transport may take to tell the peers of the end.
+/// So long at most the transport may take to tell the peers of the end.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// How a node ended.
@@ -60,11 +60,9 @@ impl Node {
         for link in links {
             link.close(code::GOING_AWAY, "the node shuts down");
         }
-        // A transport may wait for peers that never answer, an unanswered dial among them. By now all has been said;
-        // whatever sockets it keeps are freed when the node is dropped.
-        let _ =
-            timeout(end.saturating_duration_since(Instant::now()).max(LINGER), shared.transport.shutdown())
-                .await;
+        // By now all has been said. A transport may wait much longer for peers that never answer, a dial that was given
+        // up among them; whatever sockets it keeps are freed when the node is dropped.
+        let _ = timeout(LINGER, shared.transport.shutdown()).await;
         shared.tasks.shutdown().await;
         ShutdownReport { cut_off }
     }

@@ -164,14 +164,15 @@ struct Writer<T> {
 
 impl<T> Writer<T> {
     async fn run(self, mut frames: mpsc::Receiver<Frame>) {
-        let mut stream = match self.node.open_uni(self.peer, self.tag).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                debug!(peer = %self.peer, %error, "messages cannot be delivered");
-                // If the driver has ended nobody wants to know.
-                let _ = self.arrivals.send(Arrival::Unreachable(self.peer)).await;
-                return;
+        let opened = self.node.open_uni_spoken(self.peer, self.tag).await;
+        let Ok(Some(mut stream)) = opened else {
+            match opened {
+                Err(error) => debug!(peer = %self.peer, %error, "messages cannot be delivered"),
+                Ok(_) => debug!(peer = %self.peer, tag = %self.tag, "the peer does not speak the protocol"),
             }
+            // If the driver has ended nobody wants to know.
+            let _ = self.arrivals.send(Arrival::Unreachable(self.peer)).await;
+            return;
         };
         if let Err(error) = self.write(&mut stream, &mut frames).await {
             // The connection has ended, which the driver hears as `PeerDown`, or the peer has stopped the stream.
