@@ -9,6 +9,7 @@ mod config;
 mod machine;
 mod message;
 
+pub use crate::broadcast::{Command, Event};
 pub use config::Config;
-pub use machine::{Command, Event, Flood, Stats, Timer};
+pub use machine::{Flood, Stats, Timer};
 pub use message::Message;

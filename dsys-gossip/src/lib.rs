@@ -30,6 +30,7 @@
 //!   dials, and the one that hears of silence and refusal.
 //! - **What exists.** [`topic`] is the upper half of this, with [`membership::partial`] and [`plumtree`].
 
+pub mod broadcast;
 mod compose;
 mod estimate;
 pub mod flood;

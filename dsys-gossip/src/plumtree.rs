@@ -21,6 +21,7 @@ mod message;
 mod missing;
 mod neighbour;
 
+pub use crate::broadcast::{Command, Event};
 pub use config::Config;
-pub use machine::{Command, Event, Plumtree, Stats, Timer};
+pub use machine::{Plumtree, Stats, Timer};
 pub use message::Message;

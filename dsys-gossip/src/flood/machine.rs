@@ -7,39 +7,8 @@ use dsys_core::{Context, Input, Machine, NodeId};
 
 use super::{Config, Message};
 use crate::MessageId;
+use crate::broadcast::{Command, Event};
 use crate::seen::Seen;
-
-/// What the app asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// Tell everybody.
-    Broadcast {
-        /// A name that no other message has.
-        id: MessageId,
-        /// What to tell.
-        payload: Bytes,
-    },
-}
-
-/// What the app is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A message came for the first time; its origin gets it too, with 0 hops.
-    Delivered {
-        /// Which.
-        id: MessageId,
-        /// What it says.
-        payload: Bytes,
-        /// How many links it crossed.
-        hops: u32,
-        /// Who told us; ourselves for our own.
-        from: NodeId,
-    },
-    /// A message was not sent: it is too long, or its name was seen before. Nothing changed.
-    Refused(MessageId),
-}
 
 /// There are no timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,6 +114,9 @@ impl Machine for Flood {
                 if !self.spread(id, 0, payload, self.me, cx) {
                     cx.emit(Event::Refused(id));
                 }
+            }
+            Input::Command(Command::Know(id)) => {
+                self.seen.insert(id, cx.now());
             }
             Input::Message(from, Message::Gossip { id, hops, payload }) => {
                 self.spread(id, hops, payload, from, cx);

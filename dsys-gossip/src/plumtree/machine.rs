@@ -11,43 +11,10 @@ use super::missing::Missing;
 use super::neighbour::Neighbour;
 use super::{Config, Message};
 use crate::MessageId;
+use crate::broadcast::{Command, Event};
 use crate::estimate::Estimate;
 use crate::kept::{Bounds, Kept};
 use crate::seen::Seen;
-
-/// What the app asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// Tell everybody.
-    Broadcast {
-        /// A name that no other message has.
-        id: MessageId,
-        /// What to tell.
-        payload: Bytes,
-    },
-}
-
-/// What the app is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A message came for the first time; its origin gets it too, with 0 hops.
-    Delivered {
-        /// Which.
-        id: MessageId,
-        /// What it says.
-        payload: Bytes,
-        /// How many links it crossed.
-        hops: u32,
-        /// Who told us; ourselves for our own.
-        from: NodeId,
-    },
-    /// A message was not sent: it is too long, or its name was seen before. Nothing changed.
-    Refused(MessageId),
-    /// A name was announced, and none of those who announced it had the message: only anti-entropy can find it now.
-    Lost(MessageId),
-}
 
 /// The timers of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +44,8 @@ pub struct Stats {
     pub unknown: u64,
     /// Announced names ignored because the neighbour had `max_missing` of them outstanding.
     pub missing_refused: u64,
-    /// Messages that broke a bound or that only a neighbour may send. The former cost the peer its connection.
+    /// Messages that broke a bound or that only a neighbour may send. The former cost the peer its place as a
+    /// neighbour.
     pub violations: u64,
     /// Neighbours not taken because there were `max_neighbours`.
     pub neighbours_refused: u64,
@@ -131,6 +99,11 @@ impl Plumtree {
     /// The neighbours in order, and whether messages cross their links eagerly.
     pub fn neighbours(&self) -> impl ExactSizeIterator<Item = (NodeId, bool)> + '_ {
         self.neighbours.iter().map(|neighbour| (neighbour.id, neighbour.eager))
+    }
+
+    /// Whether a message of this name has come, as far as is remembered.
+    pub fn has_seen(&self, id: MessageId) -> bool {
+        self.seen.when(id).is_some()
     }
 
     /// How many names are known whose messages have not come.
@@ -402,12 +375,19 @@ impl Machine for Plumtree {
                     self.spread(id, 0, payload, self.me, cx);
                 }
             }
+            Input::Command(Command::Know(id)) => {
+                self.found(id, cx);
+                self.seen.insert(id, cx.now());
+            }
             Input::Message(from, Message::Gossip { id, hops, payload }) => {
                 self.gossip(id, hops, payload, from, cx);
             }
             Input::Message(from, Message::IHave(ids)) if ids.len() > self.config.max_announced => {
                 self.stats.violations += 1;
-                cx.disconnect(from);
+                if self.neighbour(from).is_some() {
+                    self.drop_neighbour(from, cx);
+                    cx.emit(Event::Violated(from));
+                }
             }
             Input::Message(from, Message::IHave(ids)) => self.ihave(&ids, from, cx),
             Input::Message(from, Message::Graft(id)) => self.grafted(id, from, cx),

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::MessageId;
 
-/// One message of the protocol. A node disconnects whoever announces more than
-/// [`Config::max_announced`](super::Config::max_announced) at once.
+/// One message of the protocol. Whoever announces more than
+/// [`Config::max_announced`](super::Config::max_announced) at once is no neighbour any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// The message itself, over an eager link or in answer to a graft.

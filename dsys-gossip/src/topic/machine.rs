@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId};
 
 use super::Message;
-use crate::MessageId;
+use crate::broadcast;
 use crate::compose::{Wrap, hand};
 use crate::membership::partial::{self, Partial};
 use crate::plumtree::{self, Plumtree};
@@ -28,13 +27,10 @@ pub enum Command {
     Join(Vec<NodeAddr>),
     /// Leave the topic: what is broadcast from now on is for us alone.
     Leave,
-    /// Tell everybody in the topic.
-    Broadcast {
-        /// A name that no other message has.
-        id: MessageId,
-        /// What to tell.
-        payload: Bytes,
-    },
+    /// This node broke the rules of the whole: have it as a neighbour no more.
+    Bar(NodeId),
+    /// For the tree.
+    Broadcast(broadcast::Command),
 }
 
 /// What the app is told.
@@ -46,7 +42,7 @@ pub enum Event {
     /// And now it is not.
     Down(NodeId),
     /// Of the tree: a message came, was refused, or is lost.
-    Broadcast(plumtree::Event),
+    Broadcast(broadcast::Event),
 }
 
 /// The timers of both parts.
@@ -105,7 +101,11 @@ impl Topic {
 
     fn tell_broadcast(&mut self, input: Input<Plumtree>, cx: &mut Context<'_, Self>) {
         for event in hand(&mut self.broadcast, input, &BROADCAST, cx) {
+            let violated = if let broadcast::Event::Violated(peer) = &event { Some(*peer) } else { None };
             cx.emit(Event::Broadcast(event));
+            if let Some(peer) = violated {
+                self.tell_membership(Input::Command(partial::Command::Bar(peer)), cx);
+            }
         }
     }
 }
@@ -128,8 +128,10 @@ impl Machine for Topic {
             Input::Command(Command::Leave) => {
                 self.tell_membership(Input::Command(partial::Command::Leave), cx);
             }
-            Input::Command(Command::Broadcast { id, payload }) => {
-                let command = plumtree::Command::Broadcast { id, payload };
+            Input::Command(Command::Bar(peer)) => {
+                self.tell_membership(Input::Command(partial::Command::Bar(peer)), cx);
+            }
+            Input::Command(Command::Broadcast(command)) => {
                 self.tell_broadcast(Input::Command(command), cx);
             }
             Input::Message(from, Message::Membership(message)) => {

@@ -192,8 +192,8 @@ fn forged_and_dead_members_reach_no_active_view_and_go_when_tried() {
 }
 
 #[test]
-fn whoever_breaks_a_bound_or_speaks_for_another_is_disconnected() {
-    let mut bench = Bench::new(Config { max_shuffle: 3, ..Config::default() });
+fn whoever_breaks_a_bound_or_speaks_for_another_is_no_neighbour_any_more() {
+    let mut bench = Bench::new(Config { max_shuffle: 3, max_barred: 3, ..Config::default() });
     let many: Vec<NodeAddr> = (10..14).map(addr).collect();
     let lies = [
         Message::Join(addr(2)),
@@ -201,13 +201,28 @@ fn whoever_breaks_a_bound_or_speaks_for_another_is_disconnected() {
         Message::Shuffle { origin: addr(1), ttl: 3, nodes: many.clone() },
         Message::ShuffleReply(many),
     ];
-    for lie in lies {
-        let effects = bench.from(1, lie);
-        assert!(matches!(effects[..], [Effect::Disconnect(_)]), "{effects:?}");
+    for (peer, lie) in (3..).zip(lies) {
+        bench.join(peer);
+        let effects = bench.from(peer, lie);
+        assert!(tells(&effects, peer, &Message::Disconnect));
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Emit(Event::Down(_)))));
+        // Other topics may use the link.
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Disconnect(_))));
+        assert!(bench.join(peer).is_empty(), "it may not come back");
+        let shuffle = Message::Shuffle { origin: addr(1), ttl: 0, nodes: vec![addr(peer)] };
+        assert!(
+            !bench.from(1, shuffle).iter().any(
+                |effect| matches!(effect, Effect::Send(to, Message::Neighbour { .. }) if *to == addr(peer).id)
+            ),
+            "nor is it asked"
+        );
     }
-    assert!(bench.from(1, Message::ShuffleReply(vec![addr(5)])).is_empty(), "nobody had shuffled");
-    assert!(bench.node.passive().is_empty());
-    assert_eq!(bench.node.stats().violations, 5);
+    assert!(bench.from(9, Message::ShuffleReply(vec![addr(5)])).is_empty(), "nobody had shuffled");
+    assert_eq!((bench.node.stats().violations, bench.node.stats().barred), (5, 4));
+    assert!(!bench.join(3).is_empty(), "the oldest of four has been forgotten");
+    let barred = addr(7).id;
+    let effects = bench.give(Input::Command(Command::Bar(barred)));
+    assert!(effects.is_empty() && bench.join(7).is_empty(), "by the whole");
 }
 
 #[test]

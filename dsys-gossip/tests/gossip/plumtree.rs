@@ -195,10 +195,8 @@ fn names_without_messages_cost_bounded_memory_and_their_announcer_the_link() {
         bench.from(1, Message::IHave(names(start..start + 4)));
     }
     assert_eq!((bench.node.missing(), bench.node.stats().missing_refused), (3, 9));
-    let effects = bench.from(1, Message::IHave(names(0..5)));
-    assert!(matches!(effects[..], [Effect::Disconnect(_)]));
     assert!(bench.from(4, Message::IHave(names(20..22))).is_empty(), "a stranger's");
-    assert_eq!((bench.node.missing(), bench.node.stats().violations), (3, 2));
+    assert_eq!((bench.node.missing(), bench.node.stats().violations), (3, 1));
     // It never answers a graft: each name is given up, and the link is lazy.
     for id in names(0..3) {
         let effects = bench.give(Input::Timer(Timer::Missing(id)));
@@ -213,6 +211,27 @@ fn names_without_messages_cost_bounded_memory_and_their_announcer_the_link() {
     assert!(bench.node.neighbours().any(|(id, eager)| id == liar && !eager));
     bench.from(1, Message::IHave(names(30..31)));
     assert_eq!(bench.node.missing(), 1, "it has room again");
+    // Too many at once: the link to it stays, for others may use it; the neighbour goes, and what it announced.
+    let effects = bench.from(1, Message::IHave(names(0..5)));
+    let gone =
+        |effect: &Effect<Plumtree>| matches!(effect, Effect::Emit(Event::Violated(peer)) if *peer == liar);
+    assert!(
+        effects.iter().any(gone) && !effects.iter().any(|effect| matches!(effect, Effect::Disconnect(_)))
+    );
+    assert!(bench.node.neighbours().all(|(id, _)| id != liar));
+    assert!(bench.from(1, Message::IHave(names(0..5))).is_empty(), "it is told once");
+    assert_eq!(bench.node.stats().violations, 3);
+}
+
+#[test]
+fn what_came_by_another_way_is_neither_asked_for_nor_delivered() {
+    let mut bench = Bench::new(Config::default());
+    bench.from(1, Message::IHave(vec![ID]));
+    let effects = bench.give(Input::Command(Command::Know(ID)));
+    assert!(matches!(effects[..], [Effect::CancelTimer(Timer::Missing(ID))]), "{effects:?}");
+    let effects = bench.from(2, Message::Gossip { id: ID, hops: 1, payload: Bytes::new() });
+    assert!(matches!(effects[..], [Effect::Send(_, Message::Prune)]), "{effects:?}");
+    assert!(bench.node.has_seen(ID) && bench.node.missing() == 0);
 }
 
 #[test]

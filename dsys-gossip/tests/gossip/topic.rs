@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId, Rng};
 use dsys_gossip::MessageId;
-use dsys_gossip::plumtree;
+use dsys_gossip::broadcast;
 use dsys_gossip::topic::{Command, Config, Event, Message, Topic};
 use dsys_sim::{Crash, Network};
 
@@ -29,11 +29,12 @@ fn network(nodes: u32, seed: u64) -> (Network<Topic>, Vec<NodeId>) {
 /// How often each node that runs was given the message.
 fn broadcast(network: &mut Network<Topic>, from: NodeId, byte: u8, time: Duration) -> BTreeMap<NodeId, u32> {
     network.take_events();
-    network.command(from, Command::Broadcast { id: MessageId([byte; 16]), payload: "all".into() });
+    let tell = broadcast::Command::Broadcast { id: MessageId([byte; 16]), payload: "all".into() };
+    network.command(from, Command::Broadcast(tell));
     network.run_for(time);
     let mut given = BTreeMap::new();
     for emitted in network.take_events() {
-        if let Event::Broadcast(plumtree::Event::Delivered { id, .. }) = emitted.event
+        if let Event::Broadcast(broadcast::Event::Delivered { id, .. }) = emitted.event
             && id == MessageId([byte; 16])
         {
             *given.entry(emitted.node).or_default() += 1;

@@ -25,13 +25,15 @@ pub struct Config {
     pub probe_after: Duration,
     /// A neighbour that said nothing for so long is lost; so is a node that was asked and did not answer.
     pub max_silence: Duration,
-    /// At most this many nodes in a shuffle; whoever sends more is disconnected.
+    /// At most this many nodes in a shuffle; whoever sends more is barred.
     pub max_shuffle: usize,
     /// At most this many joins, and as many shuffles, are taken between two shuffles of our own; further ones are
     /// dropped. So nobody can turn our views over faster than that.
     pub max_taken: u32,
     /// At most this many contacts to join by are kept.
     pub max_contacts: usize,
+    /// At most this many nodes that broke a rule are remembered; the oldest is forgotten first.
+    pub max_barred: usize,
 }
 
 impl Default for Config {
@@ -53,6 +55,7 @@ impl Default for Config {
             max_shuffle: 16,
             max_taken: 256,
             max_contacts: 16,
+            max_barred: 256,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One node with its two views.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub enum Command {
     Join(Vec<NodeAddr>),
     /// Tell the neighbours that they no longer are, and look for no others until the next `Join`.
     Leave,
+    /// This node broke a rule, here or in what stands above: it is no neighbour any more and will not become one.
+    Bar(NodeId),
 }
 
 /// What the app, or the broadcast above, is told.
@@ -51,9 +54,10 @@ pub struct Stats {
     pub evicted: u64,
     /// Joins and shuffles dropped because there were `max_taken`.
     pub dropped: u64,
-    /// Messages that broke a bound, named another as their sender, or were not asked for. The first two cost the peer
-    /// its connection.
+    /// Messages that broke a bound, named another as their sender, or were not asked for. The first two bar the peer.
     pub violations: u64,
+    /// Messages of barred peers, not looked at.
+    pub barred: u64,
 }
 
 /// One node with its two views.
@@ -73,6 +77,8 @@ pub struct Partial {
     joins: u32,
     shuffles: u32,
     away: bool,
+    /// Those that broke a rule, the oldest first.
+    barred: VecDeque<NodeId>,
     stats: Stats,
 }
 
@@ -91,6 +97,7 @@ impl Partial {
             joins: 0,
             shuffles: 0,
             away: false,
+            barred: VecDeque::new(),
             stats: Stats::default(),
         }
     }
@@ -144,7 +151,10 @@ impl Partial {
     /// Asks somebody, once at a time.
     fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
         let id = addr.id;
-        if self.views.is_active(id) || self.asked.iter().any(|(asked, _)| asked.id == id) {
+        if self.views.is_active(id)
+            || self.asked.iter().any(|(asked, _)| asked.id == id)
+            || self.barred.contains(&id)
+        {
             return;
         }
         if !addr.direct().is_empty() {
@@ -327,6 +337,23 @@ impl Partial {
         self.fill(cx);
     }
 
+    /// The link may carry other topics, and what is wrong here need not be wrong there: it stands.
+    fn bar(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        self.answered(peer, cx);
+        self.views.remove_passive(peer);
+        if self.views.is_active(peer) {
+            cx.send(peer, Message::Disconnect);
+            self.lose(peer, false, cx);
+        }
+        if !self.barred.contains(&peer) {
+            while self.barred.len() >= self.config.max_barred.max(1) {
+                self.barred.pop_front();
+            }
+            self.barred.push_back(peer);
+        }
+        self.fill(cx);
+    }
+
     fn leave(&mut self, cx: &mut Context<'_, Self>) {
         self.away = true;
         for id in self.neighbours().collect::<Vec<_>>() {
@@ -428,9 +455,11 @@ impl Machine for Partial {
             Input::Start => self.begin(cx),
             Input::Command(Command::Join(contacts)) => self.join(contacts, cx),
             Input::Command(Command::Leave) => self.leave(cx),
+            Input::Command(Command::Bar(peer)) => self.bar(peer, cx),
+            Input::Message(from, _) if self.barred.contains(&from) => self.stats.barred += 1,
             Input::Message(from, message) if !self.fits(from, &message) => {
                 self.stats.violations += 1;
-                cx.disconnect(from);
+                self.bar(from, cx);
             }
             Input::Message(from, message) => self.hear(from, message, cx),
             Input::Timer(Timer::Shuffle) => self.shuffle(cx),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, NodeId, Rng};
 use dsys_gossip::MessageId;
 use dsys_gossip::topic::{Command, Config, Event, Message, Topic};
-use dsys_gossip::{flood, plumtree};
+use dsys_gossip::{broadcast, flood, plumtree};
 use dsys_sim::measure::{Spread, Summary};
 use dsys_sim::{Connections, Crash, Latency, Network};
 
@@ -182,7 +182,8 @@ fn broadcasts(
             }
         });
         if let Some(sender) = sender() {
-            network.command(sender, Command::Broadcast { id: id(number), payload: "all".into() });
+            let tell = broadcast::Command::Broadcast { id: id(number), payload: "all".into() };
+            network.command(sender, Command::Broadcast(tell));
         }
         network.run_for(Duration::from_secs(3));
         network.take_events();
