@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::NodeId;
 
@@ -17,8 +17,9 @@ use crate::NodeId;
 pub struct NodeAddr {
     /// Who must answer.
     pub id: NodeId,
-    #[serde(deserialize_with = "bounded")]
-    direct: Vec<SocketAddr>,
+    /// A sequence on the wire. Empty is `None`, and nothing more than it needs is allocated: overlays remember many.
+    #[serde(serialize_with = "sequence", deserialize_with = "bounded")]
+    direct: Option<Box<[SocketAddr]>>,
 }
 
 impl NodeAddr {
@@ -27,7 +28,7 @@ impl NodeAddr {
 
     /// A node whose addresses are not known.
     pub const fn new(id: NodeId) -> Self {
-        NodeAddr { id, direct: Vec::new() }
+        NodeAddr { id, direct: None }
     }
 
     /// Adds an address, unless it is there already or there are [`MAX_DIRECT`](Self::MAX_DIRECT).
@@ -39,16 +40,17 @@ impl NodeAddr {
 
     /// Adds an address as [`with`](Self::with) does; says whether it was added.
     pub fn insert(&mut self, addr: SocketAddr) -> bool {
-        let new = self.direct.len() < Self::MAX_DIRECT && !self.direct.contains(&addr);
+        let known = self.direct();
+        let new = known.len() < Self::MAX_DIRECT && !known.contains(&addr);
         if new {
-            self.direct.push(addr);
+            self.direct = Some(known.iter().copied().chain([addr]).collect());
         }
         new
     }
 
     /// The direct addresses, in the order in which they should be tried.
     pub fn direct(&self) -> &[SocketAddr] {
-        &self.direct
+        self.direct.as_deref().unwrap_or_default()
     }
 }
 
@@ -60,16 +62,20 @@ impl From<NodeId> for NodeAddr {
 
 impl fmt::Debug for NodeAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}@{:?}", self.id, self.direct)
+        write!(f, "{:?}@{:?}", self.id, self.direct())
     }
 }
 
+fn sequence<S: Serializer>(direct: &Option<Box<[SocketAddr]>>, to: S) -> Result<S::Ok, S::Error> {
+    direct.as_deref().unwrap_or_default().serialize(to)
+}
+
 /// Refuses a sequence of more than `MAX_DIRECT` before it is allocated; drops repetitions.
-fn bounded<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+fn bounded<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<[SocketAddr]>>, D::Error> {
     struct Bounded;
 
     impl<'de> Visitor<'de> for Bounded {
-        type Value = Vec<SocketAddr>;
+        type Value = Option<Box<[SocketAddr]>>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "at most {} socket addresses", NodeAddr::MAX_DIRECT)
@@ -87,7 +93,7 @@ fn bounded<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Err
                     direct.push(addr);
                 }
             }
-            Ok(direct)
+            Ok((!direct.is_empty()).then(|| direct.into()))
         }
     }
 

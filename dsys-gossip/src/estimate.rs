@@ -5,33 +5,35 @@ use std::time::Duration;
 /// A smoothed mean and deviation: RFC 6298, §2, without its constants for a granularity and a least value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Estimate {
-    /// Nanoseconds. `None` before the first sample.
-    known: Option<(u64, u64)>,
+    /// Nanoseconds, 0 before the first sample.
+    mean: u64,
+    deviation: u64,
 }
 
 impl Estimate {
     /// Takes in one measurement.
     pub(crate) fn sample(&mut self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / 8;
-        self.known = Some(match self.known {
-            // In eighths, so that sums cannot overflow.
-            None => (took.saturating_mul(8), took.saturating_mul(4)),
-            Some((mean, deviation)) => {
-                let apart = mean.abs_diff(took.saturating_mul(8));
-                (mean - mean / 8 + took, deviation - deviation / 4 + apart / 4)
-            }
-        });
+        // In eighths, so that sums cannot overflow.
+        let eighth = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / 8;
+        if self.mean == 0 {
+            *self = Estimate { mean: eighth.saturating_mul(8), deviation: eighth.saturating_mul(4) };
+        } else {
+            let apart = self.mean.abs_diff(eighth.saturating_mul(8));
+            self.mean = self.mean - self.mean / 8 + eighth;
+            self.deviation = self.deviation - self.deviation / 4 + apart / 4;
+        }
+        self.mean = self.mean.max(1);
     }
 
     /// What it takes on average.
     pub(crate) fn mean(self) -> Option<Duration> {
-        self.known.map(|(mean, _)| Duration::from_nanos(mean))
+        (self.mean > 0).then(|| Duration::from_nanos(self.mean))
     }
 
     /// What it seldom exceeds: the mean and four deviations.
     pub(crate) fn timeout(self) -> Option<Duration> {
-        self.known
-            .map(|(mean, deviation)| Duration::from_nanos(mean.saturating_add(deviation.saturating_mul(4))))
+        let most = self.mean.saturating_add(self.deviation.saturating_mul(4));
+        self.mean().map(|_| Duration::from_nanos(most))
     }
 }
 

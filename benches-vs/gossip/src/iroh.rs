@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use dsys_core::{Context, Input, Machine, NodeId, Time};
 use iroh_gossip::proto::state::MessageKind;
-use iroh_gossip::proto::{Command, Config, Event, InEvent, Message, OutEvent, PeerData, Scope, State, Timer, TopicId};
+use iroh_gossip::proto::{
+    Command, Config, Event, InEvent, Message, OutEvent, PeerData, Scope, State, Timer, TopicId,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;

@@ -24,7 +24,9 @@ fn main() {
         broadcast(&args);
     }
     if args.wants("deaths") {
-        [(80, 0.999), (90, 0.99), (95, 0.90)].iter().for_each(|(percent, goal)| deaths(&args, *percent, *goal));
+        [(80, 0.999), (90, 0.99), (95, 0.90)]
+            .iter()
+            .for_each(|(percent, goal)| deaths(&args, *percent, *goal));
     }
     println!("load after: {}", harness::load());
 }
@@ -65,7 +67,11 @@ fn broadcast(args: &Args) {
         ours.push(run::<ours::Ours>(args, seed));
         theirs.push(run::<iroh::Iroh>(args, seed));
     }
-    let print = |figure: &str, of: fn(&Run) -> f64, show: fn(f64) -> String, most: Option<f64>, ratio: Option<f64>| {
+    let print = |figure: &str,
+                 of: fn(&Run) -> f64,
+                 show: fn(f64) -> String,
+                 most: Option<f64>,
+                 ratio: Option<f64>| {
         let (a, b) = (median(ours.iter().map(of).collect()), median(theirs.iter().map(of).collect()));
         let goal = match (ratio, most) {
             (Some(ratio), _) => Goal::AtMost(ratio),
@@ -101,7 +107,8 @@ fn deaths(args: &Args, percent: usize, goal: f64) {
         theirs.push(reliability::<iroh::Iroh>(args, seed, percent));
     }
     let worst = ours.iter().copied().fold(f64::INFINITY, f64::min);
-    let (a, b) = (ours.iter().sum::<f64>() / ours.len() as f64, theirs.iter().sum::<f64>() / theirs.len() as f64);
+    let (a, b) =
+        (ours.iter().sum::<f64>() / ours.len() as f64, theirs.iter().sum::<f64>() / theirs.len() as f64);
     let figure = format!("{percent} % killed: reliability after 5 s (goal {goal}, worst seed {worst:.4})");
     harness::line(&figure, &share(a), iroh::NAME, &share(b), a / b, Goal::AtLeast(goal / b));
 }

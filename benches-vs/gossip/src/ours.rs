@@ -1,9 +1,11 @@
 //! dsys-gossip: a topic with the settings it comes with.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use dsys_core::{NodeAddr, NodeId};
 use dsys_gossip::topic::{Command, Config, Event, Message, Topic};
-use dsys_gossip::{MessageId, plumtree};
+use dsys_gossip::{MessageId, broadcast};
 
 use crate::contender::Contender;
 
@@ -13,7 +15,8 @@ impl Contender for Ours {
     type Node = Topic;
 
     fn node(id: NodeId, _seed: u64) -> Topic {
-        Topic::new(id, &Config::default())
+        static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
+        Topic::new(id, &CONFIG)
     }
 
     fn join(contact: Option<NodeId>) -> Command {
@@ -23,12 +26,15 @@ impl Contender for Ours {
     fn broadcast(number: u32) -> Command {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        Command::Broadcast { id: MessageId(id), payload: Bytes::copy_from_slice(&number.to_be_bytes()) }
+        Command::Broadcast(broadcast::Command::Broadcast {
+            id: MessageId(id),
+            payload: Bytes::copy_from_slice(&number.to_be_bytes()),
+        })
     }
 
     fn heard(event: &Event) -> Option<u32> {
         match event {
-            Event::Broadcast(plumtree::Event::Delivered { payload, .. }) => {
+            Event::Broadcast(broadcast::Event::Delivered { payload, .. }) => {
                 Some(u32::from_be_bytes(payload.as_ref().try_into().ok()?))
             }
             _ => None,

@@ -113,7 +113,10 @@ impl<C: Contender> World<C> {
             self.network.take_events();
             let (spread, _) = &*heard.borrow();
             course.reliability.add(1.0 - spread.residue());
-            spread.redundancy(self.payloads() - before).into_iter().for_each(|part| course.redundancy.add(part));
+            spread
+                .redundancy(self.payloads() - before)
+                .into_iter()
+                .for_each(|part| course.redundancy.add(part));
             spread.t_last().into_iter().for_each(|time| course.last.add(time));
         }
         course

@@ -18,6 +18,7 @@
 mod config;
 mod machine;
 mod message;
+mod nearer;
 mod views;
 
 pub use config::Config;

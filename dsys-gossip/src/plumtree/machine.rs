@@ -64,8 +64,8 @@ pub struct Plumtree {
     seen: Seen,
     kept: Kept,
     missing: BTreeMap<MessageId, Missing>,
-    /// Names that wait to be announced, and from whom their messages came.
-    waiting: Vec<(MessageId, NodeId)>,
+    /// Names that wait to be announced, and who is known to have their messages.
+    waiting: Vec<(MessageId, Vec<NodeId>)>,
     /// How much later than their names messages come.
     lag: Estimate,
     stats: Stats,
@@ -126,6 +126,7 @@ impl Plumtree {
             self.stats.neighbours_refused += 1;
             return false;
         }
+        self.neighbours.reserve_exact(1);
         self.neighbours.insert(at, Neighbour::new(peer));
         true
     }
@@ -168,18 +169,29 @@ impl Plumtree {
         }
     }
 
-    /// Takes in a message that is not too long and was not seen before, and passes it on.
-    fn spread(&mut self, id: MessageId, hops: u32, payload: Bytes, from: NodeId, cx: &mut Context<'_, Self>) {
+    /// Takes in a message that is not too long and was not seen before, and passes it on. The holders have it already, the
+    /// first of them gave it to us.
+    fn spread(
+        &mut self,
+        id: MessageId,
+        hops: u32,
+        payload: Bytes,
+        holders: Vec<NodeId>,
+        cx: &mut Context<'_, Self>,
+    ) {
         self.seen.insert(id, cx.now());
         let config = &self.config;
         let bounds = Bounds { most: config.max_kept, bytes: config.max_kept_bytes, age: config.max_kept_age };
         self.kept.insert(id, payload.clone(), hops, cx.now(), bounds);
         let further = hops.saturating_add(1);
-        for neighbour in self.neighbours.iter().filter(|neighbour| neighbour.eager && neighbour.id != from) {
-            self.stats.payloads += 1;
-            cx.send(neighbour.id, Message::Gossip { id, hops: further, payload: payload.clone() });
+        for neighbour in &self.neighbours {
+            if neighbour.eager && !holders.contains(&neighbour.id) {
+                self.stats.payloads += 1;
+                cx.send(neighbour.id, Message::Gossip { id, hops: further, payload: payload.clone() });
+            }
         }
-        self.waiting.push((id, from));
+        let from = holders.first().copied().unwrap_or(self.me);
+        self.waiting.push((id, holders));
         if config.announce_after.is_zero() || self.waiting.len() >= config.max_announced {
             self.announce(cx);
         } else if self.waiting.len() == 1 {
@@ -191,8 +203,8 @@ impl Plumtree {
     fn announce(&mut self, cx: &mut Context<'_, Self>) {
         let waiting = std::mem::take(&mut self.waiting);
         for neighbour in self.neighbours.iter().filter(|neighbour| !neighbour.eager) {
-            let names: Vec<MessageId> =
-                waiting.iter().filter(|(_, from)| *from != neighbour.id).map(|(id, _)| *id).collect();
+            let lacks = |(_, holders): &&(MessageId, Vec<NodeId>)| !holders.contains(&neighbour.id);
+            let names: Vec<MessageId> = waiting.iter().filter(lacks).map(|(id, _)| *id).collect();
             if !names.is_empty() {
                 cx.send(neighbour.id, Message::IHave(names));
             }
@@ -211,7 +223,9 @@ impl Plumtree {
         } else {
             self.set_eager(from, true);
             let missing = self.found(id, cx);
-            self.spread(id, hops, payload, from, cx);
+            let announced = missing.iter().flat_map(Missing::holders).filter(|holder| *holder != from);
+            let holders = std::iter::once(from).chain(announced).collect();
+            self.spread(id, hops, payload, holders, cx);
             if let Some(missing) = missing {
                 self.learn(&missing, from, cx);
             }
@@ -222,8 +236,7 @@ impl Plumtree {
     fn found(&mut self, id: MessageId, cx: &mut Context<'_, Self>) -> Option<Missing> {
         let missing = self.missing.remove(&id)?;
         cx.cancel_timer(Timer::Missing(id));
-        for peer in missing.announced.iter().map(|(peer, _)| *peer).chain(missing.asked.map(|asked| asked.0))
-        {
+        for peer in missing.holders() {
             if let Some(neighbour) = self.neighbour(peer) {
                 neighbour.missing = neighbour.missing.saturating_sub(1);
             }
@@ -274,6 +287,9 @@ impl Plumtree {
             };
             if known {
                 neighbour.won(false);
+                if let Some((_, holders)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
+                    holders.push(from);
+                }
                 continue;
             }
             if self.missing.get(&id).is_some_and(|missing| missing.announced_by(from)) {
@@ -372,7 +388,7 @@ impl Machine for Plumtree {
                     cx.emit(Event::Refused(id));
                 } else {
                     self.found(id, cx);
-                    self.spread(id, 0, payload, self.me, cx);
+                    self.spread(id, 0, payload, vec![self.me], cx);
                 }
             }
             Input::Command(Command::Know(id)) => {

@@ -18,6 +18,11 @@ impl Missing {
         Missing { since: now, announced: vec![(peer, now)], asked: None }
     }
 
+    /// Those who say that they have it.
+    pub(super) fn holders(&self) -> impl Iterator<Item = NodeId> {
+        self.announced.iter().map(|(peer, _)| *peer).chain(self.asked.map(|(asked, _)| asked))
+    }
+
     pub(super) fn announced_by(&self, peer: NodeId) -> bool {
         self.announced.iter().any(|(one, _)| *one == peer)
             || self.asked.is_some_and(|(asked, _)| asked == peer)

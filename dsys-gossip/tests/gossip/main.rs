@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
 mod flood;
+mod nearer;
 mod overlay;
 mod partial;
 mod plumtree;

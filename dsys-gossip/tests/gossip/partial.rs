@@ -41,7 +41,7 @@ fn settle(network: &mut Network<Partial>, time: Duration) -> Result<f64, String>
 }
 
 /// The largest set of living nodes that reach each other, as a share of the living; `None` if views are wrong.
-fn connected(network: &Network<Partial>) -> Result<f64, String> {
+pub(super) fn connected(network: &Network<Partial>) -> Result<f64, String> {
     let alive: BTreeSet<NodeId> = network.machines().map(|(id, _)| id).collect();
     let (mut left, mut largest) = (alive.clone(), 0);
     while let Some(first) = left.pop_first() {
@@ -70,7 +70,7 @@ fn joined_nodes_are_connected_and_know_their_neighbours_both_ways() {
         let (mut network, ids) = network(200, seed, Connections::TRACKED);
         assert_eq!(settle(&mut network, Duration::from_secs(5)), Ok(1.0), "seed {seed}");
         let degrees: usize = ids.iter().map(|id| network.machine(*id).unwrap().neighbours().len()).sum();
-        assert!(degrees > 4 * ids.len() && degrees <= 5 * ids.len(), "{degrees}");
+        assert!(degrees > 5 * ids.len() && degrees <= 6 * ids.len(), "{degrees}");
         let passive: usize = ids.iter().map(|id| network.machine(*id).unwrap().passive().len()).sum();
         assert!(passive > 15 * ids.len(), "{passive}");
     }
@@ -126,38 +126,38 @@ fn after_any_faults_the_views_are_right_and_all_are_connected() {
 }
 
 /// One node, driven by hand.
-struct Bench {
-    node: Partial,
+pub(super) struct Bench {
+    pub(super) node: Partial,
     rng: Rng,
-    now: Time,
+    pub(super) now: Time,
 }
 
 impl Bench {
-    fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         let node = Partial::new(NodeId::from_number(0), config);
         Bench { node, rng: Rng::from_seed(1), now: Time::ZERO }
     }
 
-    fn give(&mut self, input: Input<Partial>) -> Vec<Effect<Partial>> {
+    pub(super) fn give(&mut self, input: Input<Partial>) -> Vec<Effect<Partial>> {
         let mut effects = Vec::new();
         self.node.handle(input, &mut Context::new(self.now, &mut self.rng, &mut effects));
         effects
     }
 
-    fn from(&mut self, peer: u64, message: Message) -> Vec<Effect<Partial>> {
+    pub(super) fn from(&mut self, peer: u64, message: Message) -> Vec<Effect<Partial>> {
         self.give(Input::Message(NodeId::from_number(peer), message))
     }
 
-    fn join(&mut self, peer: u64) -> Vec<Effect<Partial>> {
+    pub(super) fn join(&mut self, peer: u64) -> Vec<Effect<Partial>> {
         self.from(peer, Message::Join(addr(peer)))
     }
 }
 
-fn addr(number: u64) -> NodeAddr {
+pub(super) fn addr(number: u64) -> NodeAddr {
     NodeAddr::new(NodeId::from_number(number))
 }
 
-fn tells(effects: &[Effect<Partial>], to: u64, told: &Message) -> bool {
+pub(super) fn tells(effects: &[Effect<Partial>], to: u64, told: &Message) -> bool {
     let to = NodeId::from_number(to);
     effects
         .iter()
@@ -252,11 +252,11 @@ fn a_silent_neighbour_is_probed_then_lost_and_a_lonely_node_turns_to_its_contact
     let effects = bench.give(Input::Command(Command::Join(vec![addr(0), addr(1)])));
     assert!(tells(&effects, 1, &Message::Join(addr(0))));
     bench.from(1, Message::Accept);
-    bench.now += Duration::from_secs(1);
+    bench.now += Duration::from_secs(5);
     let effects = bench.give(Input::Timer(Timer::Probe));
     assert!(tells(&effects, 1, &Message::Ping));
     bench.from(1, Message::Pong);
-    bench.now += Duration::from_secs(3);
+    bench.now += Duration::from_secs(10);
     let effects = bench.give(Input::Timer(Timer::Probe));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Emit(Event::Down(_)))));
     assert!(tells(&effects, 1, &Message::Join(addr(0))));

@@ -84,9 +84,16 @@ fn partial_and_topic() {
             Message::Shuffle { origin: addr.clone(), ttl: 3, nodes: vec![addr.clone()] },
             format!("06{known}0301{known}"),
         ),
-        (Message::ShuffleReply(vec![addr]), format!("0701{known}")),
+        (Message::ShuffleReply(vec![addr.clone()]), format!("0701{known}")),
         (Message::Ping, "08".into()),
         (Message::Pong, "09".into()),
+        // 20,000 microseconds in LEB128.
+        (
+            Message::Swap { addr: addr.clone(), round_trip: 20_000, old: addr.clone() },
+            format!("0a{known}a09c01{known}"),
+        ),
+        (Message::Swapped(addr.clone()), format!("0b{known}")),
+        (Message::Instead { addr, ask: true }, format!("0c{known}01")),
     ];
     for (message, hex) in cases {
         check(&message, message.size(), &hex);

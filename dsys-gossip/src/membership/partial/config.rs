@@ -19,8 +19,17 @@ pub struct Config {
     pub shuffle_active: usize,
     /// How many of the passive view are in a shuffle (kp).
     pub shuffle_passive: usize,
-    /// Time between two shuffles of a node, up to half as much more by chance.
+    /// Time between two shuffles of a node, up to half as much more by chance. The first few come sooner.
     pub shuffle_every: Duration,
+    /// The slowest so many of the neighbours are kept as chance brought them (μ of X-BOT, §4.1). They hold groups of
+    /// near nodes together.
+    pub unbiased: usize,
+    /// After so long a node looks for nearer neighbours, and then twice as long after each look in vain. `None`: never.
+    pub search_after: Option<Duration>,
+    /// But not longer than this.
+    pub search_at_most: Duration,
+    /// So many of the passive view are measured at a time.
+    pub candidates: usize,
     /// A neighbour that said nothing for so long is probed.
     pub probe_after: Duration,
     /// A neighbour that said nothing for so long is lost; so is a node that was asked and did not answer.
@@ -37,21 +46,26 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// The paper's sizes (§5.1: 5 neighbours, walks of 6 and 3, shuffles of 3 and 4), except for a passive view of 48
-    /// instead of 30: when 19 of 20 nodes die, 30 leave one node in five without anybody to turn to. A shuffle every
-    /// 10 s, a probe after 1 s, 3 s of silence.
+    /// The paper's walks of 6 and 3 and shuffles of 3 and 4 (§5.1). 6 neighbours instead of 5: one to keep the overlay
+    /// together, five that are near, by looks at 4 nodes after 2 s to 5 min. A passive view of 36 instead of 30: when 19 of
+    /// 20 nodes die, 30 leave one node in five without anybody to turn to. A shuffle every 30 s, a probe after 5 s, lost
+    /// after 10 s of silence.
     fn default() -> Self {
         Config {
-            active: 5,
-            passive: 48,
+            active: 6,
+            passive: 36,
             join_walk: 6,
             passive_walk: 3,
             shuffle_walk: 6,
             shuffle_active: 3,
             shuffle_passive: 4,
-            shuffle_every: Duration::from_secs(10),
-            probe_after: Duration::from_secs(1),
-            max_silence: Duration::from_secs(3),
+            shuffle_every: Duration::from_secs(30),
+            unbiased: 1,
+            search_after: Some(Duration::from_secs(2)),
+            search_at_most: Duration::from_secs(300),
+            candidates: 4,
+            probe_after: Duration::from_secs(5),
+            max_silence: Duration::from_secs(10),
             max_shuffle: 16,
             max_taken: 256,
             max_contacts: 16,

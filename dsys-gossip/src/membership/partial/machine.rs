@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId};
 
+use super::nearer::Search;
 use super::views::Views;
 use super::{Config, Message};
 
@@ -38,6 +39,8 @@ pub enum Timer {
     Shuffle,
     /// See who is silent.
     Probe,
+    /// Look for nearer neighbours.
+    Search,
     /// This node was asked and should have answered.
     Asked(NodeId),
 }
@@ -52,7 +55,9 @@ pub struct Stats {
     pub lost: u64,
     /// Neighbours given up for others.
     pub evicted: u64,
-    /// Joins and shuffles dropped because there were `max_taken`.
+    /// Neighbours given up for nearer ones.
+    pub swapped: u64,
+    /// Joins, swaps and shuffles dropped because there were `max_taken`.
     pub dropped: u64,
     /// Messages that broke a bound, named another as their sender, or were not asked for. The first two bar the peer.
     pub violations: u64,
@@ -60,15 +65,18 @@ pub struct Stats {
     pub barred: u64,
 }
 
+/// So many shuffles come sooner, the first after a sixteenth of the period.
+const FIRST_SHUFFLES: u8 = 4;
+
 /// One node with its two views.
 #[derive(Clone, Debug)]
 pub struct Partial {
-    me: NodeAddr,
-    config: Arc<Config>,
-    views: Views,
+    pub(super) me: NodeAddr,
+    pub(super) config: Arc<Config>,
+    pub(super) views: Views,
     contacts: Vec<NodeAddr>,
     /// Nodes asked to be neighbours, without an answer yet, and whether we had nobody.
-    asked: Vec<(NodeAddr, bool)>,
+    pub(super) asked: Vec<(NodeAddr, bool)>,
     /// Nodes that refused since the last shuffle, and whether they did although we had nobody.
     refused: Vec<(NodeId, bool)>,
     /// What the last shuffle sent, until its reply.
@@ -76,10 +84,13 @@ pub struct Partial {
     /// Joins and shuffles taken since the last shuffle of ours.
     joins: u32,
     shuffles: u32,
-    away: bool,
+    /// So many times the period of the shuffles is still to double.
+    soon: u8,
+    pub(super) away: bool,
+    pub(super) search: Search,
     /// Those that broke a rule, the oldest first.
     barred: VecDeque<NodeId>,
-    stats: Stats,
+    pub(super) stats: Stats,
 }
 
 impl Partial {
@@ -96,7 +107,9 @@ impl Partial {
             shuffled: None,
             joins: 0,
             shuffles: 0,
+            soon: FIRST_SHUFFLES,
             away: false,
+            search: Search::default(),
             barred: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -119,11 +132,14 @@ impl Partial {
 
     fn begin(&mut self, cx: &mut Context<'_, Self>) {
         self.plan_shuffle(cx);
-        cx.set_timer(Timer::Probe, self.config.probe_after);
+        self.plan_search(cx);
+        cx.set_timer(Timer::Probe, self.config.probe_after / 2);
     }
 
-    fn plan_shuffle(&self, cx: &mut Context<'_, Self>) {
-        let period = self.config.shuffle_every;
+    fn plan_shuffle(&mut self, cx: &mut Context<'_, Self>) {
+        // Sooner at first: whoever has just come knows few.
+        let period = self.config.shuffle_every / (1 << self.soon);
+        self.soon = self.soon.saturating_sub(1);
         let more = u64::try_from(period.as_nanos() / 2).unwrap_or(u64::MAX);
         let wait = period + Duration::from_nanos(cx.rng().below(more));
         cx.set_timer(Timer::Shuffle, wait);
@@ -149,7 +165,7 @@ impl Partial {
     }
 
     /// Asks somebody, once at a time.
-    fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
+    pub(super) fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
         let id = addr.id;
         if self.views.is_active(id)
             || self.asked.iter().any(|(asked, _)| asked.id == id)
@@ -167,14 +183,14 @@ impl Partial {
     }
 
     /// The answer has come, or will not.
-    fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<(NodeAddr, bool)> {
+    pub(super) fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<(NodeAddr, bool)> {
         let at = self.asked.iter().position(|(asked, _)| asked.id == id)?;
         cx.cancel_timer(Timer::Asked(id));
         Some(self.asked.swap_remove(at))
     }
 
     /// §4.3: asks as many of the passive view as there are free places. Whoever has no neighbour is not to be refused.
-    fn fill(&mut self, cx: &mut Context<'_, Self>) {
+    pub(super) fn fill(&mut self, cx: &mut Context<'_, Self>) {
         if self.away {
             return;
         }
@@ -198,7 +214,7 @@ impl Partial {
     }
 
     /// Makes somebody a neighbour; if there is no room, another one gives way.
-    fn accept(&mut self, addr: NodeAddr, cx: &mut Context<'_, Self>) {
+    pub(super) fn accept(&mut self, addr: NodeAddr, cx: &mut Context<'_, Self>) {
         let id = addr.id;
         if !addr.direct().is_empty() {
             cx.learn(addr.clone());
@@ -207,8 +223,11 @@ impl Partial {
             return;
         }
         cx.emit(Event::Up(id));
+        // How near it is.
+        self.ping(id, cx);
         while self.views.active.len() > self.config.active.max(1) {
-            let Some(unlucky) = self.views.pick(cx.rng(), &[id]) else { break };
+            let planned = self.search.over(id).filter(|old| self.views.is_active(*old));
+            let Some(unlucky) = planned.or_else(|| self.views.pick(cx.rng(), &[id])) else { break };
             self.stats.evicted += 1;
             cx.send(unlucky, Message::Disconnect);
             self.lose(unlucky, true, cx);
@@ -216,7 +235,7 @@ impl Partial {
     }
 
     /// No longer a neighbour; it may become one again if it `lives`.
-    fn lose(&mut self, id: NodeId, lives: bool, cx: &mut Context<'_, Self>) {
+    pub(super) fn lose(&mut self, id: NodeId, lives: bool, cx: &mut Context<'_, Self>) {
         let Some(addr) = self.views.remove_active(id) else { return };
         if lives {
             self.views.add_passive(addr, &[], cx.rng());
@@ -254,7 +273,8 @@ impl Partial {
 
     fn shuffle(&mut self, cx: &mut Context<'_, Self>) {
         self.plan_shuffle(cx);
-        self.refused.clear();
+        // With its memory: those who lose somebody may be refused often, once.
+        self.refused = Vec::new();
         [self.joins, self.shuffles] = [0; 2];
         if self.away {
             return;
@@ -303,8 +323,16 @@ impl Partial {
         self.fill(cx);
     }
 
+    fn ping(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        if let Some(neighbour) = self.views.neighbour(id) {
+            neighbour.pinged = Some(now);
+            cx.send(id, Message::Ping);
+        }
+    }
+
     fn probe(&mut self, cx: &mut Context<'_, Self>) {
-        cx.set_timer(Timer::Probe, self.config.probe_after);
+        cx.set_timer(Timer::Probe, self.config.probe_after / 2);
         let now = cx.now();
         let silence: Vec<(NodeId, Duration)> =
             self.views.active.iter().map(|neighbour| (neighbour.addr.id, now - neighbour.heard)).collect();
@@ -313,7 +341,7 @@ impl Partial {
                 self.stats.lost += 1;
                 self.lose(id, false, cx);
             } else if silent >= self.config.probe_after {
-                cx.send(id, Message::Ping);
+                self.ping(id, cx);
             }
         }
         self.fill(cx);
@@ -329,6 +357,7 @@ impl Partial {
     }
 
     fn peer_down(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        self.search.over(peer);
         self.answered(peer, cx);
         if self.views.is_active(peer) {
             self.stats.lost += 1;
@@ -365,7 +394,9 @@ impl Partial {
     /// Whether a message keeps our bounds and names its sender rightly.
     fn fits(&self, from: NodeId, message: &Message) -> bool {
         match message {
-            Message::Join(addr) | Message::Neighbour { addr, .. } => addr.id == from,
+            Message::Join(addr) | Message::Neighbour { addr, .. } | Message::Swap { addr, .. } => {
+                addr.id == from
+            }
             Message::Shuffle { nodes, .. } | Message::ShuffleReply(nodes) => {
                 nodes.len() <= self.config.max_shuffle
             }
@@ -414,8 +445,12 @@ impl Partial {
                 _ => {}
             },
             Message::Refuse => {
+                let swap = self.search.over(from).is_some();
                 if let Some((addr, alone)) = self.answered(from, cx) {
                     self.views.add_passive(addr, &[], cx.rng());
+                    if swap {
+                        return;
+                    }
                     self.refused.retain(|(refused, _)| *refused != from);
                     // After so many refusals the next shuffle brings others.
                     if self.refused.len() < self.config.passive {
@@ -425,6 +460,7 @@ impl Partial {
                 }
             }
             Message::Disconnect => {
+                self.measured(from, cx);
                 self.lose(from, true, cx);
                 self.fill(cx);
             }
@@ -437,9 +473,21 @@ impl Partial {
                 Some(sent) => self.integrate(nodes, &sent, cx),
                 None => self.stats.violations += 1,
             },
-            Message::Ping if self.views.is_active(from) => cx.send(from, Message::Pong),
+            // Their acceptance may come behind their first ping.
+            Message::Ping
+                if self.views.is_active(from) || self.asked.iter().any(|(asked, _)| asked.id == from) =>
+            {
+                cx.send(from, Message::Pong);
+            }
             Message::Ping => cx.send(from, Message::Disconnect),
-            Message::Pong => {}
+            Message::Pong => self.measured(from, cx),
+            Message::Swap { addr, round_trip, old } => {
+                if Self::within(&mut self.joins, most, &mut self.stats.dropped) {
+                    self.swap(addr, Duration::from_micros(round_trip.into()), old, cx);
+                }
+            }
+            Message::Swapped(given_up) => self.swapped(from, given_up, cx),
+            Message::Instead { addr, ask } => self.instead(from, addr, ask, cx),
         }
     }
 }
@@ -464,7 +512,9 @@ impl Machine for Partial {
             Input::Message(from, message) => self.hear(from, message, cx),
             Input::Timer(Timer::Shuffle) => self.shuffle(cx),
             Input::Timer(Timer::Probe) => self.probe(cx),
+            Input::Timer(Timer::Search) => self.search(cx),
             Input::Timer(Timer::Asked(id)) => {
+                self.search.over(id);
                 self.answered(id, cx);
                 self.fill(cx);
             }

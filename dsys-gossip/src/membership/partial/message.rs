@@ -43,6 +43,25 @@ pub enum Message {
     Ping,
     /// "Yes."
     Pong,
+    /// "You are near, be my neighbour; I would give up `old`, and you one that is farther." Answered by `Swapped`,
+    /// `Accept` or `Refuse`.
+    Swap {
+        /// Who asks.
+        addr: NodeAddr,
+        /// Microseconds between the two, measured just now.
+        round_trip: u32,
+        /// Whom it would give up.
+        old: NodeAddr,
+    },
+    /// "You are my neighbour, in place of this one, who lacks a neighbour now."
+    Swapped(NodeAddr),
+    /// "You are not my neighbour any more, and this one has lost a neighbour too."
+    Instead {
+        /// Who.
+        addr: NodeAddr,
+        /// Whether the receiver is to ask; otherwise it will be asked.
+        ask: bool,
+    },
 }
 
 impl Message {
@@ -58,6 +77,10 @@ impl Message {
             Message::ForwardJoin { joiner: addr, .. } | Message::Neighbour { addr, .. } => 2 + one(addr),
             Message::Shuffle { origin, nodes, .. } => 3 + one(origin) + all(nodes),
             Message::ShuffleReply(nodes) => 2 + all(nodes),
+            // Round trips of 16 to 2,000 ms take 3 bytes.
+            Message::Swap { addr, old, .. } => 4 + one(addr) + one(old),
+            Message::Swapped(addr) => 1 + one(addr),
+            Message::Instead { addr, .. } => 2 + one(addr),
             _ => 1,
         }
     }

@@ -2,12 +2,17 @@
 
 use dsys_core::{NodeAddr, NodeId, Rng, Time};
 
+use crate::estimate::Estimate;
+
 /// A neighbour.
 #[derive(Clone, Debug)]
 pub(super) struct Neighbour {
     pub(super) addr: NodeAddr,
     /// When it last said anything.
     pub(super) heard: Time,
+    /// When it was pinged, until it answers.
+    pub(super) pinged: Option<Time>,
+    pub(super) round_trip: Estimate,
 }
 
 /// The two views of a node. Nobody is in both, and nobody is ourselves.
@@ -38,7 +43,8 @@ impl Views {
             return false;
         }
         self.passive.retain(|one| one.id != addr.id);
-        self.active.push(Neighbour { addr, heard: now });
+        self.active.reserve_exact(1);
+        self.active.push(Neighbour { addr, heard: now, pinged: None, round_trip: Estimate::default() });
         true
     }
 
@@ -69,6 +75,11 @@ impl Views {
         while self.passive.len() >= self.most {
             let old = self.passive.iter().position(|one| rather.contains(&one.id));
             self.passive.swap_remove(old.unwrap_or_else(|| rng.index(self.passive.len())));
+        }
+        if self.passive.len() == self.passive.capacity() {
+            // Exactly as many as there may be, at last.
+            let more = (self.most - self.passive.len()).min(self.passive.len().max(8));
+            self.passive.reserve_exact(more);
         }
         self.passive.push(addr);
     }
