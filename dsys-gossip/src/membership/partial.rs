@@ -12,6 +12,7 @@
 //! - Neighbours are probed when they say nothing, so a neighbour that fell silent is lost after
 //!   [`Config::max_silence`], whether or not the transport noticed. A probe of a node that does not count us among its
 //!   neighbours is answered so, which ends half-open links.
+//! - Neighbours are near, all but a few: [X-BOT](Config::unbiased), as `nearer.rs` says.
 //! - Nodes that were refused or are taken by others are not asked again before the next shuffle. A node without
 //!   neighbours turns to its contacts again.
 

@@ -152,6 +152,7 @@ impl Partial {
                 && self.contacts.len() < self.config.max_contacts
                 && self.contacts.iter().all(|known| known.id != contact.id)
             {
+                self.contacts.reserve_exact(1);
                 self.contacts.push(contact);
             }
         }
@@ -179,14 +180,19 @@ impl Partial {
         self.stats.asked += 1;
         self.asked.push((addr, self.views.active.is_empty()));
         cx.send(id, message);
-        cx.set_timer(Timer::Asked(id), self.config.max_silence);
+        cx.set_timer(Timer::Asked(id), self.config.answer_within);
     }
 
     /// The answer has come, or will not.
     pub(super) fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<(NodeAddr, bool)> {
         let at = self.asked.iter().position(|(asked, _)| asked.id == id)?;
         cx.cancel_timer(Timer::Asked(id));
-        Some(self.asked.swap_remove(at))
+        let answered = self.asked.swap_remove(at);
+        if self.asked.is_empty() {
+            // With its memory: most nodes ask nobody for most of their lives.
+            self.asked = Vec::new();
+        }
+        Some(answered)
     }
 
     /// §4.3: asks as many of the passive view as there are free places. Whoever has no neighbour is not to be refused.

@@ -74,6 +74,9 @@ impl Partial {
         }
         let Some(at) = self.search.measured.iter().position(|(id, _)| *id == from) else { return };
         let (_, then) = self.search.measured.swap_remove(at);
+        if self.search.measured.is_empty() {
+            self.search.measured = Vec::new();
+        }
         let trip = now - then;
         let Some((old, slow)) = self.slowest() else { return };
         if self.search.swap.is_some() || !self.asked.is_empty() || !faster(trip, slow) {
@@ -148,7 +151,7 @@ impl Partial {
             self.ask(addr, Message::Neighbour { addr: self.me.clone(), high: false }, cx);
         } else if room && addr.id != self.me.id && !self.views.is_active(addr.id) {
             // It will ask; its place is kept for as long as an answer may take.
-            cx.set_timer(Timer::Asked(addr.id), self.config.max_silence);
+            cx.set_timer(Timer::Asked(addr.id), self.config.answer_within);
             self.views.remove_passive(addr.id);
             self.asked.retain(|(asked, _)| asked.id != addr.id);
             self.asked.push((addr, false));
