@@ -32,15 +32,27 @@
 
 pub mod broadcast;
 mod compose;
+#[cfg(feature = "keys")]
+pub mod envelope;
 mod estimate;
 pub mod flood;
 mod id;
 mod kept;
 pub mod membership;
+#[cfg(feature = "keys")]
+pub mod path;
 mod peers;
 pub mod plumtree;
+#[cfg(feature = "keys")]
+pub mod router;
 pub mod rumor;
 mod seen;
+#[cfg(feature = "keys")]
+mod store;
 pub mod topic;
 
+#[cfg(feature = "keys")]
+pub use envelope::{BadTopicName, TopicName};
 pub use id::MessageId;
+#[cfg(feature = "keys")]
+pub use store::MemoryStore;
