@@ -36,6 +36,8 @@ mod compose;
 pub mod envelope;
 mod estimate;
 pub mod flood;
+#[cfg(feature = "net")]
+mod handle;
 mod id;
 mod kept;
 pub mod membership;
@@ -53,6 +55,10 @@ pub mod topic;
 
 #[cfg(feature = "keys")]
 pub use envelope::{BadTopicName, TopicName};
+#[cfg(feature = "net")]
+pub use handle::{Builder, Event, Gossip, JoinError, PublishError, SpawnError, Subscription, TopicHandle};
 pub use id::MessageId;
+#[cfg(feature = "keys")]
+pub use router::{Cursor, Message, Published};
 #[cfg(feature = "keys")]
 pub use store::MemoryStore;
