@@ -14,6 +14,8 @@
 //!   neighbours is answered so, which ends half-open links.
 //! - Nodes that were refused or are taken by others are not asked again before the next shuffle. A node without
 //!   neighbours turns to its contacts again.
+//! - Neighbours that were lost are tried again, one with each shuffle, so that the two sides of a partition find each
+//!   other when it has healed.
 
 mod config;
 mod machine;

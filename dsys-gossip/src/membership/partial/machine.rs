@@ -77,6 +77,8 @@ pub struct Partial {
     joins: u32,
     shuffles: u32,
     away: bool,
+    /// Neighbours that fell silent or could not be reached, to be tried again now and then: the one to try next first.
+    lost: VecDeque<NodeAddr>,
     /// Those that broke a rule, the oldest first.
     barred: VecDeque<NodeId>,
     stats: Stats,
@@ -97,6 +99,7 @@ impl Partial {
             joins: 0,
             shuffles: 0,
             away: false,
+            lost: VecDeque::new(),
             barred: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -143,7 +146,11 @@ impl Partial {
     }
 
     fn turn_to_a_contact(&mut self, cx: &mut Context<'_, Self>) {
-        if let Some(contact) = cx.rng().choose(&self.contacts).cloned() {
+        // Whoever was cut off from all may have no contact but those it lost.
+        let contacts = self.contacts.len();
+        let at = cx.rng().index(contacts + self.lost.len());
+        let contact = self.contacts.get(at).or_else(|| self.lost.get(at.saturating_sub(contacts)));
+        if let Some(contact) = contact.cloned() {
             self.ask(contact, Message::Join(self.me.clone()), cx);
         }
     }
@@ -206,6 +213,7 @@ impl Partial {
         if !self.views.add_active(addr, cx.now()) {
             return;
         }
+        self.lost.retain(|lost| lost.id != id);
         cx.emit(Event::Up(id));
         while self.views.active.len() > self.config.active.max(1) {
             let Some(unlucky) = self.views.pick(cx.rng(), &[id]) else { break };
@@ -220,6 +228,11 @@ impl Partial {
         let Some(addr) = self.views.remove_active(id) else { return };
         if lives {
             self.views.add_passive(addr, &[], cx.rng());
+        } else if !self.barred.contains(&id) {
+            while self.lost.len() >= self.config.max_contacts.max(1) {
+                self.lost.pop_front();
+            }
+            self.lost.push_back(addr);
         }
         cx.emit(Event::Down(id));
     }
@@ -261,6 +274,17 @@ impl Partial {
         }
         self.fill(cx);
         self.exchange(cx);
+        self.retry(cx);
+    }
+
+    /// Tries one of those that were lost: after a partition each side has dropped the other from its views, and nothing
+    /// else would bring the two together.
+    fn retry(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(addr) = self.lost.pop_front() {
+            self.lost.push_back(addr.clone());
+            let high = self.views.active.is_empty();
+            self.ask(addr, Message::Neighbour { addr: self.me.clone(), high }, cx);
+        }
     }
 
     /// Sends a part of our views to somebody a walk away.
@@ -339,17 +363,18 @@ impl Partial {
 
     /// The link may carry other topics, and what is wrong here need not be wrong there: it stands.
     fn bar(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
-        self.answered(peer, cx);
-        self.views.remove_passive(peer);
-        if self.views.is_active(peer) {
-            cx.send(peer, Message::Disconnect);
-            self.lose(peer, false, cx);
-        }
         if !self.barred.contains(&peer) {
             while self.barred.len() >= self.config.max_barred.max(1) {
                 self.barred.pop_front();
             }
             self.barred.push_back(peer);
+        }
+        self.answered(peer, cx);
+        self.views.remove_passive(peer);
+        self.lost.retain(|lost| lost.id != peer);
+        if self.views.is_active(peer) {
+            cx.send(peer, Message::Disconnect);
+            self.lose(peer, false, cx);
         }
         self.fill(cx);
     }
@@ -414,6 +439,7 @@ impl Partial {
                 _ => {}
             },
             Message::Refuse => {
+                self.lost.retain(|lost| lost.id != from);
                 if let Some((addr, alone)) = self.answered(from, cx) {
                     self.views.add_passive(addr, &[], cx.rng());
                     self.refused.retain(|(refused, _)| *refused != from);
