@@ -25,6 +25,12 @@ const PREFIX: &str = "dsys1";
 /// The longest ticket: 16 IPv6 addresses.
 const MAX_BYTES: usize = 32 + 1 + NodeAddr::MAX_DIRECT * 19 + 4;
 
+impl From<Ticket> for NodeAddr {
+    fn from(ticket: Ticket) -> Self {
+        ticket.0
+    }
+}
+
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = self.0.id.as_bytes().to_vec();

@@ -4,19 +4,15 @@
 //! which part an input is for, wraps the part's messages and timers into its own, and is handed the part's events to
 //! route further. So a protocol is tested alone with the tables of its paper, and runs unchanged in company.
 
-use dsys_core::{Context, Effect, Input, Machine};
+use dsys_core::{Context, Effect, Input, Machine, NodeId};
 
-/// How a part's names become the whole's.
-pub(crate) struct Wrap<Part: Machine, Whole: Machine> {
-    pub(crate) message: fn(Part::Message) -> Whole::Message,
-    pub(crate) timer: fn(Part::Timer) -> Whole::Timer,
-}
-
-/// Hands an input to a part. Its events come after its other effects, which the whole carries out in order.
+/// Hands an input to a part; `message` and `timer` make the part's names the whole's. Its events come after its other
+/// effects, which the whole carries out in order.
 pub(crate) fn hand<Part: Machine, Whole: Machine>(
     part: &mut Part,
     input: Input<Part>,
-    wrap: &Wrap<Part, Whole>,
+    message: impl Fn(NodeId, Part::Message) -> Whole::Message,
+    timer: impl Fn(Part::Timer) -> Whole::Timer,
     cx: &mut Context<'_, Whole>,
 ) -> Vec<Part::Event> {
     let mut effects = Vec::new();
@@ -25,9 +21,9 @@ pub(crate) fn hand<Part: Machine, Whole: Machine>(
     let mut events = Vec::new();
     for effect in effects {
         match effect {
-            Effect::Send(to, message) => cx.send(to, (wrap.message)(message)),
-            Effect::SetTimer(timer, after) => cx.set_timer((wrap.timer)(timer), after),
-            Effect::CancelTimer(timer) => cx.cancel_timer((wrap.timer)(timer)),
+            Effect::Send(to, said) => cx.send(to, message(to, said)),
+            Effect::SetTimer(name, after) => cx.set_timer(timer(name), after),
+            Effect::CancelTimer(name) => cx.cancel_timer(timer(name)),
             Effect::Emit(event) => events.push(event),
             Effect::Disconnect(peer) => cx.disconnect(peer),
             Effect::Store(token, write) => cx.store(token, write),

@@ -32,15 +32,33 @@
 
 pub mod broadcast;
 mod compose;
+#[cfg(feature = "keys")]
+pub mod envelope;
 mod estimate;
 pub mod flood;
+#[cfg(feature = "net")]
+mod handle;
 mod id;
 mod kept;
 pub mod membership;
+#[cfg(feature = "keys")]
+pub mod path;
 mod peers;
 pub mod plumtree;
+#[cfg(feature = "keys")]
+pub mod router;
 pub mod rumor;
 mod seen;
+#[cfg(feature = "keys")]
+mod store;
 pub mod topic;
 
+#[cfg(feature = "keys")]
+pub use envelope::{BadTopicName, TopicName};
+#[cfg(feature = "net")]
+pub use handle::{Builder, Event, Gossip, JoinError, PublishError, SpawnError, Subscription, TopicHandle};
 pub use id::MessageId;
+#[cfg(feature = "keys")]
+pub use router::{Cursor, Message, Published};
+#[cfg(feature = "keys")]
+pub use store::MemoryStore;

@@ -15,6 +15,8 @@
 //! - Neighbours are near, all but a few: [X-BOT](Config::unbiased), as `nearer.rs` says.
 //! - Nodes that were refused or are taken by others are not asked again before the next shuffle. A node without
 //!   neighbours turns to its contacts again.
+//! - Neighbours that were lost are tried again, one with each shuffle, so that the two sides of a partition find each
+//!   other when it has healed.
 
 mod config;
 mod machine;

@@ -6,7 +6,7 @@ use dsys_core::{Context, Input, Machine, NodeAddr, NodeId};
 
 use super::Message;
 use crate::broadcast;
-use crate::compose::{Wrap, hand};
+use crate::compose::hand;
 use crate::membership::partial::{self, Partial};
 use crate::plumtree::{self, Plumtree};
 
@@ -61,9 +61,6 @@ pub struct Topic {
     broadcast: Plumtree,
 }
 
-const MEMBERSHIP: Wrap<Partial, Topic> = Wrap { message: Message::Membership, timer: Timer::Membership };
-const BROADCAST: Wrap<Plumtree, Topic> = Wrap { message: Message::Broadcast, timer: Timer::Broadcast };
-
 impl Topic {
     /// A node that knows nobody. `me` is what others are told of us.
     pub fn new(me: impl Into<NodeAddr>, config: &Config) -> Self {
@@ -85,7 +82,13 @@ impl Topic {
     }
 
     fn tell_membership(&mut self, input: Input<Partial>, cx: &mut Context<'_, Self>) {
-        for event in hand(&mut self.membership, input, &MEMBERSHIP, cx) {
+        for event in hand(
+            &mut self.membership,
+            input,
+            |_, message| Message::Membership(message),
+            Timer::Membership,
+            cx,
+        ) {
             match event {
                 partial::Event::Up(peer) => {
                     self.tell_broadcast(Input::PeerUp(peer), cx);
@@ -100,7 +103,9 @@ impl Topic {
     }
 
     fn tell_broadcast(&mut self, input: Input<Plumtree>, cx: &mut Context<'_, Self>) {
-        for event in hand(&mut self.broadcast, input, &BROADCAST, cx) {
+        for event in
+            hand(&mut self.broadcast, input, |_, message| Message::Broadcast(message), Timer::Broadcast, cx)
+        {
             let violated = if let broadcast::Event::Violated(peer) = &event { Some(*peer) } else { None };
             cx.emit(Event::Broadcast(event));
             if let Some(peer) = violated {

@@ -2,11 +2,17 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
+#[cfg(feature = "keys")]
+mod envelope;
 mod flood;
 mod nearer;
 mod overlay;
 mod partial;
+#[cfg(feature = "keys")]
+mod path;
 mod plumtree;
+#[cfg(feature = "keys")]
+mod router;
 mod rumor_rules;
 mod rumor_tables;
 mod topic;

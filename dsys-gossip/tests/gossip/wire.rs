@@ -104,6 +104,44 @@ fn partial_and_topic() {
     check(&message, message.size(), "0103");
 }
 
+#[cfg(feature = "keys")]
+#[test]
+fn router() {
+    use dsys_core::{NodeId, Signature};
+    use dsys_gossip::envelope::TopicId;
+    use dsys_gossip::path::Hops;
+    use dsys_gossip::router::{Body, Wire};
+    let id = MessageId([7; 16]);
+    let (sevens, topic) = ("07".repeat(16), "09".repeat(8));
+    let hops = Hops {
+        from: NodeId::from_bytes([1; 32]),
+        signed: vec![(NodeId::from_bytes([2; 32]), Signature::from_bytes([3; 64]))],
+    };
+    let way = format!("{}01{}{}", "01".repeat(32), "02".repeat(32), "03".repeat(64));
+    let (give, signed) = (Body::Give { id, hops: 300, envelope: "hi".into(), path: None }, |path| {
+        Body::Give { id, hops: 300, envelope: "hi".into(), path: Some(path) }
+    });
+    let cases = [
+        (Body::Topic(dsys_gossip::topic::Message::Broadcast(plumtree::Message::Prune)), "000103".to_owned()),
+        (Body::Signed { message: plumtree::Message::Prune, hops: hops.clone() }, format!("0103{way}")),
+        (Body::Ask { after: None }, "0200".into()),
+        (Body::Ask { after: Some((1 << 63, 300)) }, "020180808080808080808001ac02".into()),
+        (
+            Body::Names { upto: (1 << 63, 300), more: true, ids: vec![id] },
+            format!("0380808080808080808001ac020101{sevens}"),
+        ),
+        (Body::Want(vec![id, id]), format!("0402{sevens}{sevens}")),
+        (give, format!("05{sevens}ac0202686900")),
+        (signed(hops), format!("05{sevens}ac0202686901{way}")),
+        (Body::Gone(vec![id]), format!("0601{sevens}")),
+        (Body::News, "07".into()),
+    ];
+    for (body, hex) in cases {
+        let wire = Wire { topic: TopicId([9; 8]), body };
+        check(&wire, wire.size(), &format!("{topic}{hex}"));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_refused_or_read_as_what_they_are(bytes in proptest::collection::vec(0u8..12, 0..60)) {
@@ -117,5 +155,7 @@ proptest::proptest! {
         read::<Message>(&bytes);
         read::<flood::Message>(&bytes);
         read::<dsys_gossip::topic::Message>(&bytes);
+        #[cfg(feature = "keys")]
+        read::<dsys_gossip::router::Wire>(&bytes);
     }
 }

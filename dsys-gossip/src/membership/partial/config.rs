@@ -41,7 +41,7 @@ pub struct Config {
     /// At most this many joins, and as many shuffles, are taken between two shuffles of our own; further ones are
     /// dropped. So nobody can turn our views over faster than that.
     pub max_taken: u32,
-    /// At most this many contacts to join by are kept.
+    /// At most this many contacts to join by are kept, and as many lost neighbours to try again.
     pub max_contacts: usize,
     /// At most this many nodes that broke a rule are remembered; the oldest is forgotten first.
     pub max_barred: usize,

@@ -88,6 +88,8 @@ pub struct Partial {
     soon: u8,
     pub(super) away: bool,
     pub(super) search: Search,
+    /// Neighbours that fell silent or could not be reached, to be tried again now and then: the one to try next first.
+    lost: VecDeque<NodeAddr>,
     /// Those that broke a rule, the oldest first.
     barred: VecDeque<NodeId>,
     pub(super) stats: Stats,
@@ -110,6 +112,7 @@ impl Partial {
             soon: FIRST_SHUFFLES,
             away: false,
             search: Search::default(),
+            lost: VecDeque::new(),
             barred: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -160,7 +163,11 @@ impl Partial {
     }
 
     fn turn_to_a_contact(&mut self, cx: &mut Context<'_, Self>) {
-        if let Some(contact) = cx.rng().choose(&self.contacts).cloned() {
+        // Whoever was cut off from all may have no contact but those it lost.
+        let contacts = self.contacts.len();
+        let at = cx.rng().index(contacts + self.lost.len());
+        let contact = self.contacts.get(at).or_else(|| self.lost.get(at.saturating_sub(contacts)));
+        if let Some(contact) = contact.cloned() {
             self.ask(contact, Message::Join(self.me.clone()), cx);
         }
     }
@@ -228,6 +235,7 @@ impl Partial {
         if !self.views.add_active(addr, cx.now()) {
             return;
         }
+        self.lost.retain(|lost| lost.id != id);
         cx.emit(Event::Up(id));
         // How near it is.
         self.ping(id, cx);
@@ -245,6 +253,11 @@ impl Partial {
         let Some(addr) = self.views.remove_active(id) else { return };
         if lives {
             self.views.add_passive(addr, &[], cx.rng());
+        } else if !self.barred.contains(&id) {
+            while self.lost.len() >= self.config.max_contacts.max(1) {
+                self.lost.pop_front();
+            }
+            self.lost.push_back(addr);
         }
         cx.emit(Event::Down(id));
     }
@@ -287,6 +300,17 @@ impl Partial {
         }
         self.fill(cx);
         self.exchange(cx);
+        self.retry(cx);
+    }
+
+    /// Tries one of those that were lost: after a partition each side has dropped the other from its views, and nothing
+    /// else would bring the two together.
+    fn retry(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(addr) = self.lost.pop_front() {
+            self.lost.push_back(addr.clone());
+            let high = self.views.active.is_empty();
+            self.ask(addr, Message::Neighbour { addr: self.me.clone(), high }, cx);
+        }
     }
 
     /// Sends a part of our views to somebody a walk away.
@@ -374,17 +398,18 @@ impl Partial {
 
     /// The link may carry other topics, and what is wrong here need not be wrong there: it stands.
     fn bar(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
-        self.answered(peer, cx);
-        self.views.remove_passive(peer);
-        if self.views.is_active(peer) {
-            cx.send(peer, Message::Disconnect);
-            self.lose(peer, false, cx);
-        }
         if !self.barred.contains(&peer) {
             while self.barred.len() >= self.config.max_barred.max(1) {
                 self.barred.pop_front();
             }
             self.barred.push_back(peer);
+        }
+        self.answered(peer, cx);
+        self.views.remove_passive(peer);
+        self.lost.retain(|lost| lost.id != peer);
+        if self.views.is_active(peer) {
+            cx.send(peer, Message::Disconnect);
+            self.lose(peer, false, cx);
         }
         self.fill(cx);
     }
@@ -452,6 +477,7 @@ impl Partial {
             },
             Message::Refuse => {
                 let swap = self.search.over(from).is_some();
+                self.lost.retain(|lost| lost.id != from);
                 if let Some((addr, alone)) = self.answered(from, cx) {
                     self.views.add_passive(addr, &[], cx.rng());
                     if swap {

@@ -1,0 +1,147 @@
+//! The async face of the router: [`Gossip`] on a node, [`TopicHandle`] for a topic, [`Subscription`] for what comes.
+
+// A handle is no machine: many tasks share it, and it reads the clock for the machine.
+#![allow(clippy::disallowed_types)]
+
+mod error;
+mod hub;
+mod subscription;
+mod topic;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dsys_core::{NodeAddr, SecretKey};
+use dsys_transport::{NoDisk, Node, RunConfig, run_with};
+
+use crate::envelope::{BadTopicName, Timestamp, TopicName};
+use crate::router::{Config, Router};
+use crate::store::MemoryStore;
+
+pub use error::{JoinError, PublishError, SpawnError};
+pub use subscription::{Event, Subscription};
+pub use topic::TopicHandle;
+
+use hub::Hub;
+
+/// The protocol's tag on the wire.
+pub(crate) const TAG: &str = "dsys/gossip/1";
+
+/// Gossip on a node: topics to join, over the node's connections. Clones are handles to the same; when the last is
+/// dropped, with all [`TopicHandle`]s and [`Subscription`]s, the node takes part no more.
+#[derive(Clone)]
+pub struct Gossip {
+    hub: Arc<Hub>,
+}
+
+/// How gossip is set up.
+#[derive(Debug)]
+pub struct Builder<'a> {
+    node: &'a Node,
+    key: &'a SecretKey,
+    store: MemoryStore,
+    config: Config,
+    queue: usize,
+}
+
+impl Gossip {
+    /// Sets gossip up on a node. `key` is the node's own, with which what we publish is signed.
+    pub fn builder<'a>(node: &'a Node, key: &'a SecretKey) -> Builder<'a> {
+        Builder {
+            node,
+            key,
+            store: MemoryStore::with_budget(64 << 20),
+            config: Config { report_every: Some(Duration::from_millis(500)), ..Config::default() },
+            queue: 64,
+        }
+    }
+
+    /// Takes part in a topic, by those contacts that can be reached. Returns at once: whoever wants to wait for company
+    /// calls [`TopicHandle::joined`]. What is published before that waits in the store.
+    ///
+    /// A topic that was joined before gets the contacts in addition, and the same subscribers and rates.
+    ///
+    /// # Errors
+    /// [`JoinError`]; nothing was joined.
+    ///
+    /// # Cancel safety
+    /// Safe: either nothing was joined, or the topic is left again at once.
+    pub async fn join<A: Into<NodeAddr>>(
+        &self,
+        topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
+        contacts: impl IntoIterator<Item = A>,
+    ) -> Result<TopicHandle, JoinError> {
+        let name = topic.try_into().map_err(Into::into)?;
+        let contacts = contacts.into_iter().map(Into::into).collect();
+        topic::join(&self.hub, name, contacts).await
+    }
+
+    /// Takes part in a topic that others will join by us: [`join`](Self::join) without contacts.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn open(
+        &self,
+        topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
+    ) -> Result<TopicHandle, JoinError> {
+        self.join(topic, [] as [NodeAddr; 0]).await
+    }
+}
+
+impl fmt::Debug for Gossip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gossip").finish_non_exhaustive()
+    }
+}
+
+impl Builder<'_> {
+    /// What keeps messages for those who come later; before: 64 MiB in memory.
+    #[must_use]
+    pub fn store(mut self, store: MemoryStore) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Other settings and bounds.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// So many messages to publish may wait in one topic; then [`TopicHandle::publish`] waits for room. At first 64.
+    #[must_use]
+    pub fn queue(mut self, most: usize) -> Self {
+        self.queue = most.max(1);
+        self
+    }
+
+    /// Starts. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`SpawnError`]; nothing was started.
+    pub fn spawn(self) -> Result<Gossip, SpawnError> {
+        let Builder { node, key, store, mut config, queue } = self;
+        if key.public() != node.id() {
+            return Err(SpawnError::OtherKey);
+        }
+        // The handle's own queue is the bound.
+        config.max_pending = config.max_pending.max(queue);
+        let mut running = RunConfig::default();
+        running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
+        let (key, addr) = (Arc::new(key.clone()), node.addr());
+        let (most, max_topics) = (config.door.max_payload, config.max_topics);
+        let router = Router::new(key, addr, store, now(), config);
+        let running = run_with(router, node, TAG, NoDisk, running)?;
+        Ok(Gossip { hub: Hub::start(running, hub::Limits { queue, max_topics, max_payload: most }) })
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(since)
+}

@@ -1,0 +1,49 @@
+//! What can go wrong.
+
+use dsys_transport::ProtocolError;
+
+use crate::envelope::BadTopicName;
+
+/// Why gossip was not started. Nothing was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The key is not the node's.
+    #[error("the key does not belong to the node: pass the one its transport was bound with")]
+    OtherKey,
+    /// The node speaks gossip already, or has no randomness.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+}
+
+/// Why a topic was not joined. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// That is no topic's name.
+    #[error(transparent)]
+    Name(#[from] BadTopicName),
+    /// So many topics are joined as the configuration allows.
+    #[error("{0} topics are joined already, the most that are allowed: leave one, or raise max_topics")]
+    TooMany(usize),
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Ended,
+}
+
+/// Why a message was not published. Nobody was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// It is longer than the configuration allows.
+    #[error("a message of {size} bytes is too large: at most {most} are allowed")]
+    TooLarge {
+        /// Its length.
+        size: usize,
+        /// The longest, in bytes.
+        most: usize,
+    },
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Ended,
+}

@@ -1,0 +1,189 @@
+//! What comes from peers: through the door into the tree or the log; and what they ask.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dsys_core::{Context, Input, NodeId};
+
+use super::joined::Opened;
+use super::{Body, Router, Timer, Wire};
+use crate::MessageId;
+use crate::broadcast;
+use crate::envelope::{Refusal, TopicId};
+use crate::path::{self, Hops, Path};
+use crate::{plumtree, topic};
+
+impl Router {
+    /// A message of the tree; payloads must pass the door first.
+    pub(super) fn tree(
+        &mut self,
+        id: TopicId,
+        from: NodeId,
+        message: plumtree::Message,
+        hops: Option<Hops>,
+        cx: &mut Context<'_, Self>,
+    ) {
+        if let plumtree::Message::Gossip { id: name, payload, .. } = &message {
+            match self.open(id, from, *name, payload, hops, cx) {
+                Ok(opened) => {
+                    if let Some(joined) = self.topics.get_mut(&id) {
+                        joined.opened = Some(opened);
+                    }
+                }
+                // The tree wants to know of these.
+                Err(Some(Refusal::Duplicate)) => {}
+                Err(_) => return,
+            }
+        }
+        self.tell(id, Input::Message(from, topic::Message::Broadcast(message)), cx);
+        if let Some(joined) = self.topics.get_mut(&id) {
+            joined.opened = None;
+        }
+    }
+
+    /// Checks an envelope and the way it came. A peer that should have refused it is barred.
+    fn open(
+        &mut self,
+        id: TopicId,
+        from: NodeId,
+        name: MessageId,
+        bytes: &Bytes,
+        hops: Option<Hops>,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<Opened, Option<Refusal>> {
+        let now = self.wall(cx.now());
+        let joined = self.topics.get_mut(&id).ok_or(None)?;
+        let topic = &joined.topic;
+        let checked = joined.door.check(name, bytes, now, |id| topic.broadcast().has_seen(id));
+        let envelope = match checked {
+            Ok(envelope) => envelope,
+            Err(refusal) => {
+                if refusal.is_violation() {
+                    self.bar(id, from, cx);
+                }
+                return Err(Some(refusal));
+            }
+        };
+        let most = self.config.max_hops;
+        let path = hops.map(|hops| Path::check(name, envelope.origin, from, self.me.id, hops, most));
+        match path.transpose() {
+            Ok(path) => {
+                Ok(Opened { id: name, envelope, bytes: bytes.clone(), path: path.map(Arc::new), from })
+            }
+            Err(_) => {
+                joined.stats.bad_paths += 1;
+                self.bar(id, from, cx);
+                Err(None)
+            }
+        }
+    }
+
+    fn bar(&mut self, id: TopicId, peer: NodeId, cx: &mut Context<'_, Self>) {
+        if let Some(joined) = self.topics.get_mut(&id) {
+            joined.stats.barred += 1;
+        }
+        self.tell(id, Input::Command(topic::Command::Bar(peer)), cx);
+    }
+
+    /// A message that we wanted.
+    pub(super) fn given(
+        &mut self,
+        id: TopicId,
+        from: NodeId,
+        (name, hops, bytes, way): (MessageId, u32, Bytes, Option<Hops>),
+        cx: &mut Context<'_, Self>,
+    ) {
+        let opened = self.open(id, from, name, &bytes, way, cx);
+        let config = self.config.clone();
+        let Some(joined) = self.topics.get_mut(&id) else { return };
+        let Ok(opened) = opened else {
+            let topic = &joined.topic;
+            return joined.catch_up.came(name, &config, |id| topic.broadcast().has_seen(id), cx);
+        };
+        if opened.envelope.time >= joined.since {
+            joined.gauge.fetched();
+        }
+        joined.catch_up.stats.fetched += 1;
+        if joined.news.is_none() {
+            cx.set_timer(Timer::News(id), config.news_after);
+        }
+        joined.news =
+            Some(if joined.news.is_none_or(|giver| giver == Some(from)) { Some(from) } else { None });
+        let know = broadcast::Command::Know(name);
+        self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
+        self.keep(id, opened, hops, cx);
+    }
+
+    pub(super) fn catching_up(&mut self, id: TopicId, from: NodeId, body: Body, cx: &mut Context<'_, Self>) {
+        let (config, wall) = (self.config.clone(), self.wall(cx.now()));
+        let Some(joined) = self.topics.get_mut(&id) else { return };
+        let topic = &joined.topic;
+        let seen = |id| topic.broadcast().has_seen(id);
+        let fits = match body {
+            Body::Ask { after } => {
+                joined.catch_up.asked(from, after, (&self.store, &config, wall), cx);
+                true
+            }
+            Body::Names { upto, more, ids } => {
+                joined.catch_up.names(from, (upto, more, ids), &config, seen, cx)
+            }
+            Body::Want(ids) => match joined.catch_up.wanted(from, &ids, &config) {
+                Some(told) => {
+                    self.give(id, from, &ids, &told, cx);
+                    true
+                }
+                None => false,
+            },
+            Body::Gone(ids) => joined.catch_up.gone(from, &ids, &config, seen, cx),
+            Body::News => {
+                joined.catch_up.ask(from, &config, cx);
+                true
+            }
+            // One that we did not ask for, or no more.
+            Body::Give { .. } => {
+                joined.catch_up.stats.uninvited += 1;
+                true
+            }
+            Body::Topic(_) | Body::Signed { .. } => true,
+        };
+        if !fits {
+            self.bar(id, from, cx);
+        }
+    }
+
+    /// Sends a neighbour what it wants of what we told it, as far as its rate goes.
+    fn give(
+        &mut self,
+        id: TopicId,
+        to: NodeId,
+        ids: &[MessageId],
+        told: &[MessageId],
+        cx: &mut Context<'_, Self>,
+    ) {
+        let (now, wall) = (cx.now(), self.wall(cx.now()));
+        let Some(joined) = self.topics.get_mut(&id).filter(|joined| joined.catch_up.serves(to)) else {
+            return;
+        };
+        let config = &self.config;
+        let mut gone = Vec::new();
+        for name in ids {
+            let kept = self.store.get(id, *name).filter(|kept| kept.end > wall && told.contains(name));
+            let Some(kept) = kept else {
+                gone.push(*name);
+                continue;
+            };
+            if !joined.meters.pass(to, kept.bytes.len(), now, &config.peer_rate, config.max_metered) {
+                joined.stats.limited += 1;
+                continue;
+            }
+            let ours = kept.from == self.me.id;
+            let signs = config.sign_hops && (ours || kept.envelope.time > self.signs_after);
+            let came = kept.path.as_deref();
+            let path = signs.then(|| path::extend(&self.key, *name, came, kept.from, to, config.max_hops));
+            joined.catch_up.stats.given += 1;
+            let (hops, envelope) = (kept.hops.saturating_add(1), kept.bytes.clone());
+            cx.send(to, Wire { topic: id, body: Body::Give { id: *name, hops, envelope, path } });
+        }
+        cx.send(to, Wire { topic: id, body: Body::Gone(gone) });
+    }
+}

@@ -1,0 +1,79 @@
+//! What nodes send each other: wire version 1, tag `dsys/gossip/1`.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::MessageId;
+use crate::envelope::TopicId;
+use crate::path::Hops;
+use crate::{plumtree, topic};
+
+/// One message on the wire: for one topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// Which.
+    pub topic: TopicId,
+    /// What.
+    pub body: Body,
+}
+
+/// What it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// Of the topic's membership or tree. The payloads of the tree are envelopes.
+    Topic(topic::Message),
+    /// An envelope of the tree, with the way it came.
+    Signed {
+        /// The tree's.
+        message: plumtree::Message,
+        /// The way, signed up to the sender and for the receiver.
+        hops: Hops,
+    },
+    /// "Which messages have come to your log, since I asked last?"
+    Ask {
+        /// The log and the place in it up to which the answers reached; `None` if there was none.
+        after: Option<(u64, u64)>,
+    },
+    /// "These": the answer.
+    Names {
+        /// The number of the sender's log, and the place up to which this answer reaches.
+        upto: (u64, u64),
+        /// Whether there is more behind it.
+        more: bool,
+        /// The names, without those that the receiver itself has sent.
+        ids: Vec<MessageId>,
+    },
+    /// "Send me these."
+    Want(Vec<MessageId>),
+    /// One of them.
+    Give {
+        /// Its name.
+        id: MessageId,
+        /// How many links it has crossed, this one included.
+        hops: u32,
+        /// Its envelope.
+        envelope: Bytes,
+        /// The way, if it was signed.
+        path: Option<Hops>,
+    },
+    /// "That was all I could send now; and these I do not have any more."
+    Gone(Vec<MessageId>),
+    /// "I have caught up: ask me."
+    News,
+}
+
+impl Wire {
+    /// About how many bytes the message takes on the wire.
+    pub fn size(&self) -> usize {
+        let way = |hops: &Hops| 33 + 96 * hops.signed.len();
+        9 + match &self.body {
+            Body::Topic(message) => message.size(),
+            Body::Signed { message, hops } => message.size() + way(hops),
+            Body::Ask { after } => 1 + after.map_or(0, |_| 12),
+            Body::Names { ids, .. } => 15 + 16 * ids.len(),
+            Body::Want(ids) | Body::Gone(ids) => 1 + 16 * ids.len(),
+            Body::Give { envelope, path, .. } => 20 + envelope.len() + path.as_ref().map_or(0, way),
+            Body::News => 0,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The handle, over QUIC on loopback and over the network in memory.
+#![cfg(feature = "net")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
+
+use std::time::Duration;
+
+use dsys_core::{NodeAddr, SecretKey};
+use dsys_gossip::router::Config;
+use dsys_gossip::{
+    Cursor, Event, Gossip, JoinError, MemoryStore, Message, PublishError, SpawnError, Subscription,
+    TopicHandle,
+};
+use dsys_transport::{MemoryNetwork, Node, NodeConfig, Quic, QuicConfig};
+
+#[derive(Clone)]
+enum World {
+    Quic,
+    Memory(MemoryNetwork),
+}
+
+macro_rules! over_each_transport {
+    ($($name:ident),* $(,)?) => {
+        mod over_quic { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(super::World::Quic).await }
+        )* }
+        mod over_memory { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(super::World::Memory(super::MemoryNetwork::new())).await }
+        )* }
+    };
+}
+
+over_each_transport!(
+    twenty_nodes_tell_each_other_and_a_late_one_gets_the_history,
+    what_is_published_alone_waits_for_the_first_who_comes,
+    a_slow_reader_is_told_what_it_missed,
+    topics_are_left_and_joined_again,
+    a_peer_that_is_cut_off_goes_down_and_comes_back_whole,
+    ends_are_told,
+);
+
+impl World {
+    fn node(&self) -> (Node, SecretKey) {
+        let key = SecretKey::generate().unwrap();
+        let node = match self {
+            World::Quic => {
+                let quic = Quic::bind(&key, &["127.0.0.1:0".parse().unwrap()], QuicConfig::test());
+                Node::new(quic.unwrap(), NodeConfig::default())
+            }
+            World::Memory(network) => Node::new(network.transport(key.public()), NodeConfig::default()),
+        };
+        (node, key)
+    }
+
+    fn gossip(&self) -> (Node, Gossip) {
+        let (node, key) = self.node();
+        let gossip = Gossip::builder(&node, &key).store(MemoryStore::with_budget(1 << 20)).spawn().unwrap();
+        (node, gossip)
+    }
+}
+
+/// Fails the test, instead of hanging it, when something does not come. Generous: it says nothing about speed.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(40), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("still waiting: {what}"),
+    }
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    soon(what, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// The next message; other events are passed over.
+async fn message(from: &mut Subscription) -> Message {
+    soon("a message", async {
+        loop {
+            if let Event::Message(message) = from.next().await.unwrap() {
+                return message;
+            }
+        }
+    })
+    .await
+}
+
+async fn texts(from: &mut Subscription, count: usize) -> Vec<String> {
+    let mut texts = Vec::new();
+    for _ in 0..count {
+        texts.push(String::from_utf8(message(from).await.payload.to_vec()).unwrap());
+    }
+    texts
+}
+
+async fn twenty_nodes_tell_each_other_and_a_late_one_gets_the_history(world: World) {
+    let (first, gossip) = world.gossip();
+    let topic = gossip.open("news.announce").await.unwrap();
+    let mut all = vec![(first.clone(), gossip, topic)];
+    for _ in 1..20 {
+        let (node, gossip) = world.gossip();
+        let topic = gossip.join("news.announce", [first.ticket()]).await.unwrap();
+        assert!(soon("a neighbour", topic.joined()).await);
+        all.push((node, gossip, topic));
+    }
+    let mut readers: Vec<Subscription> =
+        all.iter().map(|(_, _, topic)| topic.subscribe_from(Cursor::Oldest)).collect();
+    for number in 0..30 {
+        let published = all[number % 20].2.publish(format!("{number}")).await.unwrap();
+        assert!(published.neighbours > 0);
+        // One after the other, so that all logs have one order.
+        for reader in &mut readers {
+            let message = message(reader).await;
+            assert_eq!(message.payload, number.to_string());
+            assert_eq!((message.origin, message.id), (all[number % 20].0.id(), published.id));
+        }
+    }
+    let (_node, late) = world.gossip();
+    let topic = late.join("news.announce", [all[7].0.ticket()]).await.unwrap();
+    let mut reader = topic.subscribe_from(Cursor::Oldest);
+    let expected: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&mut reader, 30).await, expected);
+    until("measured", || all[3].2.quality().delivered >= 28).await;
+    let quality = all[3].2.quality();
+    assert!(quality.t_last < Duration::from_secs(20) && quality.residue < 0.1, "{quality}");
+    until("counted", || topic.stats().catch_up.fetched > 0).await;
+    assert_eq!(topic.stats().door.forged, 0);
+}
+
+async fn what_is_published_alone_waits_for_the_first_who_comes(world: World) {
+    let (one, gossip) = world.gossip();
+    let topic = gossip.open("a").await.unwrap();
+    let published = topic.publish("first").await.unwrap();
+    assert_eq!(published.neighbours, 0);
+    let second = topic.publish("second").await.unwrap();
+    assert_eq!(second.seq, published.seq + 1);
+    assert_eq!(
+        topic.publish(vec![0; 65_537]).await,
+        Err(PublishError::TooLarge { size: 65_537, most: 65_536 })
+    );
+    until("counted", || topic.stats().published_alone == 2).await;
+    let (_other, theirs) = world.gossip();
+    let theirs = theirs.join("a", [one.ticket()]).await.unwrap();
+    let mut reader = theirs.subscribe_from(Cursor::Oldest);
+    assert_eq!(soon("up", reader.next()).await, Some(Event::PeerUp(one.id())));
+    assert_eq!(texts(&mut reader, 2).await, ["first", "second"]);
+    // The largest that may be goes through whole.
+    topic.publish(vec![7; 65_536]).await.unwrap();
+    assert_eq!(message(&mut reader).await.payload.len(), 65_536);
+}
+
+async fn a_slow_reader_is_told_what_it_missed(world: World) {
+    let (node, key) = world.node();
+    let store = MemoryStore::with_budget(1 << 20).messages(10);
+    let gossip = Gossip::builder(&node, &key).store(store).spawn().unwrap();
+    let topic = gossip.open("a").await.unwrap();
+    let mut reader = topic.subscribe();
+    topic.publish("0").await.unwrap();
+    assert_eq!(message(&mut reader).await.payload, "0");
+    for number in 1..=50 {
+        topic.publish(number.to_string()).await.unwrap();
+    }
+    // The place after 0 is the first of those that went.
+    assert_eq!(soon("lagged", reader.next()).await, Some(Event::Lagged { skipped: 40 }));
+    assert_eq!(message(&mut reader).await.payload, "41");
+    let mut second = topic.subscribe_from(reader.cursor());
+    assert_eq!(message(&mut second).await.payload, "42");
+    assert_eq!(texts(&mut reader, 9).await.last().unwrap(), "50");
+    let mut newest = topic.subscribe();
+    topic.publish("51").await.unwrap();
+    assert_eq!(message(&mut newest).await.payload, "51");
+    // What is dropped half-way loses nothing.
+    for _ in 0..3 {
+        let cut = tokio::time::timeout(Duration::ZERO, newest.next()).await;
+        assert!(cut.is_err());
+    }
+    topic.publish("52").await.unwrap();
+    assert_eq!(message(&mut newest).await.payload, "52");
+}
+
+async fn topics_are_left_and_joined_again(world: World) {
+    let (one, gossip) = world.gossip();
+    let a = gossip.open("a").await.unwrap();
+    let again = gossip.open("a").await.unwrap();
+    let b = gossip.open("b").await.unwrap();
+    let (other, theirs) = world.gossip();
+    let their_a = theirs.join("a", [one.ticket()]).await.unwrap();
+    let their_b = theirs.join("b", [one.ticket()]).await.unwrap();
+    assert!(soon("a", their_a.joined()).await && soon("b", their_b.joined()).await);
+    until("both ways", || a.neighbours() == [other.id()] && b.neighbours() == [other.id()]).await;
+    let mut reader = a.subscribe();
+    their_a.publish("one").await.unwrap();
+    assert_eq!(texts(&mut reader, 1).await, ["one"]);
+    drop(a);
+    drop(reader);
+    assert_eq!(again.neighbours(), [other.id()], "there is a handle still");
+    drop(again);
+    until("a was left", || their_a.neighbours().is_empty()).await;
+    assert_eq!(their_b.neighbours(), [one.id()]);
+    // Anew, with nothing in memory: what the other kept comes back.
+    let a = gossip.join("a", [other.ticket()]).await.unwrap();
+    let mut reader = a.subscribe_from(Cursor::Oldest);
+    assert_eq!(texts(&mut reader, 1).await, ["one"]);
+    let connections = one.stats().peers.len();
+    assert_eq!(connections, 1, "one connection for all topics");
+}
+
+async fn a_peer_that_is_cut_off_goes_down_and_comes_back_whole(world: World) {
+    let (one, gossip) = world.gossip();
+    let topic = gossip.open("a").await.unwrap();
+    let mut events = topic.subscribe();
+    let (node, key) = world.node();
+    let theirs = Gossip::builder(&node, &key).spawn().unwrap();
+    let their_topic = theirs.join("a", [one.ticket()]).await.unwrap();
+    assert_eq!(soon("up", events.next()).await, Some(Event::PeerUp(node.id())));
+    drop((their_topic, theirs));
+    assert_eq!(soon("down", events.next()).await, Some(Event::PeerDown(node.id())));
+    topic.publish("while it was away").await.unwrap();
+    // The same node, anew.
+    until("the tag is free", || Gossip::builder(&node, &key).spawn().is_ok()).await;
+    let theirs = soon("the tag is free", async {
+        loop {
+            match Gossip::builder(&node, &key).spawn() {
+                Ok(gossip) => return gossip,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    })
+    .await;
+    let their_topic = theirs.join("a", [one.ticket()]).await.unwrap();
+    let mut reader = their_topic.subscribe_from(Cursor::Oldest);
+    assert_eq!(texts(&mut reader, 1).await, ["while it was away"]);
+}
+
+async fn ends_are_told(world: World) {
+    let (node, key) = world.node();
+    let (_, wrong) = world.node();
+    assert!(matches!(Gossip::builder(&node, &wrong).spawn(), Err(SpawnError::OtherKey)));
+    let config = {
+        let mut config = Config::default();
+        config.max_topics = 1;
+        config
+    };
+    let gossip = Gossip::builder(&node, &key).config(config).spawn().unwrap();
+    assert!(matches!(Gossip::builder(&node, &key).spawn(), Err(SpawnError::Protocol(_))));
+    assert!(matches!(gossip.open("Not a name").await, Err(JoinError::Name(_))));
+    let topic: TopicHandle = gossip.open("a").await.unwrap();
+    assert_eq!(gossip.open("b").await.err(), Some(JoinError::TooMany(1)));
+    let mut reader = topic.subscribe();
+    assert!(topic.contact([NodeAddr::new(wrong.public())]).await.is_ok());
+    soon("the end", node.shutdown(Duration::from_secs(2))).await;
+    assert_eq!(soon("no more", reader.next()).await, None);
+    assert_eq!(topic.publish("x").await, Err(PublishError::Ended));
+    assert!(!topic.joined().await);
+    assert_eq!(gossip.open("c").await.err(), Some(JoinError::Ended));
+}
