@@ -19,9 +19,11 @@
 //!   other when it has healed.
 
 mod config;
+mod links;
 mod machine;
 mod message;
 mod nearer;
+mod shuffle;
 mod views;
 
 pub use config::Config;

@@ -74,24 +74,24 @@ pub struct Partial {
     pub(super) me: NodeAddr,
     pub(super) config: Arc<Config>,
     pub(super) views: Views,
-    contacts: Vec<NodeAddr>,
+    pub(super) contacts: Vec<NodeAddr>,
     /// Nodes asked to be neighbours, without an answer yet, and whether we had nobody.
     pub(super) asked: Vec<(NodeAddr, bool)>,
     /// Nodes that refused since the last shuffle, and whether they did although we had nobody.
-    refused: Vec<(NodeId, bool)>,
+    pub(super) refused: Vec<(NodeId, bool)>,
     /// What the last shuffle sent, until its reply.
-    shuffled: Option<Vec<NodeId>>,
+    pub(super) shuffled: Option<Vec<NodeId>>,
     /// Joins and shuffles taken since the last shuffle of ours.
-    joins: u32,
-    shuffles: u32,
+    pub(super) joins: u32,
+    pub(super) shuffles: u32,
     /// So many times the period of the shuffles is still to double.
-    soon: u8,
+    pub(super) soon: u8,
     pub(super) away: bool,
     pub(super) search: Search,
     /// Neighbours that fell silent or could not be reached, to be tried again now and then: the one to try next first.
-    lost: VecDeque<NodeAddr>,
+    pub(super) lost: VecDeque<NodeAddr>,
     /// Those that broke a rule, the oldest first.
-    barred: VecDeque<NodeId>,
+    pub(super) barred: VecDeque<NodeId>,
     pub(super) stats: Stats,
 }
 
@@ -139,15 +139,6 @@ impl Partial {
         cx.set_timer(Timer::Probe, self.config.probe_after / 2);
     }
 
-    fn plan_shuffle(&mut self, cx: &mut Context<'_, Self>) {
-        // Sooner at first: whoever has just come knows few.
-        let period = self.config.shuffle_every / (1 << self.soon);
-        self.soon = self.soon.saturating_sub(1);
-        let more = u64::try_from(period.as_nanos() / 2).unwrap_or(u64::MAX);
-        let wait = period + Duration::from_nanos(cx.rng().below(more));
-        cx.set_timer(Timer::Shuffle, wait);
-    }
-
     fn join(&mut self, contacts: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
         self.away = false;
         for contact in contacts {
@@ -162,7 +153,7 @@ impl Partial {
         self.turn_to_a_contact(cx);
     }
 
-    fn turn_to_a_contact(&mut self, cx: &mut Context<'_, Self>) {
+    pub(super) fn turn_to_a_contact(&mut self, cx: &mut Context<'_, Self>) {
         // Whoever was cut off from all may have no contact but those it lost.
         let contacts = self.contacts.len();
         let at = cx.rng().index(contacts + self.lost.len());
@@ -170,96 +161,6 @@ impl Partial {
         if let Some(contact) = contact.cloned() {
             self.ask(contact, Message::Join(self.me.clone()), cx);
         }
-    }
-
-    /// Asks somebody, once at a time.
-    pub(super) fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
-        let id = addr.id;
-        if self.views.is_active(id)
-            || self.asked.iter().any(|(asked, _)| asked.id == id)
-            || self.barred.contains(&id)
-        {
-            return;
-        }
-        if !addr.direct().is_empty() {
-            cx.learn(addr.clone());
-        }
-        self.stats.asked += 1;
-        self.asked.push((addr, self.views.active.is_empty()));
-        cx.send(id, message);
-        cx.set_timer(Timer::Asked(id), self.config.answer_within);
-    }
-
-    /// The answer has come, or will not.
-    pub(super) fn answered(&mut self, id: NodeId, cx: &mut Context<'_, Self>) -> Option<(NodeAddr, bool)> {
-        let at = self.asked.iter().position(|(asked, _)| asked.id == id)?;
-        cx.cancel_timer(Timer::Asked(id));
-        let answered = self.asked.swap_remove(at);
-        if self.asked.is_empty() {
-            // With its memory: most nodes ask nobody for most of their lives.
-            self.asked = Vec::new();
-        }
-        Some(answered)
-    }
-
-    /// §4.3: asks as many of the passive view as there are free places. Whoever has no neighbour is not to be refused.
-    pub(super) fn fill(&mut self, cx: &mut Context<'_, Self>) {
-        if self.away {
-            return;
-        }
-        let high = self.views.active.is_empty();
-        while self.views.active.len() + self.asked.len() < self.config.active {
-            let free: Vec<NodeId> = self
-                .views
-                .passive
-                .iter()
-                .map(|addr| addr.id)
-                .filter(|id| {
-                    // Whoever refused while we had others may not refuse now that we have nobody.
-                    self.refused.iter().all(|(refused, alone)| refused != id || (high && !alone))
-                        && self.asked.iter().all(|(asked, _)| asked.id != *id)
-                })
-                .collect();
-            let chosen = cx.rng().choose(&free).copied();
-            let Some(addr) = chosen.and_then(|id| self.views.remove_passive(id)) else { break };
-            self.ask(addr, Message::Neighbour { addr: self.me.clone(), high }, cx);
-        }
-    }
-
-    /// Makes somebody a neighbour; if there is no room, another one gives way.
-    pub(super) fn accept(&mut self, addr: NodeAddr, cx: &mut Context<'_, Self>) {
-        let id = addr.id;
-        if !addr.direct().is_empty() {
-            cx.learn(addr.clone());
-        }
-        if !self.views.add_active(addr, cx.now()) {
-            return;
-        }
-        self.lost.retain(|lost| lost.id != id);
-        cx.emit(Event::Up(id));
-        // How near it is.
-        self.ping(id, cx);
-        while self.views.active.len() > self.config.active.max(1) {
-            let planned = self.search.over(id).filter(|old| self.views.is_active(*old));
-            let Some(unlucky) = planned.or_else(|| self.views.pick(cx.rng(), &[id])) else { break };
-            self.stats.evicted += 1;
-            cx.send(unlucky, Message::Disconnect);
-            self.lose(unlucky, true, cx);
-        }
-    }
-
-    /// No longer a neighbour; it may become one again if it `lives`.
-    pub(super) fn lose(&mut self, id: NodeId, lives: bool, cx: &mut Context<'_, Self>) {
-        let Some(addr) = self.views.remove_active(id) else { return };
-        if lives {
-            self.views.add_passive(addr, &[], cx.rng());
-        } else if !self.barred.contains(&id) {
-            while self.lost.len() >= self.config.max_contacts.max(1) {
-                self.lost.pop_front();
-            }
-            self.lost.push_back(addr);
-        }
-        cx.emit(Event::Down(id));
     }
 
     fn joined(&mut self, joiner: NodeAddr, cx: &mut Context<'_, Self>) {
@@ -288,130 +189,6 @@ impl Partial {
             self.views.add_passive(joiner.clone(), &[], cx.rng());
         }
         cx.send(next, Message::ForwardJoin { joiner, ttl: ttl - 1 });
-    }
-
-    fn shuffle(&mut self, cx: &mut Context<'_, Self>) {
-        self.plan_shuffle(cx);
-        // With its memory: those who lose somebody may be refused often, once.
-        self.refused = Vec::new();
-        [self.joins, self.shuffles] = [0; 2];
-        if self.away {
-            return;
-        }
-        self.fill(cx);
-        self.exchange(cx);
-        self.retry(cx);
-    }
-
-    /// Tries one of those that were lost: after a partition each side has dropped the other from its views, and nothing
-    /// else would bring the two together.
-    fn retry(&mut self, cx: &mut Context<'_, Self>) {
-        if let Some(addr) = self.lost.pop_front() {
-            self.lost.push_back(addr.clone());
-            let high = self.views.active.is_empty();
-            self.ask(addr, Message::Neighbour { addr: self.me.clone(), high }, cx);
-        }
-    }
-
-    /// Sends a part of our views to somebody a walk away.
-    fn exchange(&mut self, cx: &mut Context<'_, Self>) {
-        let Some(peer) = self.views.pick(cx.rng(), &[]) else { return };
-        let mut nodes = self.views.sample_active(self.config.shuffle_active, cx.rng());
-        nodes.extend(self.views.sample_passive(self.config.shuffle_passive, cx.rng()));
-        self.shuffled = Some(nodes.iter().map(|addr| addr.id).collect());
-        cx.send(peer, Message::Shuffle { origin: self.me.clone(), ttl: self.config.shuffle_walk, nodes });
-    }
-
-    fn shuffled(
-        &mut self,
-        from: NodeId,
-        origin: NodeAddr,
-        ttl: u8,
-        nodes: Vec<NodeAddr>,
-        cx: &mut Context<'_, Self>,
-    ) {
-        let ttl = ttl.min(self.config.shuffle_walk);
-        let next = if ttl == 0 { None } else { self.views.pick(cx.rng(), &[from, origin.id]) };
-        if let Some(next) = next {
-            cx.send(next, Message::Shuffle { origin, ttl: ttl - 1, nodes });
-        } else if origin.id != self.me.id {
-            let ours = self.views.sample_passive(nodes.len(), cx.rng());
-            let sent: Vec<NodeId> = ours.iter().map(|addr| addr.id).collect();
-            cx.send(origin.id, Message::ShuffleReply(ours));
-            self.integrate(nodes, &sent, cx);
-            self.views.add_passive(origin, &sent, cx.rng());
-        }
-    }
-
-    /// §4.4: what came takes the place of what went.
-    fn integrate(&mut self, nodes: Vec<NodeAddr>, sent: &[NodeId], cx: &mut Context<'_, Self>) {
-        for addr in nodes {
-            if self.asked.iter().all(|(asked, _)| asked.id != addr.id) {
-                self.views.add_passive(addr, sent, cx.rng());
-            }
-        }
-        self.fill(cx);
-    }
-
-    fn ping(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
-        let now = cx.now();
-        if let Some(neighbour) = self.views.neighbour(id) {
-            neighbour.pinged = Some(now);
-            cx.send(id, Message::Ping);
-        }
-    }
-
-    fn probe(&mut self, cx: &mut Context<'_, Self>) {
-        cx.set_timer(Timer::Probe, self.config.probe_after / 2);
-        let now = cx.now();
-        let silence: Vec<(NodeId, Duration)> =
-            self.views.active.iter().map(|neighbour| (neighbour.addr.id, now - neighbour.heard)).collect();
-        for (id, silent) in silence {
-            if silent >= self.config.max_silence {
-                self.stats.lost += 1;
-                self.lose(id, false, cx);
-            } else if silent >= self.config.probe_after {
-                self.ping(id, cx);
-            }
-        }
-        self.fill(cx);
-        if self.away || !self.asked.is_empty() {
-            return;
-        }
-        if self.views.active.is_empty() {
-            self.turn_to_a_contact(cx);
-        } else if self.views.passive.is_empty() && self.views.active.len() < self.config.active {
-            // Most of those we knew are dead. Whoever is left knows others.
-            self.exchange(cx);
-        }
-    }
-
-    fn peer_down(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
-        self.search.over(peer);
-        self.answered(peer, cx);
-        if self.views.is_active(peer) {
-            self.stats.lost += 1;
-            self.lose(peer, false, cx);
-        }
-        self.fill(cx);
-    }
-
-    /// The link may carry other topics, and what is wrong here need not be wrong there: it stands.
-    fn bar(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
-        if !self.barred.contains(&peer) {
-            while self.barred.len() >= self.config.max_barred.max(1) {
-                self.barred.pop_front();
-            }
-            self.barred.push_back(peer);
-        }
-        self.answered(peer, cx);
-        self.views.remove_passive(peer);
-        self.lost.retain(|lost| lost.id != peer);
-        if self.views.is_active(peer) {
-            cx.send(peer, Message::Disconnect);
-            self.lose(peer, false, cx);
-        }
-        self.fill(cx);
     }
 
     fn leave(&mut self, cx: &mut Context<'_, Self>) {
