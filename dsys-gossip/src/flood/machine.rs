@@ -18,6 +18,8 @@ pub enum Timer {}
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// Messages sent.
+    pub payloads: u64,
     /// Messages that were too long.
     pub refused: u64,
     /// Messages seen before.
@@ -95,6 +97,7 @@ impl Flood {
         }
         let further = hops.saturating_add(1);
         for peer in self.neighbours.iter().filter(|peer| **peer != from) {
+            self.stats.payloads += 1;
             cx.send(*peer, Message::Gossip { id, hops: further, payload: payload.clone() });
         }
         cx.emit(Event::Delivered { id, payload, hops, from });

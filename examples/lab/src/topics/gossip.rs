@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod rumor;
+mod spread;
 
 use super::Topic;
 use crate::args::Args;
@@ -16,4 +17,5 @@ pub(super) const TOPIC: Topic = Topic {
 fn run(args: &Args, report: &mut Report) {
     rumor::run(args, report);
     broadcast::run(args, report);
+    spread::run(args, report);
 }

@@ -34,16 +34,16 @@ fn whole(value: f64) -> String {
     format!("{value:.0}")
 }
 
-fn ms(value: f64) -> String {
+pub(super) fn ms(value: f64) -> String {
     format!("{:.0} ms", value * 1e3)
 }
 
-fn share(value: f64) -> String {
+pub(super) fn share(value: f64) -> String {
     format!("{value:.4}")
 }
 
 /// A random tree of these nodes and four times as many links more.
-fn overlay(ids: &[NodeId], seed: u64) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+pub(super) fn overlay(ids: &[NodeId], seed: u64) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
     let mut rng = Rng::from_seed(seed);
     let mut links: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
     let mut link = |a: Option<&NodeId>, b: Option<&NodeId>| {
@@ -63,7 +63,7 @@ fn overlay(ids: &[NodeId], seed: u64) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
     links
 }
 
-fn id(number: u32) -> MessageId {
+pub(super) fn id(number: u32) -> MessageId {
     let mut id = [0; 16];
     for (byte, of) in id.iter_mut().zip(number.to_be_bytes()) {
         *byte = of;
