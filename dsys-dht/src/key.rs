@@ -96,6 +96,9 @@ impl Key {
 }
 
 impl Distance {
+    /// The farthest that two places can be apart.
+    pub const MAX: Distance = Distance([u64::MAX; 4]);
+
     /// How many leading bits are zero, 0 to 256.
     pub fn leading_zeros(self) -> usize {
         let mut zeros = 0;

@@ -4,6 +4,7 @@ mod bounded;
 pub mod kademlia;
 mod key;
 mod overlay;
+pub mod records;
 
 pub use bounded::Bounded;
 pub use kademlia::Kademlia;
