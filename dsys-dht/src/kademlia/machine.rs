@@ -12,8 +12,8 @@ use super::lookup::Lookup;
 use super::message::{Addresses, Ask, Message, Nodes};
 use super::table::{Heard, Table};
 use super::{Config, upkeep::Upkeep};
-use crate::{Distance, Key};
 use crate::overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport, Step};
+use crate::{Distance, Key};
 
 /// The timers of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,7 +176,14 @@ impl Kademlia {
                 self.starved.insert(number);
                 return;
             }
-            let Some(next) = running.lookup.next() else { break };
+            let Some(next) = running.lookup.next() else {
+                // All we began with are gone: there are others.
+                let key = running.lookup.key();
+                if running.lookup.is_lost() && running.lookup.begin(self.table.nearest(key, self.config.k)) {
+                    continue;
+                }
+                break;
+            };
             if let Purpose::App { query, steps: true } = running.purpose {
                 let step = Step::Asked { path: next.path, hop: next.hop };
                 cx.emit(Event::Step { query, peer: next.peer.id, step });

@@ -233,7 +233,8 @@ impl<O: Overlay> Records<O> {
             return;
         }
         let (reach, rules) = (self.overlay.reach(), &self.config.rules);
-        let lacks = |had: &Option<Record>| had.as_ref().is_none_or(|had| rules.worth(&best, had) == Worth::Newer);
+        let lacks =
+            |had: &Option<Record>| had.as_ref().is_none_or(|had| rules.worth(&best, had) == Worth::Newer);
         let mut lacking: Vec<NodeId> =
             get.answered.iter().filter(|(_, had)| lacks(had)).map(|(peer, _)| *peer).collect();
         lacking.sort_by_key(|peer| self.overlay.distance(*peer, get.key));
@@ -251,7 +252,9 @@ impl<O: Overlay> Records<O> {
         let id = best.id();
         let ours = self.table.get(&id, now).is_some_and(|held| !held.cached);
         let copy = get.kind == Kind::Immutable && cache > 0 && !ours;
-        if (ours || copy) && let Ok(checked) = self.config.rules.checked(best, now) {
+        if (ours || copy)
+            && let Ok(checked) = self.config.rules.checked(best, now)
+        {
             let manner = Manner { ttl: Duration::from_secs(cache.into()), cached: copy, own: false };
             self.keep(checked, manner, cx);
         }

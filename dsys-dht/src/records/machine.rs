@@ -17,8 +17,8 @@ use super::record::{Kind, Record, RecordId};
 use super::repair::Leave;
 use super::report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport};
 use super::table::{Held, Table};
-use crate::overlay::{self, FindError, Overlay, QueryId, QueryReport, Step};
 use crate::Key;
+use crate::overlay::{self, FindError, Overlay, QueryId, QueryReport, Step};
 
 /// What the app asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,10 +240,7 @@ impl<O: Overlay> Records<O> {
     ///
     /// # Errors
     /// [`DamagedRecord`] names the first that is none.
-    pub fn restore<'a>(
-        mut self,
-        written: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Self, DamagedRecord> {
+    pub fn restore<'a>(mut self, written: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, DamagedRecord> {
         for (at, bytes) in written.into_iter().enumerate() {
             match Change::decode(bytes).ok_or(DamagedRecord(at))? {
                 Change::Keep { record, expires, own } => {

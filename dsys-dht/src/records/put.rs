@@ -110,12 +110,7 @@ impl<O: Overlay> Records<O> {
     }
 
     /// Keeps a record, and writes that down.
-    pub(super) fn keep(
-        &mut self,
-        checked: Checked,
-        manner: Manner,
-        cx: &mut Context<'_, Self>,
-    ) -> Kept {
+    pub(super) fn keep(&mut self, checked: Checked, manner: Manner, cx: &mut Context<'_, Self>) -> Kept {
         let (id, now) = (checked.id, self.now(cx));
         self.forget_expired(cx);
         let bounds = Bounds { bytes: self.config.max_bytes, providers: self.config.max_providers };
@@ -252,7 +247,8 @@ impl<O: Overlay> Records<O> {
             return;
         }
         let mut report = put.report;
-        report.stored_on = put.found.iter().filter(|node| put.copies.get(node) == Some(&Copy::Stored)).count();
+        report.stored_on =
+            put.found.iter().filter(|node| put.copies.get(node) == Some(&Copy::Stored)).count();
         report.of = put.found.len();
         report.elapsed = cx.now() - put.started;
         let (id, queried, timeouts) = (put.id, report.queried, report.timeouts);
@@ -294,12 +290,7 @@ impl<O: Overlay> Records<O> {
 
 /// Whether so many nodes lie so near to a key that somebody may have chosen their ids: at less than a quarter of the
 /// distance at which the last of them would lie by chance. Of 20 honest ones, that happens once in 100,000 keys.
-pub(super) fn is_crowded<O: Overlay>(
-    overlay: &O,
-    key: crate::Key,
-    found: &[NodeId],
-    copies: usize,
-) -> bool {
+pub(super) fn is_crowded<O: Overlay>(overlay: &O, key: crate::Key, found: &[NodeId], copies: usize) -> bool {
     let last = found.last().map(|last| overlay.distance(*last, key));
     found.len() >= copies
         && last.is_some_and(|last| last.leading_zeros() >= overlay.reach().leading_zeros() + 3)

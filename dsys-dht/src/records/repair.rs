@@ -205,7 +205,9 @@ impl<O: Overlay> Records<O> {
         if self.calls.any(op) {
             return;
         }
-        let (Some(Operation::Leave(leave)), OpId::App(name)) = (self.operations.get_mut(&op), op) else { return };
+        let (Some(Operation::Leave(leave)), OpId::App(name)) = (self.operations.get_mut(&op), op) else {
+            return;
+        };
         let left = leave.of.iter().filter(|(id, _)| !leave.handed.contains(id)).copied();
         let left: Vec<(RecordId, u64)> = left.collect();
         if !left.is_empty() && !leave.failed.is_empty() && leave.tries > 0 {

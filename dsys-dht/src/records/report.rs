@@ -30,7 +30,9 @@ pub enum PutError {
     #[error("no other node is known, so the record is kept here alone until there are others")]
     NoPeers,
     /// Nobody answered, or nobody has room. The record is kept here, and is tried again.
-    #[error("none of {queried} requests stored the record ({timeouts} failed); it is kept here and tried again")]
+    #[error(
+        "none of {queried} requests stored the record ({timeouts} failed); it is kept here and tried again"
+    )]
     NobodyStored {
         /// Requests sent.
         queried: u32,

@@ -15,7 +15,7 @@ fn up(network: &World) -> Vec<NodeId> {
 
 #[test]
 fn a_node_that_leaves_hands_over_and_is_told_so() {
-    let kad = kademlia::Config { k: 4, ..kademlia::Config::default() };
+    let kad = kademlia::Config { k: 4, refresh: Duration::from_secs(30), ..kademlia::Config::default() };
     let mut network = joined(60, 1, kad, no_cache());
     let mut rng = Rng::from_seed(1);
     let records: Vec<_> = (0..30).map(|number| value(&format!("number {number}"))).collect();
@@ -34,6 +34,8 @@ fn a_node_that_leaves_hands_over_and_is_told_so() {
         network.run_for(Duration::from_secs(5));
     }
     assert!(handed > 100, "{handed}");
+    // The tables are full of those that are gone.
+    network.run_for(Duration::from_secs(300));
     let reader = network.id(57);
     for record in &records {
         assert!(get(&mut network, reader, record.id()).is_ok());

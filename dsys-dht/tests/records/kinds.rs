@@ -161,10 +161,7 @@ fn everything_expires_and_what_has_is_not_believed() {
     assert!(matches!(get(&mut network, other, id), Err(GetError::NotFound { .. })));
     network.run_for(Duration::from_secs(700));
     assert_eq!(keepers(&network, id), [], "and it is forgotten");
-    assert_eq!(
-        put(&mut network, one, mutable(1, 2, "too late")),
-        Err(PutError::Invalid(Invalid::Expired))
-    );
+    assert_eq!(put(&mut network, one, mutable(1, 2, "too late")), Err(PutError::Invalid(Invalid::Expired)));
 }
 
 #[test]

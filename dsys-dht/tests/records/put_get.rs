@@ -98,10 +98,7 @@ fn what_was_put_alone_goes_out_when_there_are_others() {
 fn steps_tell_how_it_goes_and_a_cancelled_operation_is_silent() {
     let mut network = joined(40, 1, kademlia::Config::default(), Config::default());
     let from = network.id(2);
-    network.command(
-        from,
-        Command::Put { op: QueryId(1), record: value("steps"), after: None, steps: true },
-    );
+    network.command(from, Command::Put { op: QueryId(1), record: value("steps"), after: None, steps: true });
     network.run_for(Duration::from_secs(10));
     let events = network.take_events();
     let asked = |event: &Event| matches!(event, Event::Step { op: QueryId(1), step: Step::Asked { .. }, .. });

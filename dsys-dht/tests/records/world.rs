@@ -6,8 +6,8 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, NodeId, Rng, SecretKey};
 use dsys_dht::kademlia::{self, Kademlia};
 use dsys_dht::records::{
-    Command, Config, Event, GetError, Got, Kind, Message, Mutable, Provider, PutError, PutReport, Record, RecordId,
-    Records, Salt, UnixTime, Value,
+    Command, Config, Event, GetError, Got, Kind, Message, Mutable, Provider, PutError, PutReport, Record,
+    RecordId, Records, Salt, UnixTime, Value,
 };
 use dsys_dht::{Key, QueryId};
 use dsys_sim::{Connections, Network};
