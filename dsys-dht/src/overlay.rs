@@ -97,7 +97,8 @@ pub enum Event {
         /// What it cost.
         report: QueryReport,
     },
-    /// The first search for our own place has ended and others are known: so many of them.
+    /// The first search for our own place has ended and others are known, or somebody else has joined by us: so many
+    /// are known.
     Joined(usize),
 }
 
@@ -145,6 +146,9 @@ pub enum FindError {
     /// A search of this name runs. No state changed; choose another name.
     #[error("a search of this name still runs; choose another name")]
     NameTaken,
+    /// The DHT has ended.
+    #[error("the DHT has ended, because its node was shut down or its store failed; Dht::ended says which")]
+    Ended,
 }
 
 /// What a search cost.

@@ -309,6 +309,7 @@ impl Kademlia {
         };
         cx.cancel_timer(Timer::Call(number));
         self.table.answered(&call.peer, cx.now());
+        self.met(cx);
         if let Some(running) = call.lookup.and_then(|lookup| self.lookups.get_mut(&lookup)) {
             let new = running.lookup.answered(from, nodes.into_vec());
             if let (Purpose::App { query, steps: true }, Some(new)) = (running.purpose, new) {

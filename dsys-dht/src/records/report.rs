@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::record::{Invalid, Record};
+use super::value::TooLong;
 
 /// What it cost to store a record, and how far it went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,15 @@ pub enum PutError {
     /// `Config::max_operations` run already. Nothing was done.
     #[error("too many operations run at once; wait for one of them to end")]
     Busy,
+    /// More bytes than fit into a record. Nothing was done.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// A provider record names the node, so the node must sign it. Nothing was done.
+    #[error("a provider record must be signed by the node: give the builder its secret key")]
+    NoSecret,
+    /// The DHT has ended; if that was meanwhile, some nodes may keep the record.
+    #[error("the DHT has ended, because its node was shut down or its store failed; Dht::ended says which")]
+    Ended,
 }
 
 /// What was found, and what that cost.
@@ -98,6 +108,12 @@ pub enum GetError {
     /// `Config::max_operations` run already.
     #[error("too many operations run at once; wait for one of them to end")]
     Busy,
+    /// A salt that no record can have.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The DHT has ended.
+    #[error("the DHT has ended, because its node was shut down or its store failed; Dht::ended says which")]
+    Ended,
 }
 
 /// How a leave went.
