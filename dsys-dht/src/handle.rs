@@ -8,7 +8,7 @@ mod watch;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dsys_core::{NodeAddr, NodeId, SecretKey};
@@ -329,6 +329,6 @@ pub struct Ended;
 /// The wall clock. A machine has none, so it is told.
 #[allow(clippy::disallowed_types)]
 fn now() -> UnixTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixTime(since.as_secs())
 }

@@ -67,7 +67,7 @@ impl<O: Overlay> Records<O> {
             failures: 0,
             started: cx.now(),
         };
-        self.operations.insert(op, Operation::Get(get));
+        self.operations.insert(op, Operation::Get(Box::new(get)));
         let now = self.now(cx);
         let here: Vec<(Record, u32)> = self
             .table
@@ -221,7 +221,7 @@ impl<O: Overlay> Records<O> {
         if let OpId::App(op) = op {
             cx.emit(Event::Got { op, result });
         }
-        self.improve(get, cx);
+        self.improve(*get, cx);
     }
 
     /// Read repair: those near the key that had an older version or none get the best one, ourselves included. What

@@ -81,7 +81,7 @@ impl<O: Overlay> Records<O> {
             && held.record.seq().is_some_and(|seq| seq > after)
             && held.record != checked.record
         {
-            return Err(Refused::Newer(held.record.clone()));
+            return Err(Refused::Newer(Box::new(held.record.clone())));
         }
         let manner = Manner { ttl: Duration::from_secs(ttl.into()), cached, own: false };
         match self.keep(checked, manner, cx) {
@@ -93,7 +93,7 @@ impl<O: Overlay> Records<O> {
                 self.stats.refused_full += 1;
                 Err(Refused::Full)
             }
-            Kept::Older(newer) => Err(Refused::Newer(newer)),
+            Kept::Older(newer) => Err(Refused::Newer(Box::new(newer))),
         }
     }
 

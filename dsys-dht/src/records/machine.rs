@@ -208,8 +208,8 @@ pub(super) enum OpId {
 
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    Put(Put),
-    Get(Get),
+    Put(Box<Put>),
+    Get(Box<Get>),
     Find { steps: bool },
     Leave(Leave),
 }

@@ -96,7 +96,7 @@ pub enum Refused {
     /// The asker stores more than it may.
     TooFast,
     /// This one is newer: the proof that the refusal is honest.
-    Newer(Record),
+    Newer(Box<Record>),
 }
 
 impl<M> Message<M> {

@@ -83,7 +83,7 @@ impl<O: Overlay> Records<O> {
             report: PutReport::default(),
             started: cx.now(),
         };
-        self.operations.insert(op, Operation::Put(put));
+        self.operations.insert(op, Operation::Put(Box::new(put)));
         self.search(op, id.key, cx);
     }
 
@@ -193,7 +193,7 @@ impl<O: Overlay> Records<O> {
             Tell::Stored => Copy::Stored,
             Tell::Refused(Refused::Newer(newer)) => {
                 let (ours, id) = (put.record.clone(), put.id);
-                self.newer_told(op, peer, ours, id, newer, cx);
+                self.newer_told(op, peer, ours, id, *newer, cx);
                 Copy::Refused
             }
             Tell::Refused(_) | Tell::Found(_) | Tell::Wanted(_) => Copy::Refused,

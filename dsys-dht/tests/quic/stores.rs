@@ -26,15 +26,15 @@ async fn again(secret: &SecretKey, addr: &NodeAddr) -> Node {
 }
 
 /// Two nodes with stores; both end, and start again without being told of each other.
-async fn restarts<S: Store>(open: impl Fn(usize) -> S) {
+async fn restarts<S: Store>(open: impl AsyncFn(usize) -> S) {
     let secrets = [SecretKey::generate().unwrap(), SecretKey::generate().unwrap()];
     let mut tickets = Vec::new();
     let mut key = None;
     {
         let first = node(&secrets[0]);
         let other = node(&secrets[1]);
-        let one = Dht::builder(&first).store(open(0)).start().await.unwrap();
-        let two = Dht::builder(&other).store(open(1)).bootstrap([first.ticket()]);
+        let one = Dht::builder(&first).store(open(0).await).start().await.unwrap();
+        let two = Dht::builder(&other).store(open(1).await).bootstrap([first.ticket()]);
         let mut config = dsys_dht::records::Config::default();
         config.repair = Duration::from_millis(200);
         let two = two.config(config).start().await.unwrap();
@@ -52,9 +52,9 @@ async fn restarts<S: Store>(open: impl Fn(usize) -> S) {
     }
     let key = key.unwrap();
     let (first, other) = (again(&secrets[0], &tickets[0]).await, again(&secrets[1], &tickets[1]).await);
-    let one = Dht::builder(&first).store(open(0)).start().await.unwrap();
+    let one = Dht::builder(&first).store(open(0).await).start().await.unwrap();
     assert_eq!(within(one.get(&key)).await.unwrap(), b"kept".as_slice());
-    let two = Dht::builder(&other).store(open(1)).start().await.unwrap();
+    let two = Dht::builder(&other).store(open(1).await).start().await.unwrap();
     // Nobody was given to begin with.
     let put = within(two.put(b"later".as_slice())).await.unwrap();
     assert_eq!(put.report.stored_on, 1);
@@ -64,7 +64,7 @@ async fn restarts<S: Store>(open: impl Fn(usize) -> S) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_needs_neither_bootstrap_nor_republishing() {
     let stores = [MemoryStore::new(1 << 20), MemoryStore::new(1 << 20)];
-    restarts(|at| stores[at].clone()).await;
+    restarts(async |at| stores[at].clone()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,11 +88,13 @@ mod file {
     async fn a_restart_from_files_needs_no_bootstrap() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        restarts(move |at| {
+        restarts(async move |at| {
             // The file is closed when the task of the earlier life has ended.
             for _ in 0..100 {
                 match RedbStore::open(path.join(format!("{at}.redb"))) {
-                    Err(StoreError::InUse) => std::thread::sleep(Duration::from_millis(20)),
+                    Err(StoreError::InUse) => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
                     opened => return opened.unwrap(),
                 }
             }

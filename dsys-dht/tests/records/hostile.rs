@@ -140,7 +140,7 @@ fn what_does_not_hold_is_not_kept() {
     assert_eq!((victim.stats().records, victim.stats().refused_invalid), (0, 6));
     assert_eq!(tell_one(&mut network, store(mutable(1, 5, "new"))), Tell::Stored);
     let told = tell_one(&mut network, store(mutable(1, 4, "old")));
-    assert_eq!(told, Tell::Refused(Refused::Newer(mutable(1, 5, "new"))));
+    assert_eq!(told, Tell::Refused(Refused::Newer(Box::new(mutable(1, 5, "new")))));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_refusal_that_shows_no_newer_record_is_not_believed() {
     let liars: Vec<_> = (10..30).map(|index| network.id(index)).collect();
     lie(&mut network, &liars, |letter| {
         if let Letter::Tell { tell: tell @ Tell::Stored, .. } = letter {
-            *tell = Tell::Refused(Refused::Newer(mutable(1, 1, "older")));
+            *tell = Tell::Refused(Refused::Newer(Box::new(mutable(1, 1, "older"))));
         }
     });
     let from = network.id(1);

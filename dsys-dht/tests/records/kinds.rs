@@ -7,8 +7,8 @@ use std::time::Duration;
 use dsys_core::NodeId;
 use dsys_dht::kademlia;
 use dsys_dht::records::{
-    Command, Config, Event, GetError, Invalid, Kind, PutError, Record, Validator, Value, immutable_key,
-    mutable_key,
+    Command, Config, Event, GetError, Invalid, Kind, Letter, Message, PutError, Record, Tell, Validator,
+    Value, immutable_key, mutable_key,
 };
 use dsys_dht::{Key, QueryId};
 
@@ -179,6 +179,50 @@ fn what_is_published_lives_as_long_as_its_publisher_wants() {
     // Holders offer it to each other, and that does not make it immortal.
     network.run_for(Duration::from_secs(1_300));
     assert_eq!(keepers(&network, record.id()), []);
+}
+
+#[test]
+fn a_provider_is_asked_to_sign_again_before_its_record_expires() {
+    let mut config = no_cache();
+    config.rules.max_ttl = Duration::from_secs(7_200);
+    config.republish = Duration::from_secs(1_000);
+    config.repair = Duration::from_secs(100);
+    let mut network = joined(20, 11, kademlia::Config::default(), config);
+    let (from, key) = (network.id(1), immutable_key(b"a film"));
+    put(&mut network, from, provider(1, key)).unwrap();
+    network.take_events();
+    network.run_for(Duration::from_secs(2_000));
+    let asked = network.take_events();
+    let renew = |event: &Event| *event == Event::Renew(provider(1, key).id());
+    assert!(asked.iter().any(|emitted| emitted.node == from && renew(&emitted.event)));
+    assert!(asked.iter().all(|emitted| emitted.node == from), "holders cannot");
+}
+
+#[test]
+fn another_cannot_answer_in_a_peers_place() {
+    let mut network = joined(30, 12, kademlia::Config::default(), no_cache());
+    let (from, record) = (network.id(1), mutable(1, 1, "real"));
+    put(&mut network, from, record.clone()).unwrap();
+    // Two nodes answer, beside their own, all the questions that they guess others were asked.
+    let liars = [network.id(5), network.id(6)];
+    network.set_liars(&liars, |_, _, letter| {
+        let guess = |call| dsys_sim::Letter {
+            to: letter.to,
+            message: Message {
+                overlay: None,
+                letter: Some(Letter::Tell {
+                    call,
+                    tell: Tell::Found(vec![(mutable(1, 9, "real"), 9)].into()),
+                }),
+            },
+        };
+        (0..40).map(guess).chain([letter.clone()]).collect()
+    });
+    let reader = network.id(20);
+    let got = get_all(&mut network, reader, record.id(), 100).0.unwrap();
+    // What they say is signed, so it counts once, for each, and only if they were asked.
+    assert!(got.agreed <= 2 || seq(&got.record) == 1, "{got:?}");
+    assert!(network.machine(reader).unwrap().stats().unsolicited > 20);
 }
 
 /// Numbers as text, under the key of all sevens; the greatest counts.

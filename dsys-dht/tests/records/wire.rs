@@ -52,7 +52,7 @@ fn the_bytes_are_what_they_were() {
     check(tell(Tell::Refused(Refused::Invalid(Invalid::Expired))), &[0, 1, 1, 2, 2, 0, 1]);
     check(tell(Tell::Refused(Refused::Full)), &[0, 1, 1, 2, 2, 1]);
     check(tell(Tell::Refused(Refused::TooFast)), &[0, 1, 1, 2, 2, 2]);
-    check(tell(Tell::Refused(Refused::Newer(value("")))), &[0, 1, 1, 2, 2, 3, 0, 0]);
+    check(tell(Tell::Refused(Refused::Newer(Box::new(value(""))))), &[0, 1, 1, 2, 2, 3, 0, 0]);
     check(tell(Tell::Wanted(vec![3, 200].into())), &[0, 1, 1, 2, 3, 2, 3, 200]);
     let custom = Record::Custom { namespace: 1, key: key(6), value: Value::new(b"c".to_vec()).unwrap() };
     let mut golden = vec![3, 1];
