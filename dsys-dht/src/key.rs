@@ -1,6 +1,7 @@
 //! The space in which nodes and keys have their places, and its two metrics.
 
 use std::fmt;
+use std::str::FromStr;
 
 use dsys_core::{NodeId, Rng};
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,9 @@ impl Key {
 }
 
 impl Distance {
+    /// The farthest that two places can be apart.
+    pub const MAX: Distance = Distance([u64::MAX; 4]);
+
     /// How many leading bits are zero, 0 to 256.
     pub fn leading_zeros(self) -> usize {
         let mut zeros = 0;
@@ -112,6 +116,32 @@ impl Distance {
 impl From<NodeId> for Key {
     fn from(node: NodeId) -> Self {
         Key::of_node(node)
+    }
+}
+
+/// 64 hexadecimal digits.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text is no key. Nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key has 64 hexadecimal digits: was a part of it not copied?")]
+pub struct ParseKeyError;
+
+impl FromStr for Key {
+    type Err = ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+        let digits: Vec<u8> = text.chars().map_while(|digit| Some(digit.to_digit(16)? as u8)).collect();
+        let (pairs, rest) = digits.as_chunks::<2>();
+        if !rest.is_empty() || digits.len() != text.chars().count() {
+            return Err(ParseKeyError);
+        }
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        bytes.try_into().map(Key).map_err(|_| ParseKeyError)
     }
 }
 
@@ -158,6 +188,16 @@ mod tests {
             carry = sum >> 64;
         }
         Distance(out)
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        let key = Key::from_bytes(std::array::from_fn(|at| (at * 37) as u8));
+        assert_eq!(key.to_string().parse(), Ok(key));
+        let text = key.to_string();
+        for bad in [&text[1..], &text[..62], &format!("{text}00"), &text.replace('0', "g"), "", "é"] {
+            assert!(bad.parse::<Key>().is_err(), "{bad}");
+        }
     }
 
     #[test]

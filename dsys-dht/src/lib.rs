@@ -1,11 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod bounded;
+#[cfg(feature = "net")]
+mod handle;
 pub mod kademlia;
 mod key;
 mod overlay;
+pub mod records;
+#[cfg(feature = "net")]
+mod routing;
+pub mod store;
 
 pub use bounded::Bounded;
+#[cfg(feature = "net")]
+pub use handle::{
+    Builder, Dht, Ended, Fetched, NoStore, Progress, Providers, Put, Resolved, StartError, Watch,
+};
 pub use kademlia::Kademlia;
-pub use key::{Distance, Key};
+pub use key::{Distance, Key, ParseKeyError};
 pub use overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport, Step};
+pub use records::{GetError, PutError};
+#[cfg(feature = "net")]
+pub use routing::{ContentRouting, PeerRouting};
+#[cfg(feature = "redb")]
+pub use store::RedbStore;

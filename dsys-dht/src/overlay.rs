@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dsys_core::{Machine, NodeAddr, NodeId};
+use dsys_core::{Machine, NodeAddr, NodeId, Rng, Time};
 
-use crate::Key;
+use crate::{Distance, Key};
 
 /// An overlay: a [`Machine`] that knows how to find the nodes responsible for a key, and nothing about what they
 /// keep.
@@ -12,12 +12,42 @@ use crate::Key;
 /// That it is a machine with these commands and events is the whole seam. So it runs alone in the simulator and under
 /// the model checker, and what stands above (records, the async handle) drives it without knowing which it is.
 pub trait Overlay: Machine<Command = Command, Event = Event> {
+    /// This node.
+    fn me(&self) -> NodeId;
+
     /// The nodes nearest to `key` that this node knows, the responsible one first; at most `most`, itself not among
     /// them. No message is sent.
     fn nearest(&self, key: Key, most: usize) -> Vec<NodeAddr>;
 
     /// How many other nodes this node knows and believes to be there.
     fn known(&self) -> usize;
+
+    /// How many nodes are responsible for a key.
+    fn copies(&self) -> usize;
+
+    /// How far a node is from a key: the less, the more it is responsible.
+    fn distance(&self, node: NodeId, key: Key) -> Distance;
+
+    /// The distance within which [`copies`](Self::copies) nodes are to be expected, judged by how dense nodes lie around
+    /// this one; the largest if fewer are known.
+    fn reach(&self) -> Distance;
+
+    /// Keys to search in order to meet all nodes within [`reach`](Self::reach) of `key`, even if others have chosen ids
+    /// much nearer to it. None where ids cannot be chosen.
+    fn around(&self, key: Key, rng: &mut Rng) -> Vec<Key>;
+
+    /// The nodes that are known, and how long ago each was heard of, for a later life.
+    fn contacts(&self, now: Time) -> Vec<(NodeAddr, Duration)>;
+
+    /// Takes in what [`contacts`](Self::contacts) gave in an earlier life, before the start.
+    fn restore(&mut self, contacts: Vec<(NodeAddr, Duration)>);
+
+    /// The same settings for a node of this name that knows nobody.
+    #[must_use]
+    fn named(&self, me: NodeId) -> Self;
+
+    /// The tag under which nodes with records above this overlay talk to each other.
+    const TAG: &'static str;
 }
 
 /// What is asked of an overlay.
@@ -38,6 +68,8 @@ pub enum Command {
     /// Nodes to begin with when no other is known, and to return to when few are left. Replaces those given before,
     /// and asks them at once.
     Bootstrap(Vec<NodeAddr>),
+    /// Somebody else did not get an answer of this node: ask whether it is there, and believe in it less until it answers.
+    Check(NodeId),
     /// How others reach this node: from now on it says so, and serves. Without addresses it still serves, where
     /// none are needed.
     Advertise(Vec<std::net::SocketAddr>),
@@ -65,7 +97,8 @@ pub enum Event {
         /// What it cost.
         report: QueryReport,
     },
-    /// The first search for our own place has ended and others are known: so many of them.
+    /// The first search for our own place has ended and others are known, or somebody else has joined by us: so many
+    /// are known.
     Joined(usize),
 }
 
@@ -113,6 +146,9 @@ pub enum FindError {
     /// A search of this name runs. No state changed; choose another name.
     #[error("a search of this name still runs; choose another name")]
     NameTaken,
+    /// The DHT has ended.
+    #[error("the DHT has ended, because its node was shut down or its store failed; Dht::ended says which")]
+    Ended,
 }
 
 /// What a search cost.

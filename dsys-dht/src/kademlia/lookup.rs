@@ -73,11 +73,18 @@ impl Lookup {
         self.key
     }
 
-    /// The nodes to begin with, dealt to the paths in turn.
-    pub(super) fn begin(&mut self, seeds: Vec<NodeAddr>) {
+    /// The nodes to begin with, dealt to the paths in turn. Says whether any was new.
+    pub(super) fn begin(&mut self, seeds: Vec<NodeAddr>) -> bool {
+        let mut new = false;
         for (at, seed) in seeds.into_iter().enumerate() {
-            self.add(seed, 1 << (at % usize::from(self.paths)), 1);
+            new |= self.add(seed, 1 << (at % usize::from(self.paths)), 1);
         }
+        new
+    }
+
+    /// Whether nobody has answered, and nobody is left who may.
+    pub(super) fn is_lost(&self) -> bool {
+        self.report.answers == 0 && self.is_done()
     }
 
     /// Whom to ask next: the nearest node that its path has not asked, while the path has fewer than `alpha` questions

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Time};
+use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Rng, Time};
 
 use super::calls::Calls;
 use super::lookup::Lookup;
 use super::message::{Addresses, Ask, Message, Nodes};
 use super::table::{Heard, Table};
 use super::{Config, upkeep::Upkeep};
-use crate::Key;
 use crate::overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport, Step};
+use crate::{Distance, Key};
 
 /// The timers of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,7 +176,14 @@ impl Kademlia {
                 self.starved.insert(number);
                 return;
             }
-            let Some(next) = running.lookup.next() else { break };
+            let Some(next) = running.lookup.next() else {
+                // All we began with are gone: there are others.
+                let key = running.lookup.key();
+                if running.lookup.is_lost() && running.lookup.begin(self.table.nearest(key, self.config.k)) {
+                    continue;
+                }
+                break;
+            };
             if let Purpose::App { query, steps: true } = running.purpose {
                 let step = Step::Asked { path: next.path, hop: next.hop };
                 cx.emit(Event::Step { query, peer: next.peer.id, step });
@@ -301,6 +309,7 @@ impl Kademlia {
         };
         cx.cancel_timer(Timer::Call(number));
         self.table.answered(&call.peer, cx.now());
+        self.met(cx);
         if let Some(running) = call.lookup.and_then(|lookup| self.lookups.get_mut(&lookup)) {
             let new = running.lookup.answered(from, nodes.into_vec());
             if let (Purpose::App { query, steps: true }, Some(new)) = (running.purpose, new) {
@@ -361,6 +370,13 @@ impl Kademlia {
                 self.upkeep.set_bootstrap(nodes);
                 self.rejoin(cx);
             }
+            Command::Check(node) => {
+                let contact = self.table.contacts().find(|contact| contact.id == node);
+                if let Some(contact) = contact.map(|contact| contact.addr()) {
+                    self.table.doubt(node);
+                    self.probe(contact, cx);
+                }
+            }
             Command::Advertise(addrs) => {
                 self.addrs = Addresses::from(addrs).into_vec();
                 self.serves = true;
@@ -396,12 +412,65 @@ impl Machine for Kademlia {
 }
 
 impl Overlay for Kademlia {
+    fn me(&self) -> NodeId {
+        self.me
+    }
+
     fn nearest(&self, key: Key, most: usize) -> Vec<NodeAddr> {
         self.table.nearest(key, most)
     }
 
     fn known(&self) -> usize {
         self.table.len()
+    }
+
+    fn copies(&self) -> usize {
+        self.config.k
+    }
+
+    fn distance(&self, node: NodeId, key: Key) -> Distance {
+        Key::of_node(node).xor(key)
+    }
+
+    /// The last buckets are complete once we have joined, so the `k`-th nearest contact tells how dense nodes lie.
+    fn reach(&self) -> Distance {
+        self.table.kth_nearest(Key::of_node(self.me)).unwrap_or(Distance::MAX)
+    }
+
+    fn around(&self, key: Key, rng: &mut Rng) -> Vec<Key> {
+        let bits = self.reach().leading_zeros();
+        (bits..bits + 3).map(|bits| key.random_at(bits, rng)).collect()
+    }
+
+    fn contacts(&self, now: Time) -> Vec<(NodeAddr, Duration)> {
+        self.table.contacts().map(|contact| (contact.addr(), now - contact.seen)).collect()
+    }
+
+    fn restore(&mut self, mut contacts: Vec<(NodeAddr, Duration)>) {
+        // The one heard of last ends up where a bucket has those: at its end.
+        contacts.sort_by_key(|(_, ago)| std::cmp::Reverse(*ago));
+        for (contact, _) in contacts {
+            self.table.answered(&contact, Time::ZERO);
+        }
+    }
+
+    fn named(&self, me: NodeId) -> Self {
+        Kademlia::with_config(me, Vec::new(), self.config.clone())
+    }
+
+    const TAG: &'static str = "dsys/dht/kad/1";
+}
+
+impl Default for Kademlia {
+    /// A node without a name: settings for [`Overlay::named`].
+    fn default() -> Self {
+        Config::default().into()
+    }
+}
+
+impl From<Config> for Kademlia {
+    fn from(config: Config) -> Self {
+        Kademlia::new(NodeId::from_bytes([0; 32]), Vec::new(), config)
     }
 }
 

@@ -10,7 +10,7 @@ use super::Config;
 use super::bucket::Bucket;
 use super::contact::Contact;
 use super::prefix::Prefix;
-use crate::Key;
+use crate::{Distance, Key};
 
 /// The routing table: bucket `i` has the nodes that share exactly the first `i` bits with us, and the last bucket all
 /// nearer ones, so it is the one that covers our own place.
@@ -129,6 +129,14 @@ impl Table {
         spare.map(|spare| spare.addr())
     }
 
+    /// A contact is named to nobody until it has answered again.
+    pub(super) fn doubt(&mut self, id: NodeId) {
+        let at = self.place(id);
+        if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(id)) {
+            contact.failures = contact.failures.max(1);
+        }
+    }
+
     /// The contacts nearest to `key`, the nearest first, at most `most`. Doubtful ones only if there are no others.
     pub(super) fn nearest(&self, key: Key, most: usize) -> Vec<NodeAddr> {
         let mut nearest = self.nearest_in_any_order(key, most);
@@ -163,6 +171,13 @@ impl Table {
             }
         }
         chosen.into_iter().take(most).map(Contact::addr).collect()
+    }
+
+    /// How far the `k`-th nearest sound contact is from `key`; `None` if there are fewer.
+    pub(super) fn kth_nearest(&self, key: Key) -> Option<Distance> {
+        let nearest = self.select(key, self.k, |contact| contact.failures == 0);
+        let farthest = nearest.iter().map(|node| Key::of_node(node.id).xor(key)).max();
+        farthest.filter(|_| nearest.len() == self.k)
     }
 
     pub(super) fn contacts(&self) -> impl Iterator<Item = &Contact> {

@@ -94,6 +94,15 @@ impl Kademlia {
         self.fill(self.table.buckets().saturating_sub(1), cx);
     }
 
+    /// Somebody has answered: of a node that others begin with, the first who joins by it.
+    pub(super) fn met(&mut self, cx: &mut Context<'_, Self>) {
+        let joins = matches!(self.upkeep.state, State::Joining | State::Filling(_));
+        if !joins && !self.upkeep.told && self.table.len() > 0 {
+            self.upkeep.told = true;
+            cx.emit(Event::Joined(self.table.len()));
+        }
+    }
+
     /// A refresh has ended.
     pub(super) fn refreshed(&mut self, bucket: usize, cx: &mut Context<'_, Self>) {
         self.plan_refresh(cx);

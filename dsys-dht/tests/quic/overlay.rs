@@ -1,5 +1,4 @@
-//! The same machine on real connections.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! The overlay alone on real connections.
 
 use std::time::Duration;
 

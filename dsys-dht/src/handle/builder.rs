@@ -1,0 +1,176 @@
+//! How a DHT is started.
+
+use std::sync::Arc;
+
+use dsys_core::{NodeAddr, SecretKey, Ticket};
+use dsys_transport::{Node, ProtocolError, RunConfig, run_with};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch as latest;
+
+use super::disk::{NoStore, StoreDisk};
+use super::router::{Router, Told, route};
+use super::{Dht, Inner, now};
+use crate::overlay::{self, Overlay};
+use crate::records::{Command, Config, DamagedRecord, Records};
+use crate::store::{Store, StoreError};
+
+/// What a DHT is made of. [`start`](Builder::start) makes it.
+#[derive(Debug)]
+pub struct Builder<O, S> {
+    node: Node,
+    overlay: O,
+    store: S,
+    stored: bool,
+    bootstrap: Vec<NodeAddr>,
+    secret: Option<SecretKey>,
+    quorum: usize,
+    client: bool,
+    config: Config,
+    run: RunConfig,
+}
+
+/// Why a DHT did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store did not give back what was written to it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it gave back makes no sense.
+    #[error(transparent)]
+    Damaged(#[from] DamagedRecord),
+    /// The node speaks this protocol already, or has ended.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The secret is not that of the node.
+    #[error("the secret key given is not that of the node: provider records would name another")]
+    WrongSecret,
+}
+
+impl Builder<crate::Kademlia, NoStore> {
+    pub(super) fn new(node: &Node) -> Self {
+        Builder {
+            node: node.clone(),
+            overlay: crate::Kademlia::default(),
+            store: NoStore,
+            stored: false,
+            bootstrap: Vec::new(),
+            secret: None,
+            quorum: 3,
+            client: false,
+            config: Config::default(),
+            run: RunConfig::default(),
+        }
+    }
+}
+
+impl<O: Overlay, S: Store> Builder<O, S> {
+    /// Another overlay, or other settings: `Kademlia::from(config)`.
+    pub fn overlay<P: Overlay>(self, overlay: P) -> Builder<P, S> {
+        let Builder { node, store, stored, bootstrap, secret, quorum, client, config, run, .. } = self;
+        Builder { node, overlay, store, stored, bootstrap, secret, quorum, client, config, run }
+    }
+
+    /// Where records and contacts outlive the process. Without a store they do not; the budget of bytes is
+    /// [`Config::max_bytes`] in both cases.
+    pub fn store<T: Store>(self, store: T) -> Builder<O, T> {
+        let Builder { node, overlay, bootstrap, secret, quorum, client, config, run, .. } = self;
+        Builder { node, overlay, store, stored: true, bootstrap, secret, quorum, client, config, run }
+    }
+
+    /// Nodes to begin with, and to return to when no other is known.
+    #[must_use]
+    pub fn bootstrap(mut self, tickets: impl IntoIterator<Item = Ticket>) -> Self {
+        self.bootstrap.extend(tickets.into_iter().map(|Ticket(addr)| addr));
+        self
+    }
+
+    /// The node's own secret key, with which [`Dht::provide`] signs.
+    #[must_use]
+    pub fn secret(mut self, secret: &SecretKey) -> Self {
+        self.secret = Some(secret.clone());
+        self
+    }
+
+    /// So many nodes must agree before [`Dht::resolve`] ends early; 3 if nothing is said.
+    #[must_use]
+    pub fn quorum(mut self, quorum: usize) -> Self {
+        self.quorum = quorum;
+        self
+    }
+
+    /// Looks up and stores elsewhere, but is in nobody's table: for a node that cannot be dialled.
+    #[must_use]
+    pub fn client(mut self) -> Self {
+        self.client = true;
+        self
+    }
+
+    /// Lifetimes, limits, validators.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The bounds of the driver.
+    #[must_use]
+    pub fn run_config(mut self, run: RunConfig) -> Self {
+        self.run = run;
+        self
+    }
+
+    /// Starts it. It joins by itself: see [`Dht::joined`].
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing runs.
+    pub async fn start(self) -> Result<Dht, StartError>
+    where
+        O: Overlay<Message: Serialize + DeserializeOwned + Send, Timer: Send> + Send + 'static,
+    {
+        let Builder { node, overlay, store, stored, bootstrap, secret, quorum, client, mut config, run } =
+            self;
+        if secret.as_ref().is_some_and(|secret| secret.public() != node.id()) {
+            return Err(StartError::WrongSecret);
+        }
+        config.durable = stored;
+        let max_ttl = config.rules.max_ttl;
+        let mut disk = StoreDisk(store);
+        let written = disk.load().await?;
+        let overlay = overlay.named(node.id());
+        let machine = Records::new(overlay, now(), config);
+        let machine = machine.restore(written.iter().map(Vec::as_slice))?;
+        let running = run_with(machine, &node, O::TAG, disk, run)?;
+        let commands = running.commander();
+        let addr = node.addr();
+        let mut first = Vec::new();
+        if !client {
+            first.push(overlay::Command::Advertise(addr.direct().to_vec()));
+        }
+        first.push(overlay::Command::Bootstrap(bootstrap));
+        for command in first {
+            // An empty queue has room.
+            let _ = commands.try_send(Command::Overlay(command));
+        }
+        let ((peers, peers_seen), (ended, ended_seen)) = (latest::channel(0), latest::channel(None));
+        let router = Router::new(commands);
+        let inner = Arc::new_cyclic(|inner| {
+            let task = tokio::spawn(route(running, router.clone(), inner.clone(), Told { peers, ended }));
+            Inner {
+                router,
+                secret,
+                addr,
+                max_ttl,
+                quorum,
+                peers: peers_seen,
+                ended: ended_seen,
+                task: task.abort_handle(),
+            }
+        });
+        Ok(Dht { inner })
+    }
+}

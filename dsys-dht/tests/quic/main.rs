@@ -1,0 +1,6 @@
+//! The same machines on real connections.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod handle;
+mod overlay;
+mod stores;
