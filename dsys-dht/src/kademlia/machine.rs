@@ -406,7 +406,8 @@ impl Machine for Kademlia {
             Input::PeerDown(peer) => {
                 self.calls.to(peer).into_iter().for_each(|number| self.failed(number, cx));
             }
-            Input::PeerUp(_) | Input::Stored(_) => {}
+            Input::PeerUp(peer) => self.peer_up(peer, cx),
+            Input::Stored(_) => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dsys_core::{Context, NodeAddr};
+use dsys_core::{Context, NodeAddr, NodeId};
 
 use super::machine::{Kademlia, Purpose, Timer};
 use crate::{Event, Key};
@@ -52,6 +52,14 @@ impl Kademlia {
     pub(super) fn start(&mut self, cx: &mut Context<'_, Self>) {
         self.plan_refresh(cx);
         self.rejoin(cx);
+    }
+
+    /// A node to begin with that could not be reached, or did not speak the protocol yet, can be now: whoever knows nobody
+    /// need not wait for another try.
+    pub(super) fn peer_up(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        if self.table.len() == 0 && self.upkeep.bootstrap.iter().any(|first| first.id == peer) {
+            self.rejoin(cx);
+        }
     }
 
     /// Looks up our own place (§2.3), from what is known or from the nodes to begin with.

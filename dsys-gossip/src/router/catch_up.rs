@@ -65,7 +65,7 @@ struct Exchange {
     offered: VecDeque<MessageId>,
     /// Wanted and not here.
     wanted: Vec<MessageId>,
-    /// How often in a row wanted messages got lost.
+    /// How often in a row questions were not answered, or wanted messages got lost.
     tries: u8,
     upto: (u64, u64),
     more: bool,
@@ -352,9 +352,16 @@ impl CatchUp {
         seen: impl Fn(MessageId) -> bool,
         cx: &mut Context<'_, Router>,
     ) {
-        let Some(exchange) = self.exchanges.get(&peer) else { return };
+        let Some(exchange) = self.exchanges.get_mut(&peer) else { return };
         match exchange.state {
             State::Idle => {}
+            // The question or the answer may have been lost with a connection.
+            State::Asked if exchange.tries < TRIES => {
+                self.stats.unanswered += 1;
+                exchange.tries += 1;
+                exchange.state = State::Idle;
+                self.ask(peer, config, cx);
+            }
             // It waited for what others should send.
             State::Fetching if exchange.wanted.is_empty() => self.want(peer, config, &seen, cx),
             State::Asked | State::Fetching => {

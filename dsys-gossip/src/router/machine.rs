@@ -169,6 +169,12 @@ impl Router {
         }
     }
 
+    fn tell_all(&mut self, input: impl Fn() -> Input<Topic>, cx: &mut Context<'_, Self>) {
+        for id in self.topics.keys().copied().collect::<Vec<_>>() {
+            self.tell(id, input(), cx);
+        }
+    }
+
     /// What follows from what a topic's parts say.
     fn follow(&mut self, id: TopicId, event: topic::Event, cx: &mut Context<'_, Self>) {
         let config = self.config.clone();
@@ -337,11 +343,8 @@ impl Machine for Router {
             Input::Command(Command::Clock(wall)) => self.clock = (cx.now(), wall),
             Input::Message(from, wire) => self.hear(from, wire, cx),
             Input::Timer(timer) => self.ring(timer, cx),
-            Input::PeerUp(_) => {}
-            Input::PeerDown(peer) => {
-                let topics: Vec<TopicId> = self.topics.keys().copied().collect();
-                topics.into_iter().for_each(|id| self.tell(id, Input::PeerDown(peer), cx));
-            }
+            Input::PeerUp(peer) => self.tell_all(|| Input::PeerUp(peer), cx),
+            Input::PeerDown(peer) => self.tell_all(|| Input::PeerDown(peer), cx),
             Input::Stored(_) => {}
         }
     }

@@ -68,7 +68,8 @@ pub(super) fn connected(network: &Network<Partial>) -> Result<f64, String> {
 fn joined_nodes_are_connected_and_know_their_neighbours_both_ways() {
     for seed in 0..5 {
         let (mut network, ids) = network(200, seed, Connections::TRACKED);
-        assert_eq!(settle(&mut network, Duration::from_secs(5)), Ok(1.0), "seed {seed}");
+        // A probe ends what only one side holds for a link.
+        assert_eq!(settle(&mut network, Duration::from_secs(10)), Ok(1.0), "seed {seed}");
         let degrees: usize = ids.iter().map(|id| network.machine(*id).unwrap().neighbours().len()).sum();
         assert!(degrees > 5 * ids.len() && degrees <= 6 * ids.len(), "{degrees}");
         let passive: usize = ids.iter().map(|id| network.machine(*id).unwrap().passive().len()).sum();
@@ -282,4 +283,65 @@ fn whoever_refused_is_asked_again_when_there_is_nobody_else() {
     assert!(tells(&effects, 2, &ask(true)));
     // It is leaving: asking on and on would not help.
     assert!(!tells(&bench.from(2, Message::Refuse), 2, &ask(true)));
+}
+
+#[test]
+fn a_contact_that_came_later_than_we_is_met_all_the_same_or_there_would_be_two_islands() {
+    let join = Message::Join(addr(0));
+    let mut bench = Bench::new(Config::default());
+    bench.give(Input::Start);
+    let effects = bench.give(Input::Command(Command::Join(vec![addr(1)])));
+    assert!(tells(&effects, 1, &join));
+    let soon = |effects: &[Effect<Partial>]| {
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::SetTimer(Timer::Probe, after) if after.as_millis() < 500))
+    };
+    assert!(soon(&effects), "it looks again soon: {effects:?}");
+    // It is not in the topic yet, and another joins by us meanwhile.
+    bench.from(1, Message::Refuse);
+    bench.join(2);
+    let effects = bench.give(Input::Timer(Timer::Probe));
+    assert!(tells(&effects, 1, &join), "having a neighbour is not enough");
+    // It does not speak the protocol; then it does.
+    bench.give(Input::PeerDown(NodeId::from_number(1)));
+    let effects = bench.give(Input::PeerUp(NodeId::from_number(1)));
+    assert!(tells(&effects, 1, &join));
+    bench.from(1, Message::Accept);
+    for input in
+        [Input::Timer(Timer::Probe), Input::PeerUp(NodeId::from_number(1)), Input::Timer(Timer::Shuffle)]
+    {
+        assert!(!tells(&bench.give(input), 1, &join), "it is met");
+    }
+    // A contact that is never there is tried with each shuffle.
+    bench.give(Input::Command(Command::Join(vec![addr(9)])));
+    for _ in 0..20 {
+        bench.give(Input::PeerDown(NodeId::from_number(9)));
+        bench.give(Input::Timer(Timer::Probe));
+    }
+    bench.give(Input::PeerDown(NodeId::from_number(9)));
+    assert!(!tells(&bench.give(Input::Timer(Timer::Probe)), 9, &join), "not for ever so often");
+    assert!(tells(&bench.give(Input::Timer(Timer::Shuffle)), 9, &join));
+}
+
+#[test]
+fn a_connection_that_was_replaced_costs_no_neighbour() {
+    let mut bench = Bench::new(Config::default());
+    bench.join(1);
+    bench.give(Input::PeerDown(NodeId::from_number(1)));
+    assert_eq!(bench.node.neighbours().len(), 0);
+    let effects = bench.give(Input::PeerUp(NodeId::from_number(1)));
+    assert!(tells(&effects, 1, &Message::Neighbour { addr: addr(0), high: true }));
+    // And seen from the other side: one that asks has lost us, so what stood between us begins anew.
+    let mut bench = Bench::new(Config::default());
+    bench.join(1);
+    let effects = bench.from(1, Message::Neighbour { addr: addr(1), high: true });
+    let told: Vec<&Event> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Emit(event) => Some(event),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [&Event::Down(addr(1).id), &Event::Up(addr(1).id)]);
 }

@@ -40,6 +40,8 @@ pub(crate) struct Link {
     protocols: Mutex<Arc<[Tag]>>,
     /// The protocols that the peer has opened streams of.
     inbound: Mutex<HashMap<Tag, Arc<Inbound>>>,
+    /// The version of our protocols before our HELLO told them.
+    told: u64,
     /// We have said GOAWAY, or the peer has: no new stream may be opened.
     going: AtomicBool,
     say_goaway: Notify,
@@ -57,6 +59,7 @@ impl Link {
             connection: Box::new(connection.clone()),
             protocols: Mutex::new([].into()),
             inbound: Mutex::new(HashMap::new()),
+            told: *shared.announced().borrow(),
             going: AtomicBool::new(false),
             say_goaway: Notify::new(),
             say_drained: Notify::new(),
@@ -303,6 +306,10 @@ async fn datagrams<C: Connection>(shared: &Shared, link: &Link, connection: &C) 
 /// Says on the control stream what changes at our end.
 async fn speak(shared: &Shared, link: &Link, mut control: SendHalf) -> CloseReason {
     let mut announced = shared.announced();
+    // What has changed since our HELLO is told as well.
+    if *announced.borrow() != link.told {
+        announced.mark_changed();
+    }
     let mut bytes = Vec::new();
     loop {
         let message = tokio::select! {

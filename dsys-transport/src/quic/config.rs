@@ -108,6 +108,9 @@ impl QuicConfig {
             .initial_mtu(self.initial_mtu.clamp(1_200, MAX_UDP_PAYLOAD))
             .mtu_discovery_config(Some(discovery));
         let mut loopback = self.transport()?;
+        // Known to be short: until the first is measured, patience is counted in round trips, and so is the time for which a
+        // dial that nobody answered holds its socket.
+        loopback.initial_rtt(Duration::from_millis(50));
         loopback
             .initial_mtu(self.loopback_udp_payload.clamp(1_200, MAX_UDP_PAYLOAD))
             .mtu_discovery_config(None);

@@ -230,7 +230,7 @@ impl Swarm {
             had += count;
             tries = if count > 0 { 1 } else { tries + 1 };
             if matches!(parted, Err(Parted::Unreachable(_))) {
-                // A dial takes its time, and the rumour that it is there may be old.
+                // A dial takes its time, and the word that it is there may be old.
                 tries = TRIES;
             }
             match parted {

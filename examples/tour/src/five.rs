@@ -10,7 +10,7 @@ use indicatif::HumanBytes;
 use tokio::time::{interval, timeout};
 
 use crate::manifest::{CHUNK, Manifest};
-use crate::node::{Participant, Role, end};
+use crate::node::{Participant, Role};
 use crate::output::{say, tell};
 use crate::progress::{Progress, TICK};
 use crate::report;
@@ -43,18 +43,18 @@ pub(crate) async fn five(folder: Option<PathBuf>, out: Option<PathBuf>, smoke: b
 
 async fn tour(folder: &Path, base: &Path, limit: Duration) -> Result<(), Failure> {
     let manifest = until_interrupted(read(folder)).await?;
-    let nodes = bind()?;
+    let (nodes, secrets) = bind()?;
     let folders: Vec<PathBuf> = (1..NODES).map(|number| base.join(format!("node-{number}"))).collect();
     let store = Store::source(folder.into(), manifest.clone());
     let outcome = until_interrupted(async {
-        let participants = spread(&nodes, store, &folders).await?;
+        let participants = spread(&nodes, &secrets, store, &folders).await?;
         let all: Vec<PathBuf> = std::iter::once(folder.into()).chain(folders.iter().cloned()).collect();
         let late = |_| Err(failed(format!("not done within {} s", limit.as_secs())));
         timeout(limit, watch(&participants, &manifest, &all)).await.unwrap_or_else(late)
     });
     // The participants end with this, and so do all fetches; then the nodes say farewell, all at once.
     let outcome = outcome.await;
-    let farewells = nodes.into_iter().map(|node| tokio::spawn(async move { end(&node, FAREWELL).await }));
+    let farewells = nodes.into_iter().map(|node| tokio::spawn(async move { node.shutdown(FAREWELL).await }));
     for farewell in farewells.collect::<Vec<_>>() {
         let _ = farewell.await;
     }
@@ -71,19 +71,27 @@ async fn until_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) ->
     }
 }
 
-/// Starts a participant on each node, the first with the folder, and connects each to the next in a ring.
+/// Starts a participant on each node, the first with the folder. Each is told of the one before it, no more, and finds the
+/// others by itself.
 ///
 /// # Errors
-/// A node does not start, or a neighbour does not answer.
-pub async fn spread(nodes: &[Node], store: Store, folders: &[PathBuf]) -> Result<Vec<Participant>, Failure> {
+/// A node does not start, or its contact does not answer.
+pub async fn spread(
+    nodes: &[Node],
+    secrets: &[SecretKey],
+    store: Store,
+    folders: &[PathBuf],
+) -> Result<Vec<Participant>, Failure> {
     let store = Arc::new(store);
     let roles = std::iter::once(Role::Share(store)).chain(folders.iter().cloned().map(Role::Fetch));
+    let contacts = std::iter::once(None).chain(nodes.iter().map(|node| Some(node.addr())));
     let mut participants = Vec::with_capacity(nodes.len());
-    for (node, role) in nodes.iter().zip(roles) {
-        participants.push(Participant::start(node.clone(), role).map_err(failed)?);
-    }
-    for (node, next) in nodes.iter().zip(nodes.iter().skip(1).chain(nodes.first())) {
-        node.connect(next.addr()).await.map_err(failed)?;
+    for (((node, secret), contact), role) in nodes.iter().zip(secrets).zip(contacts).zip(roles) {
+        if let Some(contact) = &contact {
+            node.connect(contact.clone()).await.map_err(failed)?;
+        }
+        let participant = Participant::start(node.clone(), secret, contact.into_iter().collect(), role);
+        participants.push(participant.await.map_err(failed)?);
     }
     Ok(participants)
 }
@@ -139,14 +147,16 @@ async fn watch(
     Ok(())
 }
 
-fn bind() -> Result<Vec<Node>, Failure> {
+fn bind() -> Result<(Vec<Node>, Vec<SecretKey>), Failure> {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let node = || {
-        let quic = Quic::bind(&SecretKey::generate()?, &[any], QuicConfig::lan())?;
-        Ok::<_, std::io::Error>(Node::new(quic, NodeConfig::default()))
+        let secret = SecretKey::generate()?;
+        let quic = Quic::bind(&secret, &[any], QuicConfig::lan())?;
+        Ok::<_, std::io::Error>((Node::new(quic, NodeConfig::default()), secret))
     };
-    let nodes: Vec<Node> = (0..NODES).map(|_| node()).collect::<Result<_, _>>().map_err(failed)?;
-    tell(&format!("{NODES} nodes on loopback, in a ring: each is told of the next one only."));
+    let nodes: Result<Vec<(Node, SecretKey)>, _> = (0..NODES).map(|_| node()).collect();
+    let nodes = nodes.map_err(failed)?.into_iter().unzip();
+    tell(&format!("{NODES} nodes on loopback: each is told of the one before it, no more."));
     Ok(nodes)
 }
 

@@ -1,15 +1,17 @@
-//! One participant: it hears the news, fetches, and serves what it has.
+//! One participant: it hears the news by gossip, finds who has the folder by a DHT, fetches, and serves what it has.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_transport::{Node, ProtocolError, Running, run};
-use rumor::{Command, Event, Rumor};
-use tokio::sync::{mpsc, watch};
+use dsys_core::{NodeAddr, NodeId, SecretKey, Ticket};
+use dsys_dht::{Dht, Key};
+use dsys_gossip::{Cursor, Event, Gossip, JoinError, SpawnError, Subscription, TopicHandle};
+use dsys_transport::{Node, ProtocolError};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::fetch::{Fetch, FetchError, Sources};
 use crate::manifest::{BadManifest, Hash};
@@ -32,7 +34,8 @@ pub enum Role {
 pub struct Participant {
     node: Node,
     status: Status,
-    commands: mpsc::Sender<Command>,
+    topic: TopicHandle,
+    dht: Dht,
     folder: Option<Hash>,
     task: AbortHandle,
     _serving: Serving,
@@ -44,6 +47,15 @@ pub enum StartError {
     /// The node speaks one of the protocols already.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// Gossip did not start.
+    #[error(transparent)]
+    Gossip(#[from] SpawnError),
+    /// The topic was not joined.
+    #[error(transparent)]
+    Topic(#[from] JoinError),
+    /// The DHT did not start.
+    #[error(transparent)]
+    Dht(#[from] dsys_dht::StartError),
     /// The folder is beyond a bound.
     #[error(transparent)]
     Manifest(#[from] BadManifest),
@@ -51,13 +63,23 @@ pub enum StartError {
 
 /// At most this many are remembered to have the folder.
 const MAX_SOURCES: usize = 256;
+/// While a folder is fetched, the DHT is asked who else has it: again after this,
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// and then twice as long after each time, but not longer.
+const ASK_AT_MOST: Duration = Duration::from_secs(5);
 
 impl Participant {
-    /// Starts on a node, inside a tokio runtime.
+    /// Starts on a node whose key is `secret`, and joins the others by these contacts. Must be called inside a tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(node: Node, role: Role) -> Result<Self, StartError> {
+    pub async fn start(
+        node: Node,
+        secret: &SecretKey,
+        contacts: Vec<NodeAddr>,
+        role: Role,
+    ) -> Result<Self, StartError> {
         let (slot, status) = (Slot::default(), Status::new());
         let (mut folder, mut out) = (None, None);
         match role {
@@ -71,38 +93,44 @@ impl Participant {
             Role::Fetch(into) => out = Some(into),
         }
         let serving = serve::serve(&node, &slot, &status)?;
-        let machine = Rumor::new(node.id(), [], rumors());
-        let running = run(machine, &node, wire::RUMOR)?;
-        let commands = running.commander();
+        let dht = Dht::builder(&node).secret(secret).bootstrap(contacts.iter().cloned().map(Ticket));
+        let dht = dht.start().await?;
+        let topic = Gossip::builder(&node, secret).spawn()?.join(wire::TOPIC, contacts).await?;
         let life = Life {
             node: node.clone(),
-            running,
-            commands: commands.clone(),
-            sources: watch::Sender::new(Sources::new()),
+            news: topic.subscribe_from(Cursor::Oldest),
+            dht: dht.clone(),
+            sources: Arc::new(watch::Sender::new(Sources::new())),
             out,
             root: folder,
             slot,
             status: status.clone(),
         };
         let task = tokio::spawn(life.run()).abort_handle();
-        Ok(Participant { node, status, commands, folder, task, _serving: serving })
+        Ok(Participant { node, status, topic, dht, folder, task, _serving: serving })
     }
 
-    /// Tells everybody of the folder that it shares. Nothing happens if it shares none.
+    /// Tells everybody of the folder that it shares. Nothing happens if it shares none. With nobody there, whoever comes
+    /// later is told.
     pub async fn publish(&self) {
         if let Some(root) = self.folder {
             self.status.set_knew();
             self.status.set_whole();
-            publish(&self.commands, &News::Folder { root }).await;
-            publish(&self.commands, &News::Serves { root, addr: self.node.addr() }).await;
+            if let Ok(news) = postcard::to_allocvec(&News::Folder { root }) {
+                // It is short, and the node ends after us.
+                let _ = self.topic.publish(news).await;
+            }
+            provide(&self.dht, root).await;
         }
     }
 
-    /// Ends it: no more is fetched; what is being served may end within `deadline`.
+    /// Ends it: no more is fetched; what is being served may end within `deadline`, and what the DHT keeps here goes to
+    /// others.
     pub async fn shutdown(self, deadline: Duration) {
-        let node = self.node.clone();
+        let (node, dht) = (self.node.clone(), self.dht.clone());
         drop(self);
-        end(&node, deadline).await;
+        let _ = timeout(deadline, dht.leave()).await;
+        node.shutdown(deadline).await;
     }
 
     /// Its node.
@@ -122,28 +150,16 @@ impl Drop for Participant {
     }
 }
 
-/// Ends a node. A dial that nobody has answered would hold it up for some seconds more.
-pub(crate) async fn end(node: &Node, deadline: Duration) {
-    let _ = timeout(deadline + Duration::from_millis(200), node.shutdown(deadline)).await;
-}
-
-/// A few nodes and little news: rounds may be short. In a ring a node has two neighbours, so that a rumour with a small
-/// `k` is told to the same one twice and dies; anti-entropy would help, but late.
-fn rumors() -> rumor::Config {
-    rumor::Config {
-        round: Duration::from_millis(10),
-        k: 8,
-        anti_entropy: Some(Duration::from_millis(250)),
-        max_payload: 1_024,
-        ..rumor::Config::default()
-    }
+/// Tells the DHT that we have chunks of a folder, or will have soon. Where nobody is there yet it is told again later.
+async fn provide(dht: &Dht, root: Hash) {
+    let _ = dht.provide(&Key::from_bytes(root)).await;
 }
 
 struct Life {
     node: Node,
-    running: Running<Rumor>,
-    commands: mpsc::Sender<Command>,
-    sources: watch::Sender<Sources>,
+    news: Subscription,
+    dht: Dht,
+    sources: Arc<watch::Sender<Sources>>,
     out: Option<PathBuf>,
     root: Option<Hash>,
     slot: Slot,
@@ -153,74 +169,78 @@ struct Life {
 impl Life {
     async fn run(mut self) {
         let mut fetches = JoinSet::new();
+        // Ends with this one.
+        let mut searches = JoinSet::new();
         loop {
             tokio::select! {
-                event = self.running.next_event() => match event {
-                    Some(Event::Heard { payload, .. }) => {
-                        if let Ok(news) = postcard::from_bytes(&payload)
-                            && let Some(fetch) = self.heard(news)
+                event = self.news.next() => match event {
+                    Some(Event::Message(message)) => {
+                        if let Ok(News::Folder { root }) = postcard::from_bytes(&message.payload)
+                            && let Some(fetch) = self.heard(root)
                         {
-                            fetches.spawn(fetch_all(fetch, self.commands.clone()));
+                            searches.spawn(search(self.dht.clone(), root, self.sources.clone(), self.node.id()));
+                            fetches.spawn(fetch_all(fetch, self.dht.clone()));
                         }
                     }
                     Some(_) => {}
                     None => return,
                 },
-                Some(outcome) = fetches.join_next() => match outcome {
-                    Ok(Ok(())) => self.status.set_whole(),
-                    Ok(Err(error)) => self.status.set_failed(error.to_string()),
-                    Err(_) => self.status.set_failed(FetchError::Panicked.to_string()),
-                },
+                Some(outcome) = fetches.join_next() => {
+                    searches.abort_all();
+                    match outcome {
+                        Ok(Ok(())) => self.status.set_whole(),
+                        Ok(Err(error)) => self.status.set_failed(error.to_string()),
+                        Err(_) => self.status.set_failed(FetchError::Panicked.to_string()),
+                    }
+                }
             }
         }
     }
 
     /// Takes in a piece of news; gives what is to be fetched because of it.
-    fn heard(&mut self, news: News) -> Option<Fetch> {
-        match news {
-            News::Folder { root } if self.root.is_none() => {
-                self.root = Some(root);
-                self.status.set_knew();
-                Some(Fetch {
-                    node: self.node.clone(),
-                    root,
-                    out: self.out.take()?,
-                    sources: self.sources.subscribe(),
-                    slot: self.slot.clone(),
-                    status: self.status.clone(),
-                })
-            }
-            News::Folder { root } => {
-                if self.root != Some(root) {
-                    self.status
-                        .note("another folder is shared here as well; the first one is kept to".into());
-                }
-                None
-            }
-            News::Serves { root, addr } => {
-                let id = addr.id;
-                if id != self.node.id() {
-                    self.sources.send_if_modified(|sources| {
-                        let room = sources.len() < MAX_SOURCES || sources.contains_key(&id);
-                        let new = Some((root, addr.clone()));
-                        room && sources.insert(id, (root, addr)) != new
-                    });
-                }
-                None
-            }
+    fn heard(&mut self, root: Hash) -> Option<Fetch> {
+        if self.root.is_none() {
+            self.root = Some(root);
+            self.status.set_knew();
+            return Some(Fetch {
+                node: self.node.clone(),
+                root,
+                out: self.out.take()?,
+                sources: self.sources.subscribe(),
+                slot: self.slot.clone(),
+                status: self.status.clone(),
+            });
         }
+        if self.root != Some(root) {
+            self.status.note("another folder is shared here as well; the first one is kept to".into());
+        }
+        None
     }
 }
 
-async fn fetch_all(mut fetch: Fetch, commands: mpsc::Sender<Command>) -> Result<(), FetchError> {
+/// Asks the DHT again and again who has the folder. Nobody has proven that it is so; whoever dials will see.
+async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, me: NodeId) {
+    let mut pause = ASK_AGAIN;
+    loop {
+        let mut providers = dht.find_providers(&Key::from_bytes(root));
+        while let Some(Ok(provider)) = providers.next().await {
+            let addr = provider.addr;
+            sources.send_if_modified(|sources| {
+                let id = addr.id;
+                let room = id != me && (sources.len() < MAX_SOURCES || sources.contains_key(&id));
+                let new = Some((root, addr.clone()));
+                room && sources.insert(id, (root, addr)) != new
+            });
+        }
+        sleep(pause).await;
+        pause = (2 * pause).min(ASK_AT_MOST);
+    }
+}
+
+async fn fetch_all(mut fetch: Fetch, dht: Dht) -> Result<(), FetchError> {
     let store = fetch.prepare().await?;
-    publish(&commands, &News::Serves { root: fetch.root, addr: fetch.node.addr() }).await;
-    fetch.run(store).await
-}
-
-async fn publish(commands: &mpsc::Sender<Command>, news: &News) {
-    if let Ok(payload) = postcard::to_allocvec(news) {
-        // The machine ends only with the node; then there is nobody to tell.
-        let _ = commands.send(Command::Publish(payload.into())).await;
-    }
+    let root = fetch.root;
+    // It is told while the first chunks come.
+    let (outcome, ()) = tokio::join!(fetch.run(store), provide(&dht, root));
+    outcome
 }

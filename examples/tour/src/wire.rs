@@ -1,12 +1,11 @@
 //! What the nodes of a tour tell each other.
 
-use dsys_core::NodeAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Hash;
 
-/// The rumour machine's messages: who shares what, and who else has it.
-pub(crate) const RUMOR: &str = "tour/rumor/1";
+/// The topic in which folders are told of.
+pub(crate) const TOPIC: &str = "tour.folders";
 /// A request with a root; the response is the manifest.
 pub(crate) const MANIFEST: &str = "tour/manifest/1";
 /// A stream on which a root goes out and frames of [`Runs`] come back, as the peer's copy grows.
@@ -24,20 +23,13 @@ pub(crate) const MAX_RUNS: usize = 1_024;
 /// No frame of runs is longer: two numbers of at most five bytes each, and their count.
 pub(crate) const MAX_RUNS_FRAME: usize = MAX_RUNS * 10 + 5;
 
-/// A rumour.
+/// A piece of news.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum News {
-    /// There is a folder to be had.
+    /// There is a folder to be had. Who has it, the DHT knows: the root is the key.
     Folder {
         /// The hash of its manifest.
         root: Hash,
-    },
-    /// This node has chunks of it, or will have soon. Nobody has proven that it is so; whoever dials will see.
-    Serves {
-        /// Of which folder.
-        root: Hash,
-        /// Who, and where.
-        addr: NodeAddr,
     },
 }
 

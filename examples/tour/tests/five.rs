@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{NodeId, SecretKey};
+use dsys_core::SecretKey;
+use dsys_dht::{Dht, Key};
+use dsys_gossip::Gossip;
 use dsys_transport::{MemoryNetwork, Node, NodeConfig, ProtocolConfig, Quic, QuicConfig, RpcConfig};
 use tour::manifest::CHUNK;
 use tour::scan::scan;
@@ -33,26 +35,30 @@ fn source(folder: &Path) -> Store {
     Store::source(folder.into(), Arc::new(scan(folder).unwrap().manifest))
 }
 
-fn memory(count: u64) -> Vec<Node> {
+fn memory(count: u8) -> (Vec<Node>, Vec<SecretKey>) {
     let network = MemoryNetwork::new();
-    let node = |number| Node::new(network.transport(NodeId::from_number(number)), NodeConfig::default());
-    (1..=count).map(node).collect()
+    let node = |number| {
+        let secret = SecretKey::from_bytes([number; 32]);
+        (Node::new(network.transport(secret.public()), NodeConfig::default()), secret)
+    };
+    (1..=count).map(node).unzip()
 }
 
-fn quic(count: u64) -> Vec<Node> {
+fn quic(count: u8) -> (Vec<Node>, Vec<SecretKey>) {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let node = |_| {
-        let quic = Quic::bind(&SecretKey::generate().unwrap(), &[any], QuicConfig::lan()).unwrap();
-        Node::new(quic, NodeConfig::default())
+        let secret = SecretKey::generate().unwrap();
+        let quic = Quic::bind(&secret, &[any], QuicConfig::lan()).unwrap();
+        (Node::new(quic, NodeConfig::default()), secret)
     };
-    (1..=count).map(node).collect()
+    (1..=count).map(node).unzip()
 }
 
-async fn everybody_gets_it(nodes: Vec<Node>) {
+async fn everybody_gets_it((nodes, secrets): (Vec<Node>, Vec<SecretKey>)) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = sample(temporary.path());
     let folders: Vec<PathBuf> = (1..5).map(|at| temporary.path().join(format!("copy-{at}"))).collect();
-    let participants = spread(&nodes, source(&folder), &folders).await.unwrap();
+    let participants = spread(&nodes, &secrets, source(&folder), &folders).await.unwrap();
     for participant in &participants {
         participant.publish().await;
     }
@@ -86,7 +92,7 @@ async fn five_nodes_get_it_over_quic() {
 async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
     let temporary = tempfile::tempdir().unwrap();
     let (folder, out) = (sample(temporary.path()), temporary.path().join("copy"));
-    let nodes = memory(3);
+    let (nodes, secrets) = memory(3);
     let [honest, liar, fetcher] = nodes.as_slice() else { panic!("three nodes") };
 
     // The liar announces the true folder, claims every chunk, and sends garbage of the right length.
@@ -117,18 +123,16 @@ async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
             let _ = incoming.stream.finish().await;
         }
     });
-    // Its rumours come from a machine like everybody's.
-    let machine = rumor::Rumor::new(liar.id(), [], rumor::Config::default());
-    let running = dsys_transport::run(machine, liar, "tour/rumor/1").unwrap();
-    for news in [
-        postcard::to_allocvec(&(0_u8, root)).unwrap(),
-        postcard::to_allocvec(&(1_u8, root, liar.addr())).unwrap(),
-    ] {
-        running.command(rumor::Command::Publish(news.into())).await.unwrap();
-    }
+    // Its news and its claim to have the folder come as everybody's do.
+    let gossip = Gossip::builder(liar, &secrets[1]).spawn().unwrap();
+    let topic = gossip.open("tour.folders").await.unwrap();
+    topic.publish(postcard::to_allocvec(&(0_u8, root)).unwrap()).await.unwrap();
+    let dht = Dht::builder(liar).secret(&secrets[1]).start().await.unwrap();
+    let _ = dht.provide(&Key::from_bytes(root)).await;
 
-    let participant = Participant::start(fetcher.clone(), Role::Fetch(out.clone())).unwrap();
-    fetcher.connect(liar.addr()).await.unwrap();
+    let role = Role::Fetch(out.clone());
+    let participant =
+        Participant::start(fetcher.clone(), &secrets[2], vec![liar.addr()], role).await.unwrap();
     let mut notes = Vec::new();
     while notes.is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -136,8 +140,8 @@ async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
     }
     assert!(notes[0].contains("wrong chunk") && notes[0].contains(&liar.id().short()), "{notes:?}");
 
-    let sharing = Participant::start(honest.clone(), Role::Share(Arc::new(source(&folder)))).unwrap();
-    fetcher.connect(honest.addr()).await.unwrap();
+    let role = Role::Share(Arc::new(source(&folder)));
+    let sharing = Participant::start(honest.clone(), &secrets[0], vec![fetcher.addr()], role).await.unwrap();
     sharing.publish().await;
     tokio::time::timeout(LIMIT, participant.status().finished()).await.unwrap().unwrap();
     assert!(!participant.status().received().contains_key(&liar.id()));

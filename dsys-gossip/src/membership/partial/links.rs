@@ -7,6 +7,9 @@ use dsys_core::{Context, NodeAddr, NodeId};
 use super::Message;
 use super::machine::{Event, Partial, Timer};
 
+/// So often an unmet contact is tried with each probe; then with each shuffle.
+const LOOKS: u32 = 8;
+
 impl Partial {
     /// Asks somebody, once at a time.
     pub(super) fn ask(&mut self, addr: NodeAddr, message: Message, cx: &mut Context<'_, Self>) {
@@ -72,6 +75,7 @@ impl Partial {
             return;
         }
         self.lost.retain(|lost| lost.id != id);
+        self.met(id);
         cx.emit(Event::Up(id));
         // How near it is.
         self.ping(id, cx);
@@ -96,6 +100,17 @@ impl Partial {
             self.lost.push_back(addr);
         }
         cx.emit(Event::Down(id));
+        if self.views.active.is_empty() && !self.away {
+            self.alone = 0;
+            self.plan_probe(cx);
+        }
+    }
+
+    /// A neighbour that asks to be one has lost us meanwhile, and forgotten what stood between us: so do those above.
+    pub(super) fn begin_anew(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+        if self.views.is_active(id) {
+            self.lose(id, true, cx);
+        }
     }
 
     /// Tries one of those that were lost: after a partition each side has dropped the other from its views, and nothing
@@ -116,8 +131,56 @@ impl Partial {
         }
     }
 
+    /// Twice in the time after which a neighbour is probed. Whoever is alone, or has not met a contact, looks around sooner,
+    /// at first.
+    pub(super) fn plan_probe(&mut self, cx: &mut Context<'_, Self>) {
+        let usual = self.config.probe_after / 2;
+        let lacks = !self.unmet.is_empty() || (self.views.active.is_empty() && !self.contacts.is_empty());
+        let wait = if lacks {
+            self.alone = self.alone.saturating_add(1);
+            (usual / 16).saturating_mul(1 << self.alone.min(16)).min(usual)
+        } else {
+            self.alone = 0;
+            usual
+        };
+        cx.set_timer(Timer::Probe, wait);
+    }
+
+    /// A contact that could not be reached, or did not speak the protocol yet, can be now. So can a neighbour that was lost:
+    /// two connections of one pair may have become one.
+    pub(super) fn peer_up(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        let high = self.views.active.is_empty();
+        let contact =
+            self.contacts.iter().find(|contact| contact.id == peer && (high || self.unmet.contains(&peer)));
+        let room = self.views.active.len() < self.config.active;
+        let lost = self.lost.iter().find(|lost| lost.id == peer && room);
+        if self.away {
+        } else if let Some(contact) = contact.cloned() {
+            self.ask(contact, Message::Join(self.me.clone()), cx);
+        } else if let Some(lost) = lost.cloned() {
+            self.ask(lost, Message::Neighbour { addr: self.me.clone(), high }, cx);
+        }
+    }
+
+    /// This one has answered: if it is a contact, it is met.
+    pub(super) fn met(&mut self, peer: NodeId) {
+        self.unmet.retain(|unmet| *unmet != peer);
+        if self.unmet.is_empty() {
+            self.unmet = Vec::new();
+        }
+    }
+
+    /// Tries a contact that has not answered yet.
+    pub(super) fn turn_to_an_unmet(&mut self, cx: &mut Context<'_, Self>) {
+        let unmet = cx.rng().choose(&self.unmet).copied();
+        let contact = self.contacts.iter().find(|contact| Some(contact.id) == unmet).cloned();
+        if let Some(contact) = contact {
+            self.ask(contact, Message::Join(self.me.clone()), cx);
+        }
+    }
+
     pub(super) fn probe(&mut self, cx: &mut Context<'_, Self>) {
-        cx.set_timer(Timer::Probe, self.config.probe_after / 2);
+        self.plan_probe(cx);
         let now = cx.now();
         let silence: Vec<(NodeId, Duration)> =
             self.views.active.iter().map(|neighbour| (neighbour.addr.id, now - neighbour.heard)).collect();
@@ -135,6 +198,8 @@ impl Partial {
         }
         if self.views.active.is_empty() {
             self.turn_to_a_contact(cx);
+        } else if !self.unmet.is_empty() && self.alone < LOOKS {
+            self.turn_to_an_unmet(cx);
         } else if self.views.passive.is_empty() && self.views.active.len() < self.config.active {
             // Most of those we knew are dead. Whoever is left knows others.
             self.exchange(cx);

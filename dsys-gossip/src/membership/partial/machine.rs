@@ -75,6 +75,8 @@ pub struct Partial {
     pub(super) config: Arc<Config>,
     pub(super) views: Views,
     pub(super) contacts: Vec<NodeAddr>,
+    /// Those of them that have not answered yet. To be content with whoever came by them meanwhile would leave two islands.
+    pub(super) unmet: Vec<NodeId>,
     /// Nodes asked to be neighbours, without an answer yet, and whether we had nobody.
     pub(super) asked: Vec<(NodeAddr, bool)>,
     /// Nodes that refused since the last shuffle, and whether they did although we had nobody.
@@ -87,6 +89,8 @@ pub struct Partial {
     /// So many times the period of the shuffles is still to double.
     pub(super) soon: u8,
     pub(super) away: bool,
+    /// So often it looked around for a neighbour, or for an unmet contact, since it last lacked neither.
+    pub(super) alone: u32,
     pub(super) search: Search,
     /// Neighbours that fell silent or could not be reached, to be tried again now and then: the one to try next first.
     pub(super) lost: VecDeque<NodeAddr>,
@@ -104,6 +108,7 @@ impl Partial {
             me,
             config,
             contacts: Vec::new(),
+            unmet: Vec::new(),
             asked: Vec::new(),
             refused: Vec::new(),
             shuffled: None,
@@ -111,6 +116,7 @@ impl Partial {
             shuffles: 0,
             soon: FIRST_SHUFFLES,
             away: false,
+            alone: 0,
             search: Search::default(),
             lost: VecDeque::new(),
             barred: VecDeque::new(),
@@ -136,7 +142,7 @@ impl Partial {
     fn begin(&mut self, cx: &mut Context<'_, Self>) {
         self.plan_shuffle(cx);
         self.plan_search(cx);
-        cx.set_timer(Timer::Probe, self.config.probe_after / 2);
+        self.plan_probe(cx);
     }
 
     fn join(&mut self, contacts: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
@@ -146,11 +152,15 @@ impl Partial {
                 && self.contacts.len() < self.config.max_contacts
                 && self.contacts.iter().all(|known| known.id != contact.id)
             {
+                if !self.views.is_active(contact.id) {
+                    self.unmet.push(contact.id);
+                }
                 self.contacts.reserve_exact(1);
                 self.contacts.push(contact);
             }
         }
         self.turn_to_a_contact(cx);
+        self.plan_probe(cx);
     }
 
     pub(super) fn turn_to_a_contact(&mut self, cx: &mut Context<'_, Self>) {
@@ -168,6 +178,7 @@ impl Partial {
             cx.send(joiner.id, Message::Refuse);
             return;
         }
+        self.begin_anew(joiner.id, cx);
         // §4.2: everybody the contact knows hears of the new node.
         for id in self.neighbours().filter(|id| *id != joiner.id) {
             cx.send(id, Message::ForwardJoin { joiner: joiner.clone(), ttl: self.config.join_walk });
@@ -239,6 +250,7 @@ impl Partial {
             Message::Neighbour { addr, high } => {
                 let room = self.views.active.len() < self.config.active || self.views.is_active(from);
                 if (high || room) && !self.away {
+                    self.begin_anew(from, cx);
                     self.answered(from, cx);
                     cx.send(from, Message::Accept);
                     self.accept(addr, cx);
@@ -327,8 +339,9 @@ impl Machine for Partial {
                 self.answered(id, cx);
                 self.fill(cx);
             }
+            Input::PeerUp(peer) => self.peer_up(peer, cx),
             Input::PeerDown(peer) => self.peer_down(peer, cx),
-            Input::PeerUp(_) | Input::Stored(_) => {}
+            Input::Stored(_) => {}
         }
     }
 }

@@ -28,6 +28,7 @@ impl Partial {
         self.fill(cx);
         self.exchange(cx);
         self.retry(cx);
+        self.turn_to_an_unmet(cx);
     }
 
     /// Sends a part of our views to somebody a walk away.
