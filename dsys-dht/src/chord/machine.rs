@@ -89,11 +89,16 @@ impl Chord {
 
     /// A node that is on the ring already: its predecessor, its successors, the nearest first, and others that it knows.
     #[must_use]
-    pub fn on_ring(mut self, predecessor: NodeAddr, successors: &[NodeAddr], others: &[NodeAddr]) -> Self {
+    pub fn on_ring(
+        mut self,
+        predecessor: Option<NodeAddr>,
+        successors: &[NodeAddr],
+        others: &[NodeAddr],
+    ) -> Self {
         if let Some((first, rest)) = successors.split_first() {
             self.ring.follow(first.clone(), rest);
         }
-        self.ring.predecessor = Some(predecessor);
+        self.ring.predecessor = predecessor;
         let mut i = Key::BITS as u16;
         while let Some(finger) = self.ring.finger_below(i) {
             let key = self.ring.finger_key(finger);

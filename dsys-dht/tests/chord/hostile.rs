@@ -39,6 +39,26 @@ fn answers_that_nobody_asked_for_and_notices_for_others_change_nothing() {
 }
 
 #[test]
+fn another_cannot_answer_in_a_peers_place() {
+    let mut node = node();
+    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
+    let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize);
+    node.handle(stabilize, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Send(to, Message::Request { call, ask: Ask::Neighbours }) => Some((*to, *call)),
+        _ => None,
+    });
+    let (asked, call) = asked.unwrap();
+    let before: Vec<NodeId> = node.successors().collect();
+    let tell = || Tell::Neighbours { predecessor: None, successors: Nodes::default() };
+    let other = (1..6).map(id).find(|other| *other != asked).unwrap();
+    give(&mut node, other, Message::Answer { call, tell: tell() });
+    assert_eq!(node.successors().collect::<Vec<_>>(), before);
+    give(&mut node, asked, Message::Answer { call, tell: tell() });
+    assert_eq!(node.successors().collect::<Vec<_>>(), [asked]);
+}
+
+#[test]
 fn who_has_not_joined_answers_nothing() {
     let mut node = Chord::new(id(0), vec![id(1).into()], Config::default());
     let ask = Message::Request { call: 1, ask: Ask::Way(Key::from_bytes([1; 32])) };

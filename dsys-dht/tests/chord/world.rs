@@ -18,7 +18,7 @@ pub(crate) fn placed(me: NodeId, ring: &[NodeId], config: Arc<Config>) -> Chord 
     let mut sorted = ring.to_vec();
     sorted.sort_by_key(|node| Key::of_node(me).clockwise(Key::of_node(*node)));
     let behind: Vec<NodeAddr> = sorted.into_iter().filter(|node| *node != me).map(NodeAddr::new).collect();
-    let before = behind.last().cloned().unwrap();
+    let before = behind.last().cloned();
     Chord::new(me, Vec::new(), config).on_ring(before, &behind, &behind)
 }
 

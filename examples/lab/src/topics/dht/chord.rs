@@ -42,15 +42,15 @@ fn ring(nodes: u32, seed: u64, successors: usize) -> Option<Network<Chord>> {
     };
     for id in ids {
         let at = sorted.binary_search(&id).ok()?;
+        // Without a predecessor, whom the paper's lookup does not consult: else a node finds its own keys at once.
         let behind = sorted.iter().cycle().skip(at + 1).take(successors.min(sorted.len() - 1));
         let behind: Vec<NodeAddr> = behind.map(|node| (*node).into()).collect();
-        let before = sorted.get(at.checked_sub(1).unwrap_or(sorted.len() - 1))?;
         let mut fingers: Vec<NodeId> =
             (0..256).filter_map(|exponent| owner(Key::of_node(id).plus_power_of_two(exponent))).collect();
         fingers.dedup();
         let fingers: Vec<NodeAddr> = fingers.into_iter().map(NodeAddr::new).collect();
         let chord = Chord::new(id, Vec::new(), config.clone());
-        network.add(chord.on_ring((*before).into(), &behind, &fingers)).ok()?;
+        network.add(chord.on_ring(None, &behind, &fingers)).ok()?;
     }
     network.run_for(Duration::from_millis(1));
     Some(network)
