@@ -40,8 +40,8 @@ use router::{Answer, Router};
 /// // In memory here; `Quic::bind` makes one on a real network.
 /// let network = MemoryNetwork::default();
 /// let (one, other) = (SecretKey::generate()?, SecretKey::generate()?);
-/// let one = Node::new(network.host(one.public()), NodeConfig::default());
-/// let other = Node::new(network.host(other.public()), NodeConfig::default());
+/// let one = Node::new(network.transport(one.public()), NodeConfig::default());
+/// let other = Node::new(network.transport(other.public()), NodeConfig::default());
 ///
 /// let first = Dht::builder(&one).start().await?;
 /// let second = Dht::builder(&other).bootstrap([one.ticket()]).start().await?;

@@ -65,6 +65,19 @@ impl Key {
         Distance(out)
     }
 
+    /// The place 2^`exponent` farther up, around the ring. The same place for 256 and more.
+    pub fn plus_power_of_two(self, exponent: u16) -> Key {
+        let mut bytes = self.0;
+        let mut carry = 1_u16 << (exponent % 8);
+        let at = usize::from(exponent / 8);
+        for byte in bytes.iter_mut().rev().skip(at) {
+            let sum = u16::from(*byte) + carry;
+            *byte = sum as u8;
+            carry = sum >> 8;
+        }
+        Key(bytes)
+    }
+
     /// How many leading bits are the same, 0 to 256.
     pub fn common_prefix(self, other: Key) -> usize {
         self.xor(other).leading_zeros()
@@ -170,6 +183,13 @@ mod tests {
             // Walking from a to b and on to a is once around, that is 0.
             prop_assert_eq!(sum(a.clockwise(b), b.clockwise(a)), Distance::default());
             prop_assert_eq!(sum(a.clockwise(b), b.clockwise(c)), a.clockwise(c));
+        }
+
+        #[test]
+        fn powers_of_two_go_up_the_ring(a: [u8; 32], exponent in 0..256_u16) {
+            let gone = Key(a).clockwise(Key(a).plus_power_of_two(exponent));
+            prop_assert_eq!(gone.leading_zeros(), 255 - usize::from(exponent));
+            prop_assert_eq!(gone.0.iter().map(|word| word.count_ones()).sum::<u32>(), 1);
         }
 
         #[test]

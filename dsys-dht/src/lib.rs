@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bounded;
+pub mod chord;
 #[cfg(feature = "net")]
 mod handle;
 pub mod kademlia;
@@ -12,6 +13,7 @@ mod routing;
 pub mod store;
 
 pub use bounded::Bounded;
+pub use chord::Chord;
 #[cfg(feature = "net")]
 pub use handle::{
     Builder, Dht, Ended, Fetched, NoStore, Progress, Providers, Put, Resolved, StartError, Watch,

@@ -152,7 +152,7 @@ pub enum FindError {
 }
 
 /// What a search cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct QueryReport {
     /// Requests sent.

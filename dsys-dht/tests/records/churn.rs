@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use dsys_core::{NodeId, Rng};
+use dsys_dht::Overlay;
 use dsys_dht::kademlia::{self, Kademlia};
-use dsys_dht::records::Records;
+use dsys_dht::records::{Command, GetError, Records};
 use dsys_sim::{Churn, Crash};
 
 use crate::world::{EPOCH, World, get, joined, keepers, leave, nearest, no_cache, put, settled, value};
@@ -129,4 +130,73 @@ fn an_hour_of_churn_loses_nothing() {
         let got = get(&mut network, reader, record.id());
         assert!(got.is_ok(), "{got:?}");
     }
+}
+
+#[test]
+fn who_leaves_tries_others_in_place_of_the_dead() {
+    let kad = kademlia::Config { k: 4, ..kademlia::Config::default() };
+    let mut network = joined(40, 5, kad, no_cache());
+    let (writer, record) = (network.id(3), value("inheritance"));
+    put(&mut network, writer, record.clone()).unwrap();
+    let key = record.id().key;
+    let holder = nearest(keepers(&network, record.id()), key, 1)[0];
+    // All whom it would offer it to are gone, and it does not know.
+    let heirs = network.machine(holder).unwrap().overlay().nearest(key, 4);
+    for heir in heirs {
+        network.crash(heir.id, Crash::POWER);
+    }
+    let report = leave(&mut network, holder);
+    assert_eq!((report.handed, report.of), (1, 1));
+}
+
+#[test]
+fn a_search_whose_first_nodes_are_all_gone_begins_with_others() {
+    let kad = kademlia::Config { k: 4, ..kademlia::Config::default() };
+    let mut network = joined(40, 6, kad, no_cache());
+    let (reader, id) = (network.id(3), crate::world::missing(9));
+    let first = network.machine(reader).unwrap().overlay().nearest(id.key, 4);
+    for node in first {
+        network.crash(node.id, Crash::POWER);
+    }
+    assert!(matches!(get(&mut network, reader, id), Err(GetError::NotFound { .. })));
+}
+
+#[test]
+fn the_overlay_hears_of_those_who_do_not_answer() {
+    let mut config = no_cache();
+    config.repair = Duration::from_secs(10);
+    // Enough are known for nobody to look for more.
+    let kad = kademlia::Config { k: 4, ..kademlia::Config::default() };
+    let mut network = joined(16, 7, kad, config);
+    let (writer, gone) = (network.id(3), network.id(7));
+    for number in 0..10 {
+        put(&mut network, writer, value(&number.to_string())).unwrap();
+    }
+    let believers = |network: &World| {
+        let names = |machine: &Records<Kademlia>| machine.overlay().nearest(dsys_dht::Key::of_node(gone), 1);
+        network.machines().filter(|(_, machine)| names(machine)[0].id == gone).count()
+    };
+    network.crash(gone, Crash::POWER);
+    let before = believers(&network);
+    // Nobody looks anything up; offers alone tell.
+    network.run_for(Duration::from_secs(40));
+    assert!(believers(&network) < before, "{before}");
+}
+
+#[test]
+fn what_is_handed_over_lives_no_longer_than_it_would_have() {
+    let mut config = no_cache();
+    config.rules.max_ttl = Duration::from_secs(600);
+    config.repair = Duration::from_secs(20);
+    let mut network = joined(5, 8, kademlia::Config::default(), config.clone());
+    let (writer, record) = (network.id(3), value("short-lived"));
+    put(&mut network, writer, record.clone()).unwrap();
+    network.command(writer, Command::Unpublish(record.id()));
+    network.run_for(Duration::from_secs(500));
+    let overlay = Kademlia::new(network.id(5), vec![writer.into()], kademlia::Config::default());
+    let late = network.add(Records::new(overlay, EPOCH, config)).unwrap();
+    network.run_for(Duration::from_secs(60));
+    assert!(network.machine(late).unwrap().keeps(&record.id()));
+    network.run_for(Duration::from_secs(120));
+    assert_eq!(keepers(&network, record.id()), []);
 }

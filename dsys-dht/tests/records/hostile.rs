@@ -160,17 +160,20 @@ fn answers_that_nobody_asked_for_change_nothing() {
 
 #[test]
 fn a_refusal_that_shows_no_newer_record_is_not_believed() {
-    let mut network = joined(40, 2, kademlia::Config::default(), no_cache());
-    let liars: Vec<_> = (10..30).map(|index| network.id(index)).collect();
-    lie(&mut network, &liars, |letter| {
-        if let Letter::Tell { tell: tell @ Tell::Stored, .. } = letter {
-            *tell = Tell::Refused(Refused::Newer(Box::new(mutable(1, 1, "older"))));
-        }
-    });
-    let from = network.id(1);
-    let report = put(&mut network, from, mutable(1, 2, "ours")).unwrap();
-    assert!(report.stored_on >= 5 && report.stored_on < report.of, "{report:?}");
-    assert!(network.machine(from).unwrap().stats().violations > 0);
+    // An older version, and a newer one of another record.
+    for shown in [mutable(1, 1, "older"), mutable(2, 9, "another's")] {
+        let mut network = joined(40, 2, kademlia::Config::default(), no_cache());
+        let liars: Vec<_> = (10..30).map(|index| network.id(index)).collect();
+        lie(&mut network, &liars, move |letter| {
+            if let Letter::Tell { tell: tell @ Tell::Stored, .. } = letter {
+                *tell = Tell::Refused(Refused::Newer(Box::new(shown.clone())));
+            }
+        });
+        let from = network.id(1);
+        let report = put(&mut network, from, mutable(1, 2, "ours")).unwrap();
+        assert!(report.stored_on >= 5 && report.stored_on < report.of, "{report:?}");
+        assert!(network.machine(from).unwrap().stats().violations > 0);
+    }
 }
 
 /// Twenty nodes whose ids are nearer to a key than any other's, and that say they have nothing.

@@ -197,3 +197,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_leaves_takes_nothing_and_says_so() {
+    let mut node = node(Config::default());
+    let offer = || Ask::Offer(vec![Offered { id: value("x").id(), version: 0 }].into());
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), offer()), Tell::Wanted(vec![0].into()));
+    give(&mut node, Duration::ZERO, Input::Command(Command::Leave(QueryId(1))));
+    // Else the asker would believe that it is in good hands here.
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), offer()), Tell::Refused(Refused::Full));
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), store(1, 4, false)), Tell::Refused(Refused::Full));
+}
+
+#[test]
+fn a_holder_compares_before_it_swaps() {
+    let mut node = node(Config::default());
+    let store = |seq, after| Ask::Store { record: mutable(1, seq, "x"), ttl: 1_000, after, cached: false };
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), store(1, None)), Tell::Stored);
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), store(3, Some(1))), Tell::Stored);
+    let overtaken = Tell::Refused(Refused::Newer(Box::new(mutable(1, 3, "x"))));
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), store(4, Some(1))), overtaken);
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), store(4, Some(3))), Tell::Stored);
+}
+
+#[test]
+fn a_copy_of_what_may_change_is_not_served() {
+    let mut node = node(Config::default());
+    let record = mutable(1, 1, "x");
+    let get = || Ask::Get { key: record.id().key, kind: Kind::Mutable };
+    let store = |cached| Ask::Store { record: record.clone(), ttl: 1_000, after: None, cached };
+    ask(&mut node, Duration::ZERO, id(1), store(true));
+    assert_eq!(ask(&mut node, Duration::ZERO, id(1), get()), Tell::Found(Vec::new().into()));
+    ask(&mut node, Duration::ZERO, id(1), store(false));
+    assert!(matches!(ask(&mut node, Duration::ZERO, id(1), get()), Tell::Found(found) if found.len() == 1));
+}

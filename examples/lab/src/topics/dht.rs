@@ -1,5 +1,6 @@
-//! Lookups in a simulated Kademlia: what they cost, and what dead and colluding nodes do to them.
+//! Lookups in simulated overlays: what they cost, and what dead and colluding nodes do to them.
 
+mod chord;
 mod world;
 
 use std::cell::Cell;
@@ -23,7 +24,7 @@ use crate::report::{Allowed, Report, progress};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "dht",
-    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn",
+    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn; Chord: path lengths, parts of the ring dead",
     run,
 };
 
@@ -32,7 +33,8 @@ const LOOKUPS: u64 = 2_000;
 
 fn run(args: &Args, report: &mut Report) {
     let (nodes, lookups) = if args.smoke { (1_000, 200) } else { (10_000, LOOKUPS) };
-    let parts: [fn(u32, u64, u64, &mut Report); 6] = [settled, joined, dead, colluding, churn, growth];
+    let parts: [fn(u32, u64, u64, &mut Report); 8] =
+        [settled, joined, dead, colluding, churn, growth, chord::growth, chord::dead];
     let seeds = args.seeds.unwrap_or(1);
     let bar = progress(parts.len() as u64 * seeds);
     for seed in 1..=seeds {

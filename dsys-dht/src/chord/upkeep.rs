@@ -1,0 +1,259 @@
+//! What a node does by itself: it joins, stabilizes, rectifies, fixes its fingers, and joins again when it is alone.
+
+use std::time::Duration;
+
+use dsys_core::{Context, NodeAddr, NodeId};
+
+use super::machine::{About, Chord, Purpose, Timer};
+use super::message::{Ask, Message};
+use super::ring::between;
+use crate::{Event, Key};
+
+/// Where it stands with that.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Upkeep {
+    bootstrap: Vec<NodeAddr>,
+    /// Those of an earlier life.
+    restored: Vec<NodeAddr>,
+    member: bool,
+    joining: bool,
+    tries: u32,
+    told: bool,
+    /// The finger that was fixed last; those below it are next.
+    finger: u16,
+    /// Whether all fingers are fixed one after the other, as after a join.
+    all_fingers: bool,
+    /// Who would take the place of our predecessor if it is gone.
+    notified: Option<NodeAddr>,
+}
+
+/// Above all fingers.
+const TOP: u16 = Key::BITS as u16;
+
+impl Upkeep {
+    pub(super) fn new(bootstrap: Vec<NodeAddr>) -> Self {
+        Upkeep {
+            bootstrap,
+            restored: Vec::new(),
+            member: false,
+            joining: false,
+            tries: 0,
+            told: false,
+            finger: TOP,
+            all_fingers: false,
+            notified: None,
+        }
+    }
+
+    pub(super) fn on_ring(&mut self) {
+        self.member = true;
+        self.told = true;
+    }
+
+    pub(super) fn is_member(&self) -> bool {
+        self.member
+    }
+
+    pub(super) fn restore(&mut self, contacts: Vec<NodeAddr>) {
+        self.restored = contacts;
+    }
+
+    /// Nodes to begin with, at most so many.
+    pub(super) fn bootstrap(&self, most: usize) -> Vec<NodeAddr> {
+        self.bootstrap.iter().chain(&self.restored).take(most).cloned().collect()
+    }
+
+    fn alone_by_choice(&self) -> bool {
+        self.bootstrap.is_empty() && self.restored.is_empty()
+    }
+}
+
+impl Chord {
+    pub(super) fn start(&mut self, cx: &mut Context<'_, Self>) {
+        // A small wait, so that nodes that begin together do not stay together.
+        let wait = part(self.config.stabilize, cx);
+        cx.set_timer(Timer::Stabilize, wait);
+        if !self.upkeep.member {
+            self.rejoin(cx);
+        }
+    }
+
+    pub(super) fn set_bootstrap(&mut self, mut nodes: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
+        nodes.retain(|node| node.id != self.me);
+        self.upkeep.bootstrap = nodes;
+        self.upkeep.tries = 0;
+        if self.ring.successors.is_empty() {
+            self.upkeep.joining = false;
+            self.rejoin(cx);
+        }
+    }
+
+    /// Looks up our own place. Whoever has nobody to begin with is a ring of its own.
+    pub(super) fn rejoin(&mut self, cx: &mut Context<'_, Self>) {
+        if self.upkeep.joining || !self.ring.successors.is_empty() {
+            return;
+        }
+        if self.upkeep.alone_by_choice() {
+            self.upkeep.member = self.config.server;
+            return;
+        }
+        if !self.config.server {
+            return;
+        }
+        self.upkeep.joining = true;
+        self.walk(Key::of_node(self.me), Purpose::Join, cx);
+    }
+
+    /// Zave 2017, join: the new node takes the list of the node before it as its own.
+    pub(super) fn joined(
+        &mut self,
+        predecessor: Option<NodeAddr>,
+        successors: Vec<NodeAddr>,
+        cx: &mut Context<'_, Self>,
+    ) {
+        self.upkeep.joining = false;
+        if !self.ring.successors.is_empty() {
+            return;
+        }
+        let (Some(predecessor), Some((first, rest))) = (predecessor, successors.split_first()) else {
+            let (least, most) = self.config.rejoin;
+            let wait = least.saturating_mul(1_u32 << self.upkeep.tries.min(16)).min(most);
+            self.upkeep.tries = self.upkeep.tries.saturating_add(1);
+            let wait = wait + part(wait, cx);
+            cx.set_timer(Timer::Rejoin, wait);
+            return;
+        };
+        self.ring.follow(first.clone(), rest);
+        self.ring.predecessor = Some(predecessor);
+        self.upkeep.member = true;
+        self.upkeep.tries = 0;
+        self.told(cx);
+        self.stabilize(cx);
+        self.upkeep.all_fingers = true;
+        self.fix_finger(cx);
+    }
+
+    fn told(&mut self, cx: &mut Context<'_, Self>) {
+        if !std::mem::replace(&mut self.upkeep.told, true) {
+            cx.emit(Event::Joined(self.ring.known().len()));
+        }
+    }
+
+    /// One round: the successor list, and one finger (SIGCOMM'01 fig. 6).
+    pub(super) fn stabilize_round(&mut self, cx: &mut Context<'_, Self>) {
+        let wait = self.config.stabilize / 2 + part(self.config.stabilize, cx);
+        cx.set_timer(Timer::Stabilize, wait);
+        if self.ring.successors.is_empty() {
+            return self.rejoin(cx);
+        }
+        self.stabilize(cx);
+        if !self.upkeep.all_fingers {
+            self.fix_finger(cx);
+        }
+    }
+
+    /// Asks our successor for its neighbours.
+    pub(super) fn stabilize(&mut self, cx: &mut Context<'_, Self>) {
+        let Some(first) = self.ring.successors.first().cloned() else { return };
+        if self.upkeep.member && !self.is_asking(About::Stabilize) {
+            self.ask(first, Ask::Neighbours, About::Stabilize, cx);
+        }
+    }
+
+    /// A node that is, or should be, our successor has told its neighbours (Zave 2017, stabilize from successor and from
+    /// predecessor).
+    pub(super) fn stabilized(
+        &mut self,
+        peer: NodeAddr,
+        predecessor: Option<NodeAddr>,
+        successors: &[NodeAddr],
+        cx: &mut Context<'_, Self>,
+    ) {
+        let is_first = self.ring.successors.first().is_some_and(|first| first.id == peer.id);
+        if !is_first && !self.ring.improves(peer.id) {
+            return;
+        }
+        self.ring.follow(peer.clone(), successors);
+        let nearer = predecessor.filter(|nearer| self.ring.improves(nearer.id));
+        if let Some(nearer) = nearer {
+            // It is our successor once it has answered.
+            self.ask(nearer, Ask::Neighbours, About::Stabilize, cx);
+        }
+        cx.send(peer.id, Message::Notify(self.addr()));
+    }
+
+    /// The node that we asked is gone. If it is our successor, the next one takes its place.
+    pub(super) fn stabilize_failed(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        if self.ring.successors.first().is_some_and(|first| first.id == peer) {
+            self.ring.successors.remove(0);
+            if self.ring.successors.is_empty() {
+                // Not a ring of one, unless it was begun as one: that would claim every key.
+                self.ring.predecessor = None;
+                self.upkeep.member = false;
+                self.rejoin(cx);
+            } else {
+                self.stabilize(cx);
+            }
+        }
+    }
+
+    /// Zave 2017, rectify: somebody believes to be our predecessor.
+    pub(super) fn notified(&mut self, by: NodeAddr, cx: &mut Context<'_, Self>) {
+        if !self.upkeep.member || by.id == self.me {
+            return;
+        }
+        if !by.direct().is_empty() {
+            cx.learn(by.clone());
+        }
+        if self.ring.successors.is_empty() {
+            // A ring of one: whoever comes is both.
+            self.ring.follow(by.clone(), &[]);
+            self.told(cx);
+        }
+        match self.ring.predecessor.clone() {
+            None => self.ring.predecessor = Some(by),
+            Some(known) if known.id == by.id => self.ring.predecessor = Some(by),
+            Some(known) if between(Key::of_node(known.id), Key::of_node(by.id), self.ring.me) => {
+                self.ring.predecessor = Some(by);
+            }
+            // It does not know our predecessor: is that still there?
+            Some(known) => {
+                self.upkeep.notified = Some(by);
+                if !self.is_asking(About::Predecessor) {
+                    self.ask(known, Ask::Ping, About::Predecessor, cx);
+                }
+            }
+        }
+    }
+
+    pub(super) fn predecessor_failed(&mut self, peer: NodeId) {
+        if self.ring.predecessor.as_ref().is_some_and(|known| known.id == peer) {
+            self.ring.predecessor = self.upkeep.notified.take();
+        }
+    }
+
+    /// Fixes the next finger, from the farthest to the nearest, and again.
+    fn fix_finger(&mut self, cx: &mut Context<'_, Self>) {
+        let next = self.ring.finger_below(self.upkeep.finger);
+        self.upkeep.finger = next.unwrap_or(TOP);
+        match next {
+            Some(finger) => self.walk(self.ring.finger_key(finger), Purpose::Finger(finger), cx),
+            None => self.upkeep.all_fingers = false,
+        }
+    }
+
+    /// A finger is known.
+    pub(super) fn fixed(&mut self, finger: u16, owner: Option<NodeAddr>, cx: &mut Context<'_, Self>) {
+        if let Some(owner) = owner {
+            self.ring.set_finger(finger, owner);
+        }
+        if self.upkeep.all_fingers {
+            self.fix_finger(cx);
+        }
+    }
+}
+
+/// A random part of a period, in steps of a microsecond.
+fn part(period: Duration, cx: &mut Context<'_, Chord>) -> Duration {
+    Duration::from_micros(cx.rng().below(u64::try_from(period.as_micros()).unwrap_or(u64::MAX)))
+}

@@ -1,0 +1,169 @@
+//! The way to a key: ever nearer nodes that come before it, until one says who owns it; then those are asked.
+
+use std::collections::VecDeque;
+
+use dsys_core::{NodeAddr, NodeId, Time};
+
+use super::machine::Purpose;
+use super::message::Ask;
+use crate::{Distance, Key, QueryReport};
+
+/// A walk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Walk {
+    pub(super) key: Key,
+    pub(super) purpose: Purpose,
+    /// Nodes that come before the key, the nearest first, with their hop.
+    ahead: Vec<(Distance, NodeAddr, u32)>,
+    /// Nodes asked before, each of which is asked once.
+    asked: Vec<NodeId>,
+    /// The owner, and those responsible with it, that were not yet asked.
+    owners: VecDeque<NodeAddr>,
+    /// Those that answered, with their rank.
+    confirmed: Vec<(usize, NodeAddr)>,
+    /// So many owners were asked, and so many questions are on their way.
+    ranks: usize,
+    pub(super) waiting: usize,
+    /// Who named the owners.
+    pub(super) last: Option<NodeAddr>,
+    /// The nearest before the key that answered, and its hop, if its successors were not asked for yet. When all it named
+    /// as nearer are gone, it comes right before the key.
+    best: Option<(NodeAddr, u32)>,
+    nearest: Option<Distance>,
+    /// Its successors at and behind the key.
+    behind: Vec<NodeAddr>,
+    led: bool,
+    hop: u32,
+    pub(super) report: QueryReport,
+    pub(super) started: Time,
+}
+
+/// Nodes remembered on the way.
+const AHEAD: usize = 64;
+/// Owners asked at once.
+const ALPHA: usize = 3;
+
+impl Walk {
+    pub(super) fn new(key: Key, purpose: Purpose, now: Time) -> Self {
+        Walk {
+            key,
+            purpose,
+            ahead: Vec::new(),
+            asked: Vec::new(),
+            owners: VecDeque::new(),
+            confirmed: Vec::new(),
+            ranks: 0,
+            waiting: 0,
+            last: None,
+            best: None,
+            nearest: None,
+            behind: Vec::new(),
+            led: false,
+            hop: 0,
+            report: QueryReport::default(),
+            started: now,
+        }
+    }
+
+    /// Nodes on the way.
+    pub(super) fn add(&mut self, nodes: Vec<NodeAddr>, hop: u32) -> u32 {
+        let mut new = 0;
+        for node in nodes {
+            let distance = Key::of_node(node.id).clockwise(self.key);
+            let Err(at) = self.ahead.binary_search_by_key(&distance, |(distance, ..)| *distance) else {
+                continue;
+            };
+            if !self.asked.contains(&node.id) {
+                self.ahead.insert(at, (distance, node, hop));
+                new += 1;
+            }
+        }
+        self.ahead.truncate(AHEAD);
+        new
+    }
+
+    /// The way has ended: these own the key.
+    pub(super) fn lead(&mut self, owners: Vec<NodeAddr>, hop: u32) {
+        self.led = true;
+        self.hop = hop;
+        self.owners = owners.into();
+        self.ahead.clear();
+    }
+
+    pub(super) fn owners(&self) -> Vec<NodeAddr> {
+        self.owners.iter().cloned().collect()
+    }
+
+    pub(super) fn has_led(&self) -> bool {
+        self.led
+    }
+
+    /// A node before the key has answered.
+    pub(super) fn passed(&mut self, peer: &NodeAddr, hop: u32) {
+        let distance = Key::of_node(peer.id).clockwise(self.key);
+        if self.nearest.is_none_or(|nearest| distance < nearest) {
+            self.nearest = Some(distance);
+            self.best = Some((peer.clone(), hop));
+            self.behind.clear();
+        }
+    }
+
+    /// Successors, at and behind the key, of whoever may come right before it.
+    pub(super) fn set_behind(&mut self, behind: Vec<NodeAddr>) {
+        self.behind = behind;
+    }
+
+    /// Whom to ask what next, whether as an owner of which rank, and its hop. On the way one after the other.
+    pub(super) fn next(&mut self) -> Option<(NodeAddr, Ask, Option<usize>, u32)> {
+        // Whoever lies farther back than a node that has answered would only lead there again.
+        let nearer =
+            |(distance, ..): &(Distance, _, _)| self.nearest.is_none_or(|nearest| *distance < nearest);
+        let stuck = !self.led && self.waiting == 0 && !self.ahead.first().is_some_and(nearer);
+        if stuck && !self.behind.is_empty() {
+            let behind = std::mem::take(&mut self.behind);
+            self.lead(behind, self.hop.max(1));
+        } else if stuck && let Some((best, hop)) = self.best.take() {
+            self.waiting += 1;
+            self.report.requests += 1;
+            self.last = Some(best.clone());
+            self.hop = hop + 1;
+            return Some((best, Ask::Neighbours, None, hop));
+        }
+        if self.led {
+            if self.waiting >= ALPHA || !matches!(self.purpose, Purpose::App { .. }) {
+                return None;
+            }
+            let owner = self.owners.pop_front()?;
+            self.ranks += 1;
+            self.waiting += 1;
+            self.report.requests += 1;
+            return Some((owner, Ask::Ping, Some(self.ranks), self.hop));
+        }
+        if self.waiting > 0 || self.ahead.is_empty() {
+            return None;
+        }
+        let (_, node, hop) = self.ahead.remove(0);
+        self.asked.push(node.id);
+        self.waiting += 1;
+        self.report.requests += 1;
+        Some((node, Ask::Way(self.key), None, hop))
+    }
+
+    pub(super) fn confirmed(&mut self, rank: usize, owner: NodeAddr) {
+        self.confirmed.push((rank, owner));
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        let asks_owners = self.led && matches!(self.purpose, Purpose::App { .. });
+        let led = self.led || self.best.is_none() && self.behind.is_empty();
+        self.waiting == 0 && self.ahead.is_empty() && led && (!asks_owners || self.owners.is_empty())
+    }
+
+    /// The responsible nodes that answered, the owner first; and what it cost.
+    pub(super) fn finish(mut self, now: Time) -> (Vec<NodeAddr>, QueryReport) {
+        self.confirmed.sort_by_key(|(rank, _)| *rank);
+        self.report.hops = self.hop;
+        self.report.elapsed = now - self.started;
+        (self.confirmed.into_iter().map(|(_, owner)| owner).collect(), self.report)
+    }
+}

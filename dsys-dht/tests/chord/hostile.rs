@@ -1,0 +1,111 @@
+//! Peers that break the rules.
+
+use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Rng, Time};
+use dsys_dht::chord::{Ask, Chord, Config, Message, Nodes, Tell};
+use dsys_dht::{Key, Overlay};
+use proptest::prelude::*;
+
+use crate::world::placed;
+
+fn id(number: u64) -> NodeId {
+    let mut bytes = [0; 32];
+    Rng::from_seed(number).fill(&mut bytes);
+    NodeId::from_bytes(bytes)
+}
+
+fn node() -> Chord {
+    let ring: Vec<NodeId> = (0..6).map(id).collect();
+    placed(id(0), &ring, Config { successors: 3, ..Config::default() }.into())
+}
+
+fn give(node: &mut Chord, from: NodeId, message: Message) -> Vec<Effect<Chord>> {
+    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
+    node.handle(Input::Message(from, message), &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+    effects
+}
+
+#[test]
+fn answers_that_nobody_asked_for_and_notices_for_others_change_nothing() {
+    let mut node = node();
+    let before = node.clone();
+    for call in 0..50 {
+        let successors = Nodes::from(vec![NodeAddr::new(id(77)); 3]);
+        let tell = Tell::Neighbours { predecessor: Some(id(78).into()), successors };
+        give(&mut node, id(1), Message::Answer { call, tell });
+    }
+    give(&mut node, id(1), Message::Notify(id(77).into()));
+    give(&mut node, id(0), Message::Notify(id(0).into()));
+    assert_eq!(node, before);
+}
+
+#[test]
+fn another_cannot_answer_in_a_peers_place() {
+    let mut node = node();
+    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
+    let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize);
+    node.handle(stabilize, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Send(to, Message::Request { call, ask: Ask::Neighbours }) => Some((*to, *call)),
+        _ => None,
+    });
+    let (asked, call) = asked.unwrap();
+    let before: Vec<NodeId> = node.successors().collect();
+    let tell = || Tell::Neighbours { predecessor: None, successors: Nodes::default() };
+    let other = (1..6).map(id).find(|other| *other != asked).unwrap();
+    give(&mut node, other, Message::Answer { call, tell: tell() });
+    assert_eq!(node.successors().collect::<Vec<_>>(), before);
+    give(&mut node, asked, Message::Answer { call, tell: tell() });
+    assert_eq!(node.successors().collect::<Vec<_>>(), [asked]);
+}
+
+#[test]
+fn who_has_not_joined_answers_nothing() {
+    let mut node = Chord::new(id(0), vec![id(1).into()], Config::default());
+    let ask = Message::Request { call: 1, ask: Ask::Way(Key::from_bytes([1; 32])) };
+    assert!(give(&mut node, id(2), ask).is_empty());
+    assert!(give(&mut node, id(2), Message::Notify(id(2).into())).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_decode_to_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(message) = postcard::from_bytes::<Message>(&bytes) {
+            give(&mut node(), id(1), message.clone());
+            let again = postcard::to_allocvec(&message).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Message>(&again).unwrap(), message);
+        }
+    }
+
+    /// Messages in any order, from anybody, with call numbers that may be right by chance.
+    #[test]
+    fn no_sequence_of_messages_breaks_a_node(
+        course in proptest::collection::vec((0..8_u64, 0..6_u32, 0..7_u8, 0..40_u64), 1..120),
+    ) {
+        let mut node = node();
+        for (from, call, kind, number) in course {
+            let some: Vec<NodeAddr> = (0..number).map(|n| NodeAddr::new(id(n * 7 + from))).collect();
+            let nodes = Nodes::from(some);
+            let message = match kind {
+                0 => Message::Notify(id(from).into()),
+                1 => Message::Request { call, ask: Ask::Way(Key::of_node(id(number))) },
+                2 => Message::Answer { call, tell: Tell::Owners(nodes) },
+                3 => Message::Answer { call, tell: Tell::Nearer(nodes) },
+                4 => Message::Answer { call, tell: Tell::Neighbours { predecessor: Some(id(number).into()), successors: nodes } },
+                5 => {
+                    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(number));
+                    let timer = dsys_dht::chord::Timer::Stabilize;
+                    node.handle(Input::Timer(timer), &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+                    continue;
+                }
+                _ => Message::Answer { call, tell: Tell::Pong },
+            };
+            give(&mut node, id(from), message);
+            // Never ourselves, never more than there is room for, always in order.
+            let list: Vec<NodeId> = node.successors().collect();
+            prop_assert!(list.len() <= 3 && !list.contains(&id(0)));
+            let away = |node: &NodeId| Key::of_node(id(0)).clockwise(Key::of_node(*node));
+            prop_assert!(list.is_sorted_by_key(away));
+            prop_assert!(node.known() <= 3 + 256 + 1);
+        }
+    }
+}

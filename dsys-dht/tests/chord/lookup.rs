@@ -1,0 +1,91 @@
+//! Keys and their owners.
+
+use std::time::Duration;
+
+use dsys_core::{NodeId, Rng};
+use dsys_dht::chord::{Chord, Config};
+use dsys_dht::{FindError, Key};
+use dsys_sim::Crash;
+
+use crate::world::{find, is_ideal, network, owners, ring};
+
+fn random_key(rng: &mut Rng) -> Key {
+    let mut bytes = [0; 32];
+    rng.fill(&mut bytes);
+    Key::from_bytes(bytes)
+}
+
+#[test]
+fn every_owner_is_found_and_the_way_is_half_the_logarithm() {
+    let mut network = ring(512, 1, Config { successors: 1, ..Config::default() });
+    let (mut rng, mut hops) = (Rng::from_seed(2), 0);
+    for _ in 0..500 {
+        let (from, key) = (network.id(rng.below(512) as u32), random_key(&mut rng));
+        let (found, report) = find(&mut network, from, key);
+        let owner = owners(network.ids(), key, 1)[0];
+        if owner != from {
+            assert_eq!(found.unwrap(), [owner]);
+        }
+        assert_eq!(report.failures, 0);
+        hops += report.hops;
+    }
+    // TON'03 §V-C: half of log2 N, which is 4.5, counted as the nodes asked on the way, the owner not among them.
+    let mean = f64::from(hops) / 500.0 - 1.0;
+    assert!((4.25..=4.75).contains(&mean), "{mean}");
+}
+
+#[test]
+fn those_responsible_are_the_owner_and_its_successors() {
+    let mut network = ring(64, 3, Config { successors: 5, ..Config::default() });
+    let mut rng = Rng::from_seed(4);
+    for _ in 0..50 {
+        let (from, key) = (network.id(rng.below(64) as u32), random_key(&mut rng));
+        let found = find(&mut network, from, key).0.unwrap();
+        let all: Vec<NodeId> = network.ids().filter(|node| *node != from).collect();
+        assert_eq!(found, owners(all, key, found.len()));
+        assert!((4..=5).contains(&found.len()), "{found:?}");
+    }
+}
+
+#[test]
+fn half_of_all_dead_at_once_and_no_walk_fails() {
+    let mut network = ring(300, 5, Config { stabilize: Duration::from_secs(100_000), ..Config::default() });
+    let mut all: Vec<NodeId> = network.ids().collect();
+    Rng::from_seed(6).shuffle(&mut all);
+    for node in all.drain(..150) {
+        network.crash(node, Crash::POWER);
+    }
+    let mut rng = Rng::from_seed(7);
+    for _ in 0..100 {
+        let (from, key) = (*rng.choose(&all).unwrap(), random_key(&mut rng));
+        let (found, report) = find(&mut network, from, key);
+        let others = all.iter().filter(|node| **node != from).copied();
+        assert_eq!(found.unwrap()[0], owners(others, key, 1)[0], "{report:?}");
+    }
+}
+
+#[test]
+fn nodes_that_begin_at_the_same_moment_become_one_ring() {
+    for (nodes, seed) in [(2, 1), (3, 2), (5, 3), (40, 4)] {
+        let mut network = network(seed);
+        let config = Config { successors: 4, stabilize: Duration::from_secs(2), ..Config::default() };
+        let first = network.id(0);
+        for index in 0..nodes {
+            let begin = if index == 0 { Vec::new() } else { vec![first.into()] };
+            network.add(Chord::new(network.id(index), begin, config.clone())).unwrap();
+        }
+        network.run_for(Duration::from_secs(200));
+        is_ideal(network.machines()).unwrap();
+        let (from, key) = (network.id(1), Key::from_bytes([7; 32]));
+        let others: Vec<NodeId> = network.ids().filter(|node| *node != from).collect();
+        assert_eq!(find(&mut network, from, key).0.unwrap()[0], owners(others, key, 1)[0]);
+    }
+}
+
+#[test]
+fn nobody_to_ask_is_said() {
+    let mut network = network(1);
+    let lone = network.add(Chord::new(network.id(0), Vec::new(), Config::default())).unwrap();
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(find(&mut network, lone, Key::from_bytes([7; 32])).0, Err(FindError::NoPeers));
+}
