@@ -3,9 +3,11 @@
 mod agent;
 mod encoding;
 mod history;
+pub mod laws;
 mod order;
 mod rope;
 mod text;
+pub mod types;
 mod walk;
 
 pub use agent::{Agent, AgentError, VersionVector};
