@@ -23,6 +23,7 @@
 //! | registers | [`LwwRegister`], [`MvRegister`] |
 //! | sets | [`GSet`], [`TwoPhaseSet`], [`AddWinsSet`], [`RemoveWinsSet`] |
 //! | maps | [`OrMap`] of any of the causal types |
+//! | trees | [`Tree`], whose nodes move |
 //!
 //! [`CausalCounter`], [`MvRegister`], [`AddWinsSet`], [`RemoveWinsSet`] and [`OrMap`] are *stores*: they live in a
 //! [`Causal`], which knows all that was ever seen, and nest in one another. The others stand alone.
@@ -43,6 +44,7 @@ mod register;
 mod serial;
 mod set;
 mod store;
+mod tree;
 
 use store::store;
 
@@ -54,6 +56,7 @@ pub use delivery::{Delivery, DeliveryConfig, Envelope, NotTaken};
 pub use map::OrMap;
 pub use register::{FarFuture, LwwRegister, MvRegister, Stamp};
 pub use set::{AddWinsSet, GSet, RemoveWinsSet, TwoPhaseOp, TwoPhaseSet};
+pub use tree::{Move, Position, Spot, Tree, TreeError, TreeId};
 
 /// A state that merges: a join semilattice (Shapiro, Preguiça, Baquero, Zawirski, "Conflict-free Replicated Data Types",
 /// SSS 2011, §2.2).

@@ -7,7 +7,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::causal::{Causal, Context, Dot, DotFun, DotMap, DotStore};
-use super::{BoundedCounter, GCounter, TwoPhaseSet};
+use super::{BoundedCounter, GCounter, Move, Tree, TwoPhaseSet};
 use crate::Agent;
 
 impl Serialize for Agent {
@@ -138,5 +138,20 @@ impl<'de, E: Deserialize<'de> + Ord> Deserialize<'de> for TwoPhaseSet<E> {
         let TwoPhaseSet { mut present, removed } = Deserialize::deserialize(from)?;
         present.retain(|element| !removed.contains(element));
         Ok(super::TwoPhaseSet { present, removed })
+    }
+}
+
+impl Serialize for Tree {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.moves())
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let moves: Vec<Move> = Deserialize::deserialize(from)?;
+        let mut tree = Tree::default();
+        tree.apply_all(moves);
+        Ok(tree)
     }
 }

@@ -61,6 +61,27 @@ impl Act for TwoPhaseSet<u8> {
     }
 }
 
+impl Act for Tree {
+    fn act(&mut self, me: &Agent, random: &mut Random) -> Option<Move> {
+        let mut ids: Vec<TreeId> = self.moves().map(Move::id).collect();
+        ids.sort();
+        ids.dedup();
+        let node = random.choose(&ids);
+        ids.extend([TreeId::Root, TreeId::Root]);
+        let parent = random.choose(&ids)?;
+        let spot = match random.below(3) {
+            0 => Spot::First,
+            1 => Spot::Last,
+            _ => Spot::At(random.below(self.count(&parent) as u64 + 1) as usize),
+        };
+        match random.below(5) {
+            0 if ids.len() > 3 => self.delete(me, &node?).ok(),
+            1 | 2 if ids.len() > 3 => self.move_to(me, &node?, &parent, spot).ok(),
+            _ => self.create(me, &parent, spot).ok(),
+        }
+    }
+}
+
 /// A change in a store, wherever the store is.
 pub(crate) trait ActStore: DotStore {
     fn prepare(&self, me: &Agent, random: &mut Random) -> Option<Prepared<Self::Edit>>;

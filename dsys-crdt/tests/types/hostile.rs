@@ -161,5 +161,6 @@ proptest! {
         stands::<Causal<AddWinsSet<u8>>>(&bytes);
         stands::<Causal<RemoveWinsSet<u8>>>(&bytes);
         stands::<Causal<Nested>>(&bytes);
+        stands::<Tree>(&bytes);
     }
 }

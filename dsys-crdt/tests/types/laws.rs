@@ -39,3 +39,8 @@ fn maps() {
     obeys::<Causal<OrMap<u8, RemoveWinsSet<u8>>>>();
     obeys::<Causal<Nested>>();
 }
+
+#[test]
+fn trees() {
+    obeys::<Tree>();
+}

@@ -7,3 +7,4 @@ mod laws;
 mod meaning;
 mod planted;
 mod simulated;
+mod tree;
