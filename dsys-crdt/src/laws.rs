@@ -28,7 +28,7 @@ pub enum Law {
     Idempotent,
     /// A change only adds to the state, in the order in which merging is the least upper bound.
     Monotone,
-    /// Operations, applied in any causal order, give the state that merging gives.
+    /// Operations, applied in any causal order, some again later, give the state that merging gives.
     OpsAgree,
     /// Deltas, merged in any order, some twice, give the state that merging gives.
     DeltasAgree,
@@ -219,6 +219,11 @@ where
         state.apply(op);
         done.insert(at);
         order.push(op);
+        let again = order.get(random.below(4 * order.len() as u64) as usize).copied();
+        if let Some(op) = again {
+            state.apply(op);
+            order.push(op);
+        }
     }
     if state == *all {
         return Ok(());

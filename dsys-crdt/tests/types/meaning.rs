@@ -128,5 +128,8 @@ fn delivery_puts_operations_in_order_once_each() {
         got.extend(c.receive(envelope.clone()).unwrap().iter().map(|envelope| envelope.op));
     }
     assert_eq!((got.as_str(), c.waiting(), c.delivered().get(&ben)), ("xyz", 0, Some(&1)));
+    let mut early = Delivery::default();
+    early.receive(first).unwrap();
+    assert_eq!(early.receive(third).unwrap(), [], "what its author knew is not all here");
     assert_eq!(c.send(&carla, 'w').unwrap().after.len(), 2);
 }

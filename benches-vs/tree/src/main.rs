@@ -1,0 +1,136 @@
+//! A tree of 100,000 nodes at two replicas, each of which moves 10,000 of them without knowing of the other: dsys-crdt beside
+//! loro, CPU time, rounds that take turns in one process. `cargo run --release -p tree`
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cpu_time::ProcessTime;
+use dsys_crdt::Agent;
+use dsys_crdt::laws::Random;
+use dsys_crdt::types::{Move, Spot, Tree, TreeId};
+use loro::{ExportMode, LoroDoc, TreeID, TreeParentId};
+
+const NODES: usize = 100_000;
+const MOVES: usize = 10_000;
+const ROUNDS: usize = 5;
+
+/// The parent of each node, by number, and the moves of both replicas: node and new parent.
+struct Work {
+    parents: Vec<Option<usize>>,
+    moves: [Vec<(usize, usize)>; 2],
+}
+
+fn work() -> Work {
+    let mut random = Random::new(7);
+    let mut pick = |below: usize| random.below(below as u64) as usize;
+    let parents = (0..NODES).map(|node| (node >= 100).then(|| pick(node))).collect();
+    let moves = [0, 1].map(|_| (0..MOVES).map(|_| (pick(NODES), pick(NODES))).collect());
+    Work { parents, moves }
+}
+
+#[derive(Default)]
+struct Figures(BTreeMap<&'static str, Vec<Duration>>);
+
+impl Figures {
+    fn time<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        let start = ProcessTime::now();
+        let result = work();
+        self.0.entry(name).or_default().push(start.elapsed());
+        result
+    }
+}
+
+fn ours(work: &Work, figures: &mut Figures) {
+    let agents = ["base", "left", "right"].map(|name| Agent::new(name).expect("a name"));
+    let mut tree = Tree::default();
+    let ids = figures.time("create, dsys-crdt", || {
+        let mut ids: Vec<TreeId> = Vec::new();
+        for parent in &work.parents {
+            let parent = parent.map_or(&TreeId::Root, |parent| &ids[parent]);
+            ids.push(tree.create(&agents[0], parent, Spot::Last).expect("room").id());
+        }
+        ids
+    });
+    let mut replicas = [tree.clone(), tree];
+    let mut sent = Vec::new();
+    for (at, replica) in replicas.iter_mut().enumerate() {
+        let moves: Vec<Move> = figures.time("move, dsys-crdt", || {
+            let moves = work.moves[at].iter();
+            moves
+                .filter_map(|&(node, to)| {
+                    replica.move_to(&agents[at + 1], &ids[node], &ids[to], Spot::Last).ok()
+                })
+                .collect()
+        });
+        sent.push(postcard::to_allocvec(&moves).expect("bytes"));
+    }
+    for (replica, bytes) in replicas.iter_mut().zip(sent.iter().rev()) {
+        figures.time("merge, dsys-crdt", || {
+            let moves: Vec<Move> = postcard::from_bytes(bytes).expect("moves");
+            replica.apply_all(moves)
+        });
+    }
+    assert!(ids.iter().all(|id| replicas[0].parent(id) == replicas[1].parent(id)));
+    let moves: Vec<&Move> = replicas[0].moves().collect();
+    let whole = postcard::to_allocvec(&moves).expect("bytes");
+    let bytes = sent[0].len();
+    let loaded: Tree = figures.time("load, dsys-crdt", || postcard::from_bytes(&whole).expect("a tree"));
+    assert_eq!(loaded.moves().len(), moves.len());
+    println!("dsys-crdt: {bytes} bytes of moves to send, {} for the whole", whole.len());
+}
+
+fn loro(work: &Work, figures: &mut Figures) {
+    let doc = LoroDoc::new();
+    let tree = doc.get_tree("tree");
+    tree.enable_fractional_index(0);
+    let ids = figures.time("create, loro", || {
+        let mut ids: Vec<TreeID> = Vec::new();
+        for parent in &work.parents {
+            let parent = parent.map_or(TreeParentId::Root, |parent| TreeParentId::Node(ids[parent]));
+            ids.push(tree.create(parent).expect("room"));
+        }
+        doc.commit();
+        ids
+    });
+    let replicas = [doc.fork(), doc];
+    let versions = [0, 1].map(|at| replicas[at].oplog_vv());
+    for (at, replica) in replicas.iter().enumerate() {
+        figures.time("move, loro", || {
+            let tree = replica.get_tree("tree");
+            for &(node, to) in &work.moves[at] {
+                let _ = tree.mov(ids[node], TreeParentId::Node(ids[to]));
+            }
+            replica.commit();
+        });
+    }
+    let sent = [0, 1].map(|at| replicas[at].export(ExportMode::updates(&versions[at])).expect("bytes"));
+    for (replica, bytes) in replicas.iter().zip(sent.iter().rev()) {
+        figures.time("merge, loro", || replica.import(bytes).expect("moves"));
+    }
+    let trees = [0, 1].map(|at| replicas[at].get_tree("tree"));
+    assert!(ids.iter().all(|id| trees[0].parent(*id) == trees[1].parent(*id)));
+    let whole = replicas[0].export(ExportMode::all_updates()).expect("bytes");
+    figures.time("load, loro", || {
+        let doc = LoroDoc::new();
+        doc.import(&whole).expect("a tree");
+        doc.get_tree("tree").parent(ids[0])
+    });
+    println!("loro: {} bytes of moves to send, {} for the whole", sent[0].len(), whole.len());
+}
+
+fn main() {
+    let work = work();
+    let mut figures = Figures::default();
+    for _ in 0..ROUNDS {
+        ours(&work, &mut figures);
+        loro(&work, &mut figures);
+    }
+    for (name, mut times) in figures.0 {
+        times.sort();
+        println!(
+            "{name}: {:.2} ms CPU (median of {})",
+            times[times.len() / 2].as_secs_f64() * 1e3,
+            times.len()
+        );
+    }
+}
