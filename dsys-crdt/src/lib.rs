@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+#[cfg(feature = "keys")]
+pub mod change;
 mod encoding;
 mod history;
 pub mod laws;

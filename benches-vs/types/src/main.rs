@@ -1,11 +1,14 @@
 //! A tree of 100,000 nodes at two replicas, each of which moves 10,000 of them without knowing of the other: dsys-crdt beside
-//! loro, CPU time, rounds that take turns in one process. `cargo run --release -p tree`
+//! loro, CPU time, rounds that take turns in one process; and what it costs that changes are signed.
+//! `cargo run --release -p types`
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
+use dsys_core::{Domain, SecretKey};
 use dsys_crdt::Agent;
+use dsys_crdt::change::{Change, DocumentId, Log, Open};
 use dsys_crdt::laws::Random;
 use dsys_crdt::types::{Move, Spot, Tree, TreeId};
 use loro::{ExportMode, LoroDoc, TreeID, TreeParentId};
@@ -118,12 +121,53 @@ fn loro(work: &Work, figures: &mut Figures) {
     println!("loro: {} bytes of moves to send, {} for the whole", sent[0].len(), whole.len());
 }
 
+/// A signed history of 100,000 changes, and 10,000 of them one by one.
+fn signed(figures: &mut Figures) {
+    let keys = [1, 2, 3].map(|byte| SecretKey::from_bytes([byte; 32]));
+    let new = || Log::new(DocumentId::from_bytes([7; 32]), Open);
+    let (mut log, mut apart) = (new(), new());
+    let mut live: Vec<Change> = Vec::new();
+    for step in 0..100_000u64 {
+        let body = [step.to_le_bytes().as_slice(), b"twenty bytes"].concat();
+        // The third author writes without the others, and meets them now and then.
+        let at = if step % 3 == 2 { &mut apart } else { &mut log };
+        let change = at.commit(&keys[step as usize % 3], step, body).expect("open");
+        if step % 60 == 59 {
+            apart.receive(log.since(&apart.heads()), step);
+            log.receive(apart.since(&log.heads()), step);
+        }
+        if live.len() < 10_000 {
+            live.push(change);
+        }
+    }
+    log.receive(apart.since(&log.heads()), 100_000);
+    let bytes = log.encode_since(&[]);
+    let mut whole = new();
+    let received = figures
+        .time("signed, 100,000 at once", || whole.decode_and_receive(&bytes, 100_000).expect("changes"));
+    assert_eq!((received.accepted, whole.heads()), (100_000, log.heads()));
+    let mut one_by_one = new();
+    figures.time("signed, 10,000 one by one", || {
+        live.iter().for_each(|change| drop(one_by_one.receive([change.clone()], 100_000)));
+    });
+    assert_eq!((one_by_one.len(), one_by_one.waiting()), (10_000, 0));
+    let domain = Domain::from_static("bench/1");
+    let signature = keys[0].sign(domain, &[7; 32]);
+    figures.time("signatures alone, 10,000", || {
+        (0..10_000).for_each(|_| keys[0].public().verify(domain, &[7; 32], &signature).expect("good"));
+    });
+    println!("signed: {} bytes for 100,000 changes", bytes.len());
+}
+
 fn main() {
     let work = work();
     let mut figures = Figures::default();
     for _ in 0..ROUNDS {
         ours(&work, &mut figures);
         loro(&work, &mut figures);
+    }
+    for _ in 0..3 {
+        signed(&mut figures);
     }
     for (name, mut times) in figures.0 {
         times.sort();

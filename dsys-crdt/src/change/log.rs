@@ -1,0 +1,275 @@
+//! All changes of one document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dsys_core::{NodeId, SecretKey};
+
+use super::graph::Graph;
+use super::receive::Received;
+use super::waiting::Waiting;
+use super::{
+    Access, BundleError, Change, ChangeId, DocumentId, Fork, Header, Policy, Refused, columns, fork,
+    hash_of_body,
+};
+
+/// All changes of one document that are known here, and those that wait for others.
+///
+/// A change *counts* unless its author is suspended (a revocation has not seen it, or its author has forked before it) and
+/// nobody who counts has built on it. Which changes count depends on which are known, not on how they came.
+#[derive(Clone, Debug)]
+pub struct Log<P> {
+    pub(super) document: DocumentId,
+    pub(super) policy: P,
+    pub(super) config: LogConfig,
+    pub(super) known: Known,
+    pub(super) entries: Vec<Entry>,
+    pub(super) waiting: Waiting,
+    /// The number at which each of these authors has forked first.
+    pub(super) forks: BTreeMap<NodeId, u64>,
+}
+
+/// The bounds of a [`Log`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// The longest body, in bytes. At first 16 MiB.
+    pub max_body: usize,
+    /// So many other changes one may follow, and so many keys it may grant or revoke. At first 256.
+    pub max_follows: usize,
+    /// So far ahead of the clock here a change's may be, in milliseconds. At first a day.
+    pub max_ahead: u64,
+    /// So many changes wait for others at most. At first 65,536.
+    pub max_waiting: usize,
+    /// So many of one author. At first 16,384.
+    pub max_waiting_of_author: usize,
+    /// So many branches are kept of an author who forks. At first 64.
+    pub max_branches: usize,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            max_body: 16 << 20,
+            max_follows: 256,
+            max_ahead: 86_400_000,
+            max_waiting: 65_536,
+            max_waiting_of_author: 16_384,
+            max_branches: 64,
+        }
+    }
+}
+
+/// What the changes in the log say about each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) graph: Graph,
+    pub(super) numbers: BTreeMap<ChangeId, u32>,
+    /// Grants and revocations, with the change that each is in.
+    pub(super) access: Vec<(u32, Access)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) id: ChangeId,
+    pub(super) change: Change,
+    pub(super) counts: bool,
+    /// Whether no change that counts follows it.
+    pub(super) is_head: bool,
+}
+
+impl<P: Policy> Log<P> {
+    /// The log of a new document, or of one of which nothing is known yet.
+    pub fn new(document: DocumentId, policy: P) -> Log<P> {
+        Log::with_config(document, policy, LogConfig::default())
+    }
+
+    /// One with bounds of your own.
+    pub fn with_config(document: DocumentId, policy: P, config: LogConfig) -> Log<P> {
+        Log {
+            document,
+            policy,
+            config,
+            known: Known::default(),
+            entries: Vec::new(),
+            waiting: Waiting::default(),
+            forks: BTreeMap::new(),
+        }
+    }
+
+    /// Makes a change that follows all that counts here, at `wall` by the clock (milliseconds since 1970), for the others.
+    ///
+    /// # Errors
+    /// If the policy or the bounds refuse it, or the key is suspended.
+    pub fn commit(&mut self, key: &SecretKey, wall: u64, body: Vec<u8>) -> Result<Change, Refused> {
+        self.commit_with(key, wall, body, Vec::new())
+    }
+
+    /// Lets keys write from now on. As [`Log::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn grant(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        to: impl IntoIterator<Item = NodeId>,
+    ) -> Result<Change, Refused> {
+        self.commit_with(key, wall, Vec::new(), to.into_iter().map(Access::Grant).collect())
+    }
+
+    /// Lets keys write no longer; what they have written and this replica has not seen does not count. As [`Log::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn revoke(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        from: impl IntoIterator<Item = NodeId>,
+    ) -> Result<Change, Refused> {
+        self.commit_with(key, wall, Vec::new(), from.into_iter().map(Access::Revoke).collect())
+    }
+
+    fn commit_with(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        body: Vec<u8>,
+        access: Vec<Access>,
+    ) -> Result<Change, Refused> {
+        let author = key.public();
+        let last: Vec<u32> = self.known.graph.last_of(&author).collect();
+        let (previous, seq) = match last.as_slice() {
+            [] => (None, 0),
+            [last] => match self
+                .entry(*last)
+                .filter(|entry| entry.counts && !self.forks.contains_key(&author))
+            {
+                Some(entry) => (Some(entry.id), entry.change.header.seq.checked_add(1).ok_or(Refused::Full)?),
+                None => return Err(Refused::Suspended),
+            },
+            _ => return Err(Refused::Suspended),
+        };
+        let others = self.heads().into_iter().filter(|head| Some(*head) != previous).collect();
+        let header = Header {
+            document: self.document,
+            author,
+            seq,
+            previous,
+            others,
+            wall,
+            access,
+            body: hash_of_body(&body),
+        };
+        let (id, change) = Change::signed(header, body, key);
+        let before = self.entries.len();
+        self.look(&change)?;
+        self.admit(id, change.clone(), wall)?;
+        self.count_from(before, &self.forks.clone());
+        Ok(change)
+    }
+
+    /// The changes that count and that no change that counts follows, in ascending order: the version here.
+    pub fn heads(&self) -> Vec<ChangeId> {
+        let mut heads: Vec<ChangeId> =
+            self.entries.iter().rev().filter(|entry| entry.is_head).map(|entry| entry.id).collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// What somebody with these heads lacks, what follows others behind them; heads that are not known here say nothing.
+    /// Of each author's changes the last is signed, which vouches for the others.
+    pub fn since(&self, heads: &[ChangeId]) -> Vec<Change> {
+        let graph = &self.known.graph;
+        let mut has = vec![false; self.entries.len()];
+        for head in heads {
+            if let Some(has) = self.known.numbers.get(head).and_then(|&number| has.get_mut(number as usize)) {
+                *has = true;
+            }
+        }
+        for number in (0..graph.len()).rev().filter(|&number| self.entry(number).is_some()) {
+            if has.get(number as usize) == Some(&true) {
+                for &parent in graph.parents(number) {
+                    if let Some(has) = has.get_mut(parent as usize) {
+                        *has = true;
+                    }
+                }
+            }
+        }
+        let lacking = self.entries.iter().zip(&has).filter(|(_, has)| !**has);
+        let vouched: BTreeSet<ChangeId> =
+            lacking.clone().filter_map(|(entry, _)| entry.change.header.previous).collect();
+        lacking
+            .map(|(entry, _)| {
+                let mut change = entry.change.clone();
+                if vouched.contains(&entry.id) {
+                    change.signature = None;
+                }
+                change
+            })
+            .collect()
+    }
+
+    /// [`Log::since`] as bytes.
+    pub fn encode_since(&self, heads: &[ChangeId]) -> Vec<u8> {
+        columns::encode(&self.since(heads))
+    }
+
+    /// Takes in what [`Log::encode_since`] gave at another replica; see [`Log::receive`].
+    ///
+    /// # Errors
+    /// If the bytes are none such; nothing is changed then.
+    pub fn decode_and_receive(&mut self, bytes: &[u8], now: u64) -> Result<Received, BundleError> {
+        Ok(self.receive(columns::decode(bytes)?, now))
+    }
+
+    /// A change that is in the log.
+    pub fn get(&self, id: &ChangeId) -> Option<&Change> {
+        self.known.numbers.get(id).and_then(|&number| self.entry(number)).map(|entry| &entry.change)
+    }
+
+    /// Whether a change is in the log and counts.
+    pub fn counts(&self, id: &ChangeId) -> bool {
+        self.known.numbers.get(id).and_then(|&number| self.entry(number)).is_some_and(|entry| entry.counts)
+    }
+
+    /// The changes that count, what they follow first.
+    pub fn counting(&self) -> impl Iterator<Item = (&ChangeId, &Change)> {
+        self.entries.iter().filter(|entry| entry.counts).map(|entry| (&entry.id, &entry.change))
+    }
+
+    /// Whether one change has seen another, or is it; false if one of them is not in the log.
+    pub fn has_seen(&self, id: &ChangeId, other: &ChangeId) -> bool {
+        let number = |id| self.known.numbers.get(id).copied();
+        number(id).zip(number(other)).is_some_and(|(id, other)| self.known.graph.has_seen(id, other))
+    }
+
+    /// A proof for every author who has signed two changes in one place.
+    pub fn forks(&self) -> Vec<Fork> {
+        self.forks.iter().filter_map(|(author, &seq)| fork::prove(self, author, seq)).collect()
+    }
+
+    /// The changes that others follow and that are not here: what to ask for.
+    pub fn missing(&self) -> impl Iterator<Item = &ChangeId> {
+        self.waiting.missing()
+    }
+
+    /// How many changes are in the log, counting or not.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many changes wait for others.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(number as usize)
+    }
+}
