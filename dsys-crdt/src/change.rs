@@ -25,7 +25,7 @@
 
 mod columns;
 mod fork;
-mod graph;
+pub(crate) mod graph;
 mod log;
 mod policy;
 mod receive;

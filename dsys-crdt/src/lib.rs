@@ -3,6 +3,8 @@
 mod agent;
 #[cfg(feature = "keys")]
 pub mod change;
+#[cfg(feature = "keys")]
+pub mod doc;
 mod encoding;
 mod history;
 pub mod laws;

@@ -29,7 +29,7 @@ struct Line {
 
 /// Changes are numbered in the order of their arrival here, what they follow first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     nodes: Vec<Node>,
     lines: Vec<Line>,
     of_author: BTreeMap<NodeId, Vec<u32>>,
@@ -40,7 +40,7 @@ impl Graph {
         self.nodes.len() as u32
     }
 
-    pub(super) fn parents(&self, change: u32) -> &[u32] {
+    pub(crate) fn parents(&self, change: u32) -> &[u32] {
         &self.nodes[change as usize].parents
     }
 
@@ -72,7 +72,7 @@ impl Graph {
     }
 
     /// Whether `change` has seen `other`, or is it.
-    pub(super) fn has_seen(&self, change: u32, other: u32) -> bool {
+    pub(crate) fn has_seen(&self, change: u32, other: u32) -> bool {
         let (Node { line, at, .. }, seen) = (&self.nodes[other as usize], &self.nodes[change as usize]);
         if seen.line == *line {
             seen.at >= *at
@@ -87,8 +87,20 @@ impl Graph {
         sight.count(line) > at
     }
 
-    /// What a change of `author` sees that follows these.
-    pub(super) fn sight(&self, parents: &[u32]) -> Sight {
+    /// [`Graph::has_seen`] of changes by their lines and places there.
+    pub(crate) fn has_seen_place(&self, change: (u32, u32), other: (u32, u32)) -> bool {
+        let at = |(line, at): (u32, u32)| self.lines[line as usize].changes[at as usize];
+        self.has_seen(at(change), at(other))
+    }
+
+    /// A change's line, and its place there.
+    pub(crate) fn place(&self, change: u32) -> (u32, u32) {
+        let Node { line, at, .. } = self.nodes[change as usize];
+        (line, at)
+    }
+
+    /// What a change sees that follows these.
+    pub(crate) fn sight(&self, parents: &[u32]) -> Sight {
         match parents {
             [] => Sight { line: u32::MAX, own: 0, seen: Arc::new([]) },
             [only] => self.sight_of(*only),
@@ -159,14 +171,14 @@ impl Graph {
 
 /// What a change has seen.
 #[derive(Clone, Debug)]
-pub(super) struct Sight {
+pub(crate) struct Sight {
     line: u32,
     own: u32,
     seen: Arc<[u32]>,
 }
 
 impl Sight {
-    fn count(&self, line: u32) -> u32 {
+    pub(crate) fn count(&self, line: u32) -> u32 {
         let count = self.seen.get(line as usize).copied().unwrap_or(0);
         if line == self.line { self.own.max(count) } else { count }
     }

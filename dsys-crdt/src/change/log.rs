@@ -26,6 +26,8 @@ pub struct Log<P> {
     pub(super) waiting: Waiting,
     /// The number at which each of these authors has forked first.
     pub(super) forks: BTreeMap<NodeId, u64>,
+    /// Authors of whom a branch was found since the last call that told of them.
+    pub(super) branched: BTreeSet<NodeId>,
 }
 
 /// The bounds of a [`Log`].
@@ -93,6 +95,7 @@ impl<P: Policy> Log<P> {
             entries: Vec::new(),
             waiting: Waiting::default(),
             forks: BTreeMap::new(),
+            branched: BTreeSet::new(),
         }
     }
 
@@ -267,6 +270,37 @@ impl<P: Policy> Log<P> {
     /// How many changes wait for others.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// The place of a change in the order of arrival.
+    pub(crate) fn number(&self, id: &ChangeId) -> Option<u32> {
+        self.known.numbers.get(id).copied()
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.known.graph
+    }
+
+    pub(crate) fn at(&self, number: u32) -> Option<&Change> {
+        self.entry(number).map(|entry| &entry.change)
+    }
+
+    /// The numbers of the changes that count, from `before` on.
+    pub(crate) fn counting_from(&self, before: u32) -> impl Iterator<Item = u32> {
+        let entries = self.entries.iter().zip(0..).skip(before as usize);
+        entries.filter(|(entry, _)| entry.counts).map(|(_, number)| number)
+    }
+
+    /// The number at which an author has forked first.
+    pub(crate) fn forked_at(&self, author: &NodeId) -> Option<u64> {
+        self.forks.get(author).copied()
+    }
+
+    /// Whether its author has signed another change in this one's place.
+    pub(crate) fn begins_branch(&self, number: u32) -> bool {
+        let Some(header) = self.at(number).map(|change| &change.header) else { return false };
+        let previous = header.previous.and_then(|previous| self.number(&previous));
+        self.known.graph.next_of(&header.author, previous).len() > 1
     }
 
     pub(super) fn entry(&self, number: u32) -> Option<&Entry> {

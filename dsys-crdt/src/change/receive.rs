@@ -21,7 +21,7 @@ pub struct Received {
     pub rebuild: bool,
     /// Those that were refused, and why.
     pub refused: Vec<(ChangeId, Refused)>,
-    /// Authors who were found to have signed two changes in one place; [`Log::forks`] has the proofs.
+    /// Authors of whom a new branch was found: they have signed two changes in one place. [`Log::forks`] has the proofs.
     pub forked: Vec<NodeId>,
 }
 
@@ -34,14 +34,16 @@ impl<P: Policy> Log<P> {
         let mut new: BTreeMap<ChangeId, Change> = BTreeMap::new();
         for change in changes {
             let id = change.header.id();
-            if !self.is_known(&id) {
+            if !self.known.numbers.contains_key(&id) {
+                // One that waits has its signature; a second copy may have been sent without.
+                let change = self.waiting.remove(&id).unwrap_or(change);
                 match self.look(&change) {
-                    Ok(_) => drop(new.insert(id, change)),
+                    Ok(()) => drop(new.entry(id).or_insert(change)),
                     Err(why) => received.refused.push((id, why)),
                 }
             }
         }
-        let (mut signed, forged) = vouched(new);
+        let (mut signed, forged) = authentic(new);
         received.refused.extend(forged.into_iter().map(|id| (id, Refused::Unsigned)));
         loop {
             for (id, change) in signed {
@@ -60,7 +62,7 @@ impl<P: Policy> Log<P> {
         received.rebuild = self.count_from(before, &forks);
         let new = self.entries.iter().skip(before);
         received.counting = new.filter(|entry| entry.counts).map(|entry| entry.id).collect();
-        received.forked = self.forks.keys().filter(|author| !forks.contains_key(author)).copied().collect();
+        received.forked = std::mem::take(&mut self.branched).into_iter().collect();
         received
     }
 
@@ -153,6 +155,7 @@ impl<P: Policy> Log<P> {
         let (author, seq) = (header.author, header.seq);
         let own = self.known.graph.push(author, previous, &others);
         if forks {
+            self.branched.insert(author);
             let first = self.forks.entry(author).or_insert(seq);
             *first = seq.min(*first);
         }
@@ -191,6 +194,7 @@ impl<P: Policy> Log<P> {
         }
         self.known.access.retain(|(number, _)| (*number as usize) < before);
         self.forks.clone_from(forks);
+        self.branched.clear();
         self.recount(before);
         removed.into_iter().map(|entry| (entry.id, entry.change)).collect()
     }
@@ -244,14 +248,10 @@ impl<P: Policy> Log<P> {
                 *access == Access::Revoke(header.author) && *number != change && concurrent(*number)
             })
     }
-
-    fn is_known(&self, id: &ChangeId) -> bool {
-        self.known.numbers.contains_key(id) || self.waiting.contains(id)
-    }
 }
 
 /// Parts changes into those that are their author's word, what they follow first, and the names of the rest.
-fn vouched(new: BTreeMap<ChangeId, Change>) -> (Vec<(ChangeId, Change)>, Vec<ChangeId>) {
+fn authentic(new: BTreeMap<ChangeId, Change>) -> (Vec<(ChangeId, Change)>, Vec<ChangeId>) {
     let mut vouched: BTreeSet<(NodeId, ChangeId)> = BTreeSet::new();
     let mut order: Vec<(ChangeId, Change)> = new.into_iter().collect();
     order.sort_by_key(|(_, change)| change.header.seq);

@@ -241,6 +241,18 @@ impl Tree {
         self.log.last().map_or(0, |entry| entry.op.stamp.time)
     }
 
+    /// A position among the children of the root, where `node` may be one of them already.
+    #[cfg(feature = "keys")]
+    pub(crate) fn place(
+        &self,
+        node: Option<&TreeId>,
+        spot: Spot<'_>,
+        stamp: &Stamp,
+    ) -> Result<Position, TreeError> {
+        let root = self.node(ROOT).ok_or(TreeError::Missing)?;
+        self.position(root, node.and_then(|node| self.number(node)), spot, stamp)
+    }
+
     fn change(
         &mut self,
         stamp: Stamp,

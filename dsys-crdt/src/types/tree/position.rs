@@ -22,6 +22,12 @@ impl Position {
         (digits.len() <= Self::MAX).then(|| Position(digits.into()))
     }
 
+    /// One for where the order means nothing.
+    #[cfg(feature = "keys")]
+    pub(crate) fn first() -> Position {
+        Position(Arc::new([1 << 15]))
+    }
+
     /// The digits, the highest first.
     pub fn digits(&self) -> &[u16] {
         &self.0
