@@ -9,6 +9,7 @@ use cpu_time::ProcessTime;
 use dsys_core::{Domain, SecretKey};
 use dsys_crdt::Agent;
 use dsys_crdt::change::{Change, DocumentId, Log, Open};
+use dsys_crdt::doc::{Doc, Value};
 use dsys_crdt::laws::Random;
 use dsys_crdt::types::{Move, Spot, Tree, TreeId};
 use loro::{ExportMode, LoroDoc, TreeID, TreeParentId};
@@ -159,6 +160,40 @@ fn signed(figures: &mut Figures) {
     println!("signed: {} bytes for 100,000 changes", bytes.len());
 }
 
+/// A document in which three authors type 9,000 times, each time a change of its own, and set entries of a map.
+fn document(figures: &mut Figures) {
+    let keys = [1, 2, 3].map(|byte| SecretKey::from_bytes([byte; 32]));
+    let mut first = Doc::new(DocumentId::from_bytes([7; 32]), Open);
+    let made = first.change(&keys[0], 0, |doc| {
+        doc.set("/text", Value::Text(String::new()))?;
+        doc.set("/map", Value::Map(BTreeMap::new()))
+    });
+    made.expect("an empty document");
+    let mut replicas = vec![first; 3];
+    figures.time("document, 9,000 signed changes made", || {
+        for step in 0..9_000usize {
+            let doc = &mut replicas[step / 30 % 3];
+            let made = doc.change(&keys[step / 30 % 3], 0, |doc| {
+                doc.insert_text("/text", step / 40, "k")?;
+                if step % 10 == 0 { doc.set(&format!("/map/{step}"), step as i64) } else { Ok(()) }
+            });
+            made.expect("an edit");
+            // The others go on typing for a while before they hear of it.
+            if step % 90 == 89 {
+                for (to, from) in [(0, 1), (0, 2), (1, 0), (2, 0)] {
+                    let lacking = replicas[from].log().since(&replicas[to].heads());
+                    replicas[to].receive(lacking, 0);
+                }
+            }
+        }
+    });
+    let bytes = replicas[0].encode_since(&[]);
+    let mut whole = Doc::new(DocumentId::from_bytes([7; 32]), Open);
+    figures.time("document, 9,000 at once", || whole.decode_and_receive(&bytes, 0).expect("changes"));
+    assert_eq!(whole.value(), replicas[0].value());
+    println!("document: {} bytes for 9,000 changes", bytes.len());
+}
+
 fn main() {
     let work = work();
     let mut figures = Figures::default();
@@ -168,6 +203,7 @@ fn main() {
     }
     for _ in 0..3 {
         signed(&mut figures);
+        document(&mut figures);
     }
     for (name, mut times) in figures.0 {
         times.sort();

@@ -23,6 +23,8 @@ pub struct Log<P> {
     pub(super) config: LogConfig,
     pub(super) known: Known,
     pub(super) entries: Vec<Entry>,
+    /// Those that count and that none that counts follows.
+    pub(super) heads: BTreeSet<ChangeId>,
     pub(super) waiting: Waiting,
     /// The number at which each of these authors has forked first.
     pub(super) forks: BTreeMap<NodeId, u64>,
@@ -75,8 +77,6 @@ pub(super) struct Entry {
     pub(super) id: ChangeId,
     pub(super) change: Change,
     pub(super) counts: bool,
-    /// Whether no change that counts follows it.
-    pub(super) is_head: bool,
 }
 
 impl<P: Policy> Log<P> {
@@ -93,6 +93,7 @@ impl<P: Policy> Log<P> {
             config,
             known: Known::default(),
             entries: Vec::new(),
+            heads: BTreeSet::new(),
             waiting: Waiting::default(),
             forks: BTreeMap::new(),
             branched: BTreeSet::new(),
@@ -174,10 +175,7 @@ impl<P: Policy> Log<P> {
 
     /// The changes that count and that no change that counts follows, in ascending order: the version here.
     pub fn heads(&self) -> Vec<ChangeId> {
-        let mut heads: Vec<ChangeId> =
-            self.entries.iter().rev().filter(|entry| entry.is_head).map(|entry| entry.id).collect();
-        heads.sort_unstable();
-        heads
+        self.heads.iter().copied().collect()
     }
 
     /// What somebody with these heads lacks, what follows others behind them; heads that are not known here say nothing.

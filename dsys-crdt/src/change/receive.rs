@@ -161,12 +161,11 @@ impl<P: Policy> Log<P> {
         }
         self.known.numbers.insert(id, own);
         self.known.access.extend(header.access.iter().map(|access| (own, *access)));
-        for parent in parents {
-            if let Some(parent) = self.entries.get_mut(parent as usize) {
-                parent.is_head = false;
-            }
+        for parent in change.header.follows() {
+            self.heads.remove(parent);
         }
-        self.entries.push(Entry { id, change, counts: true, is_head: true });
+        self.heads.insert(id);
+        self.entries.push(Entry { id, change, counts: true });
         Ok(())
     }
 
@@ -221,12 +220,16 @@ impl<P: Policy> Log<P> {
     fn recount(&mut self, before: usize) -> bool {
         let mut backed = vec![false; self.entries.len()];
         let mut changed = false;
+        self.heads.clear();
         for at in (0..self.entries.len()).rev() {
             let is_backed = backed.get(at) == Some(&true);
             let counts = is_backed || !self.is_suspended(at as u32);
             let Some(entry) = self.entries.get_mut(at) else { continue };
             changed |= at < before && entry.counts != counts;
-            (entry.counts, entry.is_head) = (counts, counts && !is_backed);
+            entry.counts = counts;
+            if counts && !is_backed {
+                self.heads.insert(entry.id);
+            }
             if counts {
                 for &parent in self.known.graph.parents(at as u32) {
                     if let Some(parent) = backed.get_mut(parent as usize) {

@@ -49,7 +49,7 @@ pub(super) enum Kind {
     /// For each key the values that no later change has seen, the greatest stamp first.
     Map(BTreeMap<String, Vec<Entry>>),
     List(List),
-    Text(TextField),
+    Text(Box<TextField>),
     Counter(i128),
 }
 
@@ -257,7 +257,7 @@ impl State {
                 }
                 _ => None,
             };
-        let kept: Vec<(Id, TextField)> = match texts.len() {
+        let kept: Vec<(Id, Box<TextField>)> = match texts.len() {
             0 | 1 => Vec::new(),
             _ => texts.iter().filter_map(|id| field(&self.containers, id)).collect(),
         };
@@ -349,7 +349,7 @@ impl Kind {
         match item {
             Item::Map => Some(Kind::Map(BTreeMap::new())),
             Item::List => Some(Kind::List(List::default())),
-            Item::Text => Some(Kind::Text(TextField::new(agent.clone()))),
+            Item::Text => Some(Kind::Text(Box::new(TextField::new(agent.clone())))),
             Item::Counter => Some(Kind::Counter(0)),
             _ => None,
         }

@@ -156,3 +156,18 @@ fn a_refused_voucher_takes_those_it_vouched_for_with_it() {
     assert_eq!(log.receive(own, 0).accepted, 4);
     assert_eq!(log.heads(), there.heads());
 }
+
+#[test]
+fn what_waits_joins_the_history_that_brings_what_it_waited_for() {
+    let mut there = open();
+    let mut live = Vec::new();
+    for step in 0..12 {
+        live.push(there.commit(&key(1 + step % 3), 0, vec![step]).unwrap());
+    }
+    // Some have come alive, out of order; the whole comes later, nearly without signatures.
+    let mut log = open();
+    log.receive([live[8].clone(), live[4].clone(), live[5].clone()], 0);
+    assert_eq!(log.waiting(), 3);
+    let received = log.receive(there.since(&log.heads()), 0);
+    assert_eq!((received.accepted, received.refused, log.waiting()), (12, vec![], 0));
+}
