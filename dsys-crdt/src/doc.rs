@@ -31,19 +31,22 @@
 //! list's elements can be moved; runs that several insert at one place at once may be interleaved. In a text they are not.
 //! How it works: `ARCHITECTURE.md`, "How a document is kept".
 
+mod container;
 mod edit;
 mod op;
 mod read;
+mod stage;
 mod state;
 mod text_field;
 mod value;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use container::{Id, Kind};
 use dsys_core::SecretKey;
 pub use edit::Edit;
 use read::tokens;
-use state::{Id, Kind, Sound, State, What};
+use state::{State, What};
 pub use value::Value;
 
 use crate::change::{BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
@@ -174,7 +177,14 @@ impl<P: Policy> Doc<P> {
         }
         let new: Vec<u32> = self.log.counting_from(before).collect();
         let done = self.state.apply(&self.log, &new);
-        let events: BTreeSet<Event> = done.iter().filter_map(|op| self.event(op)).collect();
+        let mut pointers: BTreeMap<&Id, Option<String>> = BTreeMap::new();
+        let events: BTreeSet<Event> = done
+            .iter()
+            .filter_map(|op| {
+                let pointer = pointers.entry(&op.at).or_insert_with(|| self.state.pointer(&op.at));
+                Some(event(pointer.clone()?, &op.what))
+            })
+            .collect();
         (received, events.into_iter().collect())
     }
 
@@ -266,15 +276,14 @@ impl<P: Policy> Doc<P> {
         let all: Vec<u32> = self.log.counting_from(0).collect();
         self.state.apply(&self.log, &all);
     }
+}
 
-    fn event(&self, op: &Sound) -> Option<Event> {
-        let pointer = self.state.pointer(&op.at)?;
-        Some(match &op.what {
-            What::Set(key, _) | What::Unset(key) => Event::Map { pointer, key: key.clone() },
-            What::Place(_) => Event::List { pointer },
-            What::Edit => Event::Text { pointer },
-            What::Add(by) => Event::Counter { pointer, by: *by },
-        })
+fn event(pointer: String, what: &What) -> Event {
+    match what {
+        What::Set(key, _) | What::Unset(key) => Event::Map { pointer, key: key.clone() },
+        What::Place(_) => Event::List { pointer },
+        What::Edit => Event::Text { pointer },
+        What::Add(by) => Event::Counter { pointer, by: *by },
     }
 }
 

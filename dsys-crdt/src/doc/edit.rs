@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::DocError;
+use super::container::{Id, Kind};
 use super::op::{Body, Item, Name, Op, TextEdit};
 use super::read::tokens;
-use super::state::{Id, Kind, MAX_DEPTH, Sound, State, What};
+use super::state::{MAX_DEPTH, Sound, State, What};
 use super::value::Value;
 use crate::Agent;
 use crate::types::{Move, Position, Spot, Stamp, TreeId};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::DocError;
+use super::container::{Container, Id, Kind, List};
 use super::op::Item;
-use super::state::{Container, Id, Kind, List, State};
+use super::state::State;
 use super::value::Value;
 use crate::types::{Stamp, TreeId};
 
