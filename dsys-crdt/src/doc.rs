@@ -171,7 +171,7 @@ impl<P: Policy> Doc<P> {
     pub fn receive(&mut self, changes: impl IntoIterator<Item = Change>, now: u64) -> (Received, Vec<Event>) {
         let before = self.log.len() as u32;
         let received = self.log.receive(changes, now);
-        if received.rebuild || !received.forked.is_empty() {
+        if received.rebuild {
             self.rebuild();
             return (received, vec![Event::Rebuilt]);
         }
