@@ -13,7 +13,7 @@
 //! let mut there = here.clone();
 //!
 //! here.grant(&anna, 1_000, [ben.public()])?;
-//! let sent = here.encode_since(&there.heads());
+//! let sent = here.encode_since(&there.summary());
 //! assert_eq!(there.decode_and_receive(&sent, 1_001)?.accepted, 1);
 //! let change = there.commit(&ben, 1_002, b"add milk".to_vec())?;
 //! let received = here.receive([change], 1_003);

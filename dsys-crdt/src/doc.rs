@@ -16,7 +16,7 @@
 //!     note.set("/tags", vec!["food"])?;
 //!     note.set("/votes", Value::Counter(0))
 //! })?;
-//! there.decode_and_receive(&here.encode_since(&there.heads()), 1_002)?;
+//! there.decode_and_receive(&here.encode_since(&there.summary()), 1_002)?;
 //!
 //! let from_ben = there.change(&ben, 1_003, |note| note.insert_text("/body", 5, "eggs\n"))?;
 //! let from_anna = here.change(&anna, 1_003, |note| note.add("/votes", 1))?;
@@ -171,7 +171,7 @@ impl<P: Policy> Doc<P> {
     pub fn receive(&mut self, changes: impl IntoIterator<Item = Change>, now: u64) -> (Received, Vec<Event>) {
         let before = self.log.len() as u32;
         let received = self.log.receive(changes, now);
-        if received.rebuild {
+        if received.rebuild || !received.forked.is_empty() {
             self.rebuild();
             return (received, vec![Event::Rebuilt]);
         }
@@ -200,9 +200,15 @@ impl<P: Policy> Doc<P> {
         Ok(self.receive(crate::change::decode(bytes)?, now))
     }
 
-    /// What somebody with these heads lacks, as bytes; see [`Log::since`]. Since none it is the whole document, to be kept.
-    pub fn encode_since(&self, heads: &[ChangeId]) -> Vec<u8> {
-        self.log.encode_since(heads)
+    /// What somebody lacks who has these changes, as bytes; see [`Log::since`]. Since none it is the whole document, to be
+    /// kept.
+    pub fn encode_since(&self, known: &[ChangeId]) -> Vec<u8> {
+        self.log.encode_since(known)
+    }
+
+    /// What is known here, in short, for [`Doc::encode_since`] elsewhere; see [`Log::summary`].
+    pub fn summary(&self) -> Vec<ChangeId> {
+        self.log.summary()
     }
 
     /// The version here.

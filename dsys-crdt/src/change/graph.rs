@@ -65,6 +65,11 @@ impl Graph {
         lines.filter_map(|line| line.changes.last().copied())
     }
 
+    /// The changes of each line, in their order.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u32]> {
+        self.lines.iter().map(|line| line.changes.as_slice())
+    }
+
     /// The change after this one in its line.
     pub(super) fn after(&self, change: u32) -> Option<u32> {
         let Node { line, at, .. } = self.nodes[change as usize];

@@ -178,13 +178,25 @@ impl<P: Policy> Log<P> {
         self.heads.iter().copied().collect()
     }
 
-    /// What somebody with these heads lacks, what follows others behind them; heads that are not known here say nothing.
-    /// Of each author's changes the last is signed, which vouches for the others.
-    pub fn since(&self, heads: &[ChangeId]) -> Vec<Change> {
+    /// What is known here, in short: for [`Log::since`] elsewhere. Of each author the last changes, and ever fewer of the
+    /// earlier ones, so that somebody who does not know the last still finds where the two part: 32 bytes for each author
+    /// and each doubling of its changes.
+    pub fn summary(&self) -> Vec<ChangeId> {
+        let sampled = self.known.graph.lines().flat_map(|line| {
+            let back = std::iter::successors(Some(1usize), |back| back.checked_mul(2));
+            back.map_while(|back| line.len().checked_sub(back).and_then(|at| line.get(at)))
+        });
+        sampled.filter_map(|&number| self.entry(number)).map(|entry| entry.id).collect()
+    }
+
+    /// What somebody lacks who has these changes ([`Log::summary`] or [`Log::heads`] there) and what they follow; what
+    /// follows others comes behind them. Changes that are not known here say nothing. Of each author's changes the last is
+    /// signed, which vouches for the others.
+    pub fn since(&self, known: &[ChangeId]) -> Vec<Change> {
         let graph = &self.known.graph;
         let mut has = vec![false; self.entries.len()];
-        for head in heads {
-            if let Some(has) = self.known.numbers.get(head).and_then(|&number| has.get_mut(number as usize)) {
+        for id in known {
+            if let Some(has) = self.known.numbers.get(id).and_then(|&number| has.get_mut(number as usize)) {
                 *has = true;
             }
         }
@@ -212,8 +224,8 @@ impl<P: Policy> Log<P> {
     }
 
     /// [`Log::since`] as bytes.
-    pub fn encode_since(&self, heads: &[ChangeId]) -> Vec<u8> {
-        columns::encode(&self.since(heads))
+    pub fn encode_since(&self, known: &[ChangeId]) -> Vec<u8> {
+        columns::encode(&self.since(known))
     }
 
     /// Takes in what [`Log::encode_since`] gave at another replica; see [`Log::receive`].

@@ -171,3 +171,22 @@ fn what_waits_joins_the_history_that_brings_what_it_waited_for() {
     let received = log.receive(there.since(&log.heads()), 0);
     assert_eq!((received.accepted, received.refused, log.waiting()), (12, vec![], 0));
 }
+
+#[test]
+fn a_summary_says_what_is_known_though_the_last_is_not() {
+    let mut log = open();
+    let mut there = log.clone();
+    for step in 0..200u64 {
+        log.commit(&key(1 + (step % 2) as u8), step, vec![]).unwrap();
+        if step == 150 {
+            there.receive(log.since(&[]), step);
+            // The other goes on by itself, so that its head is unknown here.
+            (0..9).for_each(|_| drop(there.commit(&key(3), step, vec![]).unwrap()));
+        }
+    }
+    assert_eq!(log.since(&there.heads()).len(), 200, "heads alone say nothing here");
+    assert_eq!(log.since(&there.summary()).len(), 49);
+    // The other way round the last that both know lies within twice the distance.
+    assert_eq!(there.since(&log.summary()).len(), 9 + 13);
+    assert!(log.summary().len() < 20);
+}

@@ -26,7 +26,7 @@ fn json(doc: &Doc<impl dsys_crdt::change::Policy>) -> String {
 /// Gives each what the other lacks. Twice, for what had waited is not passed on before it is taken in.
 fn meet<P: dsys_crdt::change::Policy>(a: &mut Doc<P>, b: &mut Doc<P>) {
     for _ in 0..2 {
-        let (to_a, to_b) = (b.encode_since(&a.heads()), a.encode_since(&b.heads()));
+        let (to_a, to_b) = (b.encode_since(&a.summary()), a.encode_since(&b.summary()));
         assert_eq!(a.decode_and_receive(&to_a, 0).unwrap().0.refused, []);
         assert_eq!(b.decode_and_receive(&to_b, 0).unwrap().0.refused, []);
     }
