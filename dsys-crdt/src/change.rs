@@ -1,0 +1,187 @@
+//! Changes that are signed and name what they follow by its hash; and the [`Log`] that takes them in (feature `keys`).
+//!
+//! What a change says is bytes to this module: operations of any type here, or of your own. They arrive in causal order, each
+//! once, and only from those whom a [`Policy`] lets write.
+//!
+//! ```
+//! use dsys_core::SecretKey;
+//! use dsys_crdt::change::{DocumentId, Log, Members};
+//!
+//! let (anna, ben) = (SecretKey::generate()?, SecretKey::generate()?);
+//! let document = DocumentId::from_bytes([7; 32]);
+//! let mut here = Log::new(document, Members::owned_by(anna.public()));
+//! let mut there = here.clone();
+//!
+//! here.grant(&anna, 1_000, [ben.public()])?;
+//! let sent = here.encode_since(&there.summary());
+//! assert_eq!(there.decode_and_receive(&sent, 1_001)?.accepted, 1);
+//! let change = there.commit(&ben, 1_002, b"add milk".to_vec())?;
+//! let received = here.receive([change], 1_003);
+//! assert_eq!(here.get(&received.counting[0]).unwrap().body, b"add milk");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How it works, and its limits: `ARCHITECTURE.md`, "How a document is kept".
+
+mod columns;
+mod fork;
+pub(crate) mod graph;
+mod log;
+mod policy;
+mod receive;
+mod waiting;
+
+pub use columns::{BundleError, decode, encode};
+use dsys_core::{Domain, NodeId, SecretKey, Signature};
+pub use fork::{Branch, Fork, NoFork};
+pub use log::{Log, LogConfig};
+pub use policy::{Denied, Members, Open, Past, Policy};
+pub use receive::Received;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of the format: it goes into every hash and every signature.
+const DOMAIN: Domain = Domain::from_static("dsys/crdt/change/1");
+
+/// The name of a change: the SHA-256 of its header.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChangeId([u8; 32]);
+
+/// The name of a document: 32 bytes, random or agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DocumentId([u8; 32]);
+
+macro_rules! bytes {
+    ($name:ident) => {
+        impl $name {
+            /// The name of these bytes.
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                $name(bytes)
+            }
+
+            /// The bytes.
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            /// The first bytes, in hexadecimal.
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.iter().take(5).try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+    };
+}
+bytes!(ChangeId);
+bytes!(DocumentId);
+
+/// Who may write from now on, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Access {
+    /// Lets a key write.
+    Grant(NodeId),
+    /// Lets it write no longer. Its changes that this one has not seen do not count.
+    Revoke(NodeId),
+}
+
+/// What a change is, without what it says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Header {
+    /// The document.
+    pub document: DocumentId,
+    /// Whose change it is.
+    pub author: NodeId,
+    /// Its number among the author's, from 0.
+    pub seq: u64,
+    /// The author's change before it; none for the first.
+    pub previous: Option<ChangeId>,
+    /// What else it follows: in ascending order, each once, without `previous`.
+    pub others: Vec<ChangeId>,
+    /// When it was made, by the author's clock, in milliseconds since 1970. Orders nothing.
+    pub wall: u64,
+    /// Whom it lets write, or no longer.
+    pub access: Vec<Access>,
+    /// The SHA-256 of the body.
+    pub body: [u8; 32],
+}
+
+impl Header {
+    /// The change's name.
+    pub fn id(&self) -> ChangeId {
+        // Writing to memory fails only for types that postcard does not know.
+        let bytes = postcard::to_allocvec(self).unwrap_or_default();
+        ChangeId(Sha256::new().chain_update(DOMAIN.as_str()).chain_update(bytes).finalize().into())
+    }
+
+    /// All that it names: its previous change and the others.
+    pub fn follows(&self) -> impl Iterator<Item = &ChangeId> {
+        self.previous.iter().chain(&self.others)
+    }
+}
+
+/// A change: one transaction of one author.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it is.
+    pub header: Header,
+    /// What it says.
+    pub body: Vec<u8>,
+    /// The author's; none where a later change of the author vouches for this one.
+    pub signature: Option<Signature>,
+}
+
+impl Change {
+    fn signed(header: Header, body: Vec<u8>, key: &SecretKey) -> (ChangeId, Change) {
+        let id = header.id();
+        let signature = Some(key.sign(DOMAIN, id.as_bytes()));
+        (id, Change { header, body, signature })
+    }
+}
+
+fn hash_of_body(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+fn is_signed(id: &ChangeId, author: &NodeId, signature: &Signature) -> bool {
+    author.verify(DOMAIN, id.as_bytes(), signature).is_ok()
+}
+
+/// Why a change was refused. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// It belongs to another document.
+    #[error("the change belongs to another document")]
+    Document,
+    /// The header is not in the one form, or names too many others, or the body is too long.
+    #[error("the change is malformed: {0}")]
+    Malformed(&'static str),
+    /// Neither is it signed by its author, nor does a later change of the author vouch for it.
+    #[error("the change is not signed by its author: forged, or altered on the way")]
+    Unsigned,
+    /// The body is not the one that the author signed.
+    #[error("the body is not the one that was signed: altered on the way")]
+    Body,
+    /// It follows a change of another author as its own, or its number is not the next one.
+    #[error("the change claims a number, or a previous change, that is not its author's")]
+    WrongPrevious,
+    /// The author's clock is too far ahead.
+    #[error("the author's clock is {by} ms ahead: refused until then, check both clocks")]
+    FarFuture {
+        /// How far, in milliseconds.
+        by: u64,
+    },
+    /// The policy says no.
+    #[error("the author may not do this: {0}")]
+    Denied(#[from] Denied),
+    /// Too many changes of its author, or of all, wait for others that are missing.
+    #[error("too many changes wait for missing ones: ask for all since the heads here")]
+    Waiting,
+    /// The author is suspended: the key was revoked, or has signed two changes in one place.
+    #[error("this key is suspended here, because it was revoked or has forked: go on under another")]
+    Suspended,
+    /// The log has as many changes as it can number.
+    #[error("the log is full: begin a new document")]
+    Full,
+}

@@ -1,0 +1,319 @@
+//! All changes of one document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dsys_core::{NodeId, SecretKey};
+
+use super::graph::Graph;
+use super::receive::Received;
+use super::waiting::Waiting;
+use super::{
+    Access, BundleError, Change, ChangeId, DocumentId, Fork, Header, Policy, Refused, columns, fork,
+    hash_of_body,
+};
+
+/// All changes of one document that are known here, and those that wait for others.
+///
+/// A change *counts* unless its author is suspended (a revocation has not seen it, or its author has forked before it) and
+/// nobody who counts has built on it. Which changes count depends on which are known, not on how they came.
+#[derive(Clone, Debug)]
+pub struct Log<P> {
+    pub(super) document: DocumentId,
+    pub(super) policy: P,
+    pub(super) config: LogConfig,
+    pub(super) known: Known,
+    pub(super) entries: Vec<Entry>,
+    /// Those that count and that none that counts follows.
+    pub(super) heads: BTreeSet<ChangeId>,
+    pub(super) waiting: Waiting,
+    /// The number at which each of these authors has forked first.
+    pub(super) forks: BTreeMap<NodeId, u64>,
+    /// Authors of whom a branch was found since the last call that told of them.
+    pub(super) branched: BTreeSet<NodeId>,
+}
+
+/// The bounds of a [`Log`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// The longest body, in bytes. At first 16 MiB.
+    pub max_body: usize,
+    /// So many other changes one may follow, and so many keys it may grant or revoke. At first 256.
+    pub max_follows: usize,
+    /// So far ahead of the clock here a change's may be, in milliseconds. At first a day.
+    pub max_ahead: u64,
+    /// So many changes wait for others at most. At first 65,536.
+    pub max_waiting: usize,
+    /// So many of one author. At first 16,384.
+    pub max_waiting_of_author: usize,
+    /// So many branches are kept of an author who forks. At first 64.
+    pub max_branches: usize,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            max_body: 16 << 20,
+            max_follows: 256,
+            max_ahead: 86_400_000,
+            max_waiting: 65_536,
+            max_waiting_of_author: 16_384,
+            max_branches: 64,
+        }
+    }
+}
+
+/// What the changes in the log say about each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) graph: Graph,
+    pub(super) numbers: BTreeMap<ChangeId, u32>,
+    /// Grants and revocations, with the change that each is in.
+    pub(super) access: Vec<(u32, Access)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) id: ChangeId,
+    pub(super) change: Change,
+    pub(super) counts: bool,
+}
+
+impl<P: Policy> Log<P> {
+    /// The log of a new document, or of one of which nothing is known yet.
+    pub fn new(document: DocumentId, policy: P) -> Log<P> {
+        Log::with_config(document, policy, LogConfig::default())
+    }
+
+    /// One with bounds of your own.
+    pub fn with_config(document: DocumentId, policy: P, config: LogConfig) -> Log<P> {
+        Log {
+            document,
+            policy,
+            config,
+            known: Known::default(),
+            entries: Vec::new(),
+            heads: BTreeSet::new(),
+            waiting: Waiting::default(),
+            forks: BTreeMap::new(),
+            branched: BTreeSet::new(),
+        }
+    }
+
+    /// Makes a change that follows all that counts here, at `wall` by the clock (milliseconds since 1970), for the others.
+    ///
+    /// # Errors
+    /// If the policy or the bounds refuse it, or the key is suspended.
+    pub fn commit(&mut self, key: &SecretKey, wall: u64, body: Vec<u8>) -> Result<Change, Refused> {
+        self.commit_with(key, wall, body, Vec::new())
+    }
+
+    /// Lets keys write from now on. As [`Log::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn grant(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        to: impl IntoIterator<Item = NodeId>,
+    ) -> Result<Change, Refused> {
+        self.commit_with(key, wall, Vec::new(), to.into_iter().map(Access::Grant).collect())
+    }
+
+    /// Lets keys write no longer; what they have written and this replica has not seen does not count. As [`Log::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn revoke(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        from: impl IntoIterator<Item = NodeId>,
+    ) -> Result<Change, Refused> {
+        self.commit_with(key, wall, Vec::new(), from.into_iter().map(Access::Revoke).collect())
+    }
+
+    fn commit_with(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        body: Vec<u8>,
+        access: Vec<Access>,
+    ) -> Result<Change, Refused> {
+        let author = key.public();
+        let last: Vec<u32> = self.known.graph.last_of(&author).collect();
+        let (previous, seq) = match last.as_slice() {
+            [] => (None, 0),
+            [last] => match self
+                .entry(*last)
+                .filter(|entry| entry.counts && !self.forks.contains_key(&author))
+            {
+                Some(entry) => (Some(entry.id), entry.change.header.seq.checked_add(1).ok_or(Refused::Full)?),
+                None => return Err(Refused::Suspended),
+            },
+            _ => return Err(Refused::Suspended),
+        };
+        let others = self.heads().into_iter().filter(|head| Some(*head) != previous).collect();
+        let header = Header {
+            document: self.document,
+            author,
+            seq,
+            previous,
+            others,
+            wall,
+            access,
+            body: hash_of_body(&body),
+        };
+        let (id, change) = Change::signed(header, body, key);
+        let before = self.entries.len();
+        self.look(&change)?;
+        self.admit(id, change.clone(), wall)?;
+        self.count_from(before, &self.forks.clone());
+        Ok(change)
+    }
+
+    /// The changes that count and that no change that counts follows, in ascending order: the version here.
+    pub fn heads(&self) -> Vec<ChangeId> {
+        self.heads.iter().copied().collect()
+    }
+
+    /// What is known here, in short: for [`Log::since`] elsewhere. Of each author the last changes, and ever fewer of the
+    /// earlier ones, so that somebody who does not know the last still finds where the two part: 32 bytes for each author
+    /// and each doubling of its changes.
+    pub fn summary(&self) -> Vec<ChangeId> {
+        let sampled = self.known.graph.lines().flat_map(|line| {
+            let back = std::iter::successors(Some(1usize), |back| back.checked_mul(2));
+            back.map_while(|back| line.len().checked_sub(back).and_then(|at| line.get(at)))
+        });
+        sampled.filter_map(|&number| self.entry(number)).map(|entry| entry.id).collect()
+    }
+
+    /// What somebody lacks who has these changes ([`Log::summary`] or [`Log::heads`] there) and what they follow; what
+    /// follows others comes behind them. Changes that are not known here say nothing. Of each author's changes the last is
+    /// signed, which vouches for the others.
+    pub fn since(&self, known: &[ChangeId]) -> Vec<Change> {
+        let graph = &self.known.graph;
+        let mut has = vec![false; self.entries.len()];
+        for id in known {
+            if let Some(has) = self.known.numbers.get(id).and_then(|&number| has.get_mut(number as usize)) {
+                *has = true;
+            }
+        }
+        for number in (0..graph.len()).rev().filter(|&number| self.entry(number).is_some()) {
+            if has.get(number as usize) == Some(&true) {
+                for &parent in graph.parents(number) {
+                    if let Some(has) = has.get_mut(parent as usize) {
+                        *has = true;
+                    }
+                }
+            }
+        }
+        let lacking = self.entries.iter().zip(&has).filter(|(_, has)| !**has);
+        let vouched: BTreeSet<ChangeId> =
+            lacking.clone().filter_map(|(entry, _)| entry.change.header.previous).collect();
+        lacking
+            .map(|(entry, _)| {
+                let mut change = entry.change.clone();
+                if vouched.contains(&entry.id) {
+                    change.signature = None;
+                }
+                change
+            })
+            .collect()
+    }
+
+    /// [`Log::since`] as bytes.
+    pub fn encode_since(&self, known: &[ChangeId]) -> Vec<u8> {
+        columns::encode(&self.since(known))
+    }
+
+    /// Takes in what [`Log::encode_since`] gave at another replica; see [`Log::receive`].
+    ///
+    /// # Errors
+    /// If the bytes are none such; nothing is changed then.
+    pub fn decode_and_receive(&mut self, bytes: &[u8], now: u64) -> Result<Received, BundleError> {
+        Ok(self.receive(columns::decode(bytes)?, now))
+    }
+
+    /// A change that is in the log.
+    pub fn get(&self, id: &ChangeId) -> Option<&Change> {
+        self.known.numbers.get(id).and_then(|&number| self.entry(number)).map(|entry| &entry.change)
+    }
+
+    /// Whether a change is in the log and counts.
+    pub fn counts(&self, id: &ChangeId) -> bool {
+        self.known.numbers.get(id).and_then(|&number| self.entry(number)).is_some_and(|entry| entry.counts)
+    }
+
+    /// The changes that count, what they follow first.
+    pub fn counting(&self) -> impl Iterator<Item = (&ChangeId, &Change)> {
+        self.entries.iter().filter(|entry| entry.counts).map(|entry| (&entry.id, &entry.change))
+    }
+
+    /// Whether one change has seen another, or is it; false if one of them is not in the log.
+    pub fn has_seen(&self, id: &ChangeId, other: &ChangeId) -> bool {
+        let number = |id| self.known.numbers.get(id).copied();
+        number(id).zip(number(other)).is_some_and(|(id, other)| self.known.graph.has_seen(id, other))
+    }
+
+    /// A proof for every author who has signed two changes in one place.
+    pub fn forks(&self) -> Vec<Fork> {
+        self.forks.iter().filter_map(|(author, &seq)| fork::prove(self, author, seq)).collect()
+    }
+
+    /// The changes that others follow and that are not here: what to ask for.
+    pub fn missing(&self) -> impl Iterator<Item = &ChangeId> {
+        self.waiting.missing()
+    }
+
+    /// How many changes are in the log, counting or not.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many changes wait for others.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The place of a change in the order of arrival.
+    pub(crate) fn number(&self, id: &ChangeId) -> Option<u32> {
+        self.known.numbers.get(id).copied()
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.known.graph
+    }
+
+    pub(crate) fn at(&self, number: u32) -> Option<&Change> {
+        self.entry(number).map(|entry| &entry.change)
+    }
+
+    /// The numbers of the changes that count, from `before` on.
+    pub(crate) fn counting_from(&self, before: u32) -> impl Iterator<Item = u32> {
+        let entries = self.entries.iter().zip(0..).skip(before as usize);
+        entries.filter(|(entry, _)| entry.counts).map(|(_, number)| number)
+    }
+
+    /// The number at which an author has forked first.
+    pub(crate) fn forked_at(&self, author: &NodeId) -> Option<u64> {
+        self.forks.get(author).copied()
+    }
+
+    /// Whether its author has signed another change in this one's place.
+    pub(crate) fn begins_branch(&self, number: u32) -> bool {
+        let Some(header) = self.at(number).map(|change| &change.header) else { return false };
+        let previous = header.previous.and_then(|previous| self.number(&previous));
+        self.known.graph.next_of(&header.author, previous).len() > 1
+    }
+
+    pub(super) fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(number as usize)
+    }
+}

@@ -1,0 +1,300 @@
+//! Taking changes into the log, and finding out which count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dsys_core::NodeId;
+
+use super::log::Entry;
+use super::policy::Past;
+use super::{Access, Change, ChangeId, Log, Policy, Refused, hash_of_body, is_signed};
+
+/// What has come of changes that were received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// So many are new in the log, those included that had waited before.
+    pub accepted: usize,
+    /// Those of them that count, what they follow first: to be applied in this order.
+    pub counting: Vec<ChangeId>,
+    /// Older changes have ceased to count, or begun to: what was built of them is to be built again, from
+    /// [`Log::counting`].
+    pub rebuild: bool,
+    /// Those that were refused, and why.
+    pub refused: Vec<(ChangeId, Refused)>,
+    /// Authors of whom a new branch was found: they have signed two changes in one place. [`Log::forks`] has the proofs.
+    pub forked: Vec<NodeId>,
+}
+
+impl<P: Policy> Log<P> {
+    /// Takes in changes, in any order; `now` is the clock here, in milliseconds since 1970. Known ones are skipped, those
+    /// that follow missing ones wait.
+    pub fn receive(&mut self, changes: impl IntoIterator<Item = Change>, now: u64) -> Received {
+        let mut received = Received::default();
+        let (before, forks) = (self.entries.len(), self.forks.clone());
+        let mut new: BTreeMap<ChangeId, Change> = BTreeMap::new();
+        for change in changes {
+            let id = change.header.id();
+            if !self.known.numbers.contains_key(&id) {
+                // One that waits has its signature; a second copy may have been sent without.
+                let change = self.waiting.remove(&id).unwrap_or(change);
+                match self.look(&change) {
+                    Ok(()) => drop(new.entry(id).or_insert(change)),
+                    Err(why) => received.refused.push((id, why)),
+                }
+            }
+        }
+        let (mut signed, forged) = authentic(new);
+        received.refused.extend(forged.into_iter().map(|id| (id, Refused::Unsigned)));
+        loop {
+            for (id, change) in signed {
+                self.take(id, change, now, &mut received);
+            }
+            // Where the change that vouched for others was refused itself, nobody could be shown whose they are.
+            let orphans = self.orphans(before);
+            if orphans.is_empty() {
+                break;
+            }
+            signed = self.back_to(before, &forks);
+            signed.retain(|(id, _)| !orphans.contains(id));
+            received.refused.extend(orphans.into_iter().map(|id| (id, Refused::Unsigned)));
+        }
+        received.accepted = self.entries.len() - before;
+        received.rebuild = self.count_from(before, &forks);
+        let new = self.entries.iter().skip(before);
+        received.counting = new.filter(|entry| entry.counts).map(|entry| entry.id).collect();
+        received.forked = std::mem::take(&mut self.branched).into_iter().collect();
+        received
+    }
+
+    /// What can be said of a change alone.
+    pub(super) fn look(&self, change: &Change) -> Result<(), Refused> {
+        let header = &change.header;
+        if header.document != self.document {
+            return Err(Refused::Document);
+        }
+        if hash_of_body(&change.body) != header.body {
+            return Err(Refused::Body);
+        }
+        if change.body.len() > self.config.max_body {
+            return Err(Refused::Malformed("the body is too long"));
+        }
+        if header.others.len() > self.config.max_follows || header.access.len() > self.config.max_follows {
+            return Err(Refused::Malformed("it follows, or grants, too much"));
+        }
+        let one_form = header.others.is_sorted_by(|a, b| a < b)
+            && header.previous.is_none_or(|previous| !header.others.contains(&previous));
+        if !one_form {
+            return Err(Refused::Malformed("what it follows is not in order"));
+        }
+        if header.previous.is_none() != (header.seq == 0) {
+            return Err(Refused::WrongPrevious);
+        }
+        Ok(())
+    }
+
+    /// Admits a change and those that have waited for it, or lets it wait.
+    fn take(&mut self, id: ChangeId, change: Change, now: u64, received: &mut Received) {
+        let mut due = vec![(id, change)];
+        while let Some((id, change)) = due.pop() {
+            let (missing, author) = (self.missing_to(&change), change.header.author);
+            let taken = match missing {
+                None => self.admit(id, change, now),
+                Some(_)
+                    if self.waiting.len() >= self.config.max_waiting
+                        || self.waiting.of(&author) >= self.config.max_waiting_of_author =>
+                {
+                    Err(Refused::Waiting)
+                }
+                // What waits has to be its author's word by itself: who knows what comes of those that vouch for it.
+                Some(_) if change.signature.is_none() => Err(Refused::Unsigned),
+                Some(missing) => {
+                    self.waiting.insert(id, change, missing);
+                    continue;
+                }
+            };
+            match taken {
+                Ok(()) => due.extend(self.waiting.wake(&id)),
+                Err(why) => received.refused.push((id, why)),
+            }
+        }
+    }
+
+    fn missing_to(&self, change: &Change) -> Option<ChangeId> {
+        change.header.follows().find(|id| !self.known.numbers.contains_key(id)).copied()
+    }
+
+    /// Puts a change whose signature is known to be good, and all of whose parents are here, into the log.
+    pub(super) fn admit(&mut self, id: ChangeId, change: Change, now: u64) -> Result<(), Refused> {
+        let header = &change.header;
+        if self.known.graph.len() == u32::MAX {
+            return Err(Refused::Full);
+        }
+        let by = header.wall.saturating_sub(now);
+        if by > self.config.max_ahead {
+            return Err(Refused::FarFuture { by });
+        }
+        let number = |id: &ChangeId| self.known.numbers.get(id).copied();
+        let previous = header.previous.as_ref().and_then(number);
+        let before = previous.and_then(|previous| self.entry(previous)).map(|entry| &entry.change.header);
+        match before {
+            Some(before)
+                if before.author != header.author || before.seq.checked_add(1) != Some(header.seq) =>
+            {
+                return Err(Refused::WrongPrevious);
+            }
+            _ => {}
+        }
+        let others: Vec<u32> = header.others.iter().filter_map(number).collect();
+        let parents: Vec<u32> = previous.into_iter().chain(others.iter().copied()).collect();
+        let sight = self.known.graph.sight(&parents);
+        self.policy.check(&change, &Past { known: &self.known, sight: &sight })?;
+        let forks = !self.known.graph.next_of(&header.author, previous).is_empty();
+        if forks && self.known.graph.lines_of(&header.author) >= self.config.max_branches {
+            return Err(Refused::Suspended);
+        }
+        let (author, seq) = (header.author, header.seq);
+        let own = self.known.graph.push(author, previous, &others);
+        if forks {
+            self.branched.insert(author);
+            let first = self.forks.entry(author).or_insert(seq);
+            *first = seq.min(*first);
+        }
+        self.known.numbers.insert(id, own);
+        self.known.access.extend(header.access.iter().map(|access| (own, *access)));
+        for parent in change.header.follows() {
+            self.heads.remove(parent);
+        }
+        self.heads.insert(id);
+        self.entries.push(Entry { id, change, counts: true });
+        Ok(())
+    }
+
+    /// Unsigned changes among the last ones for which no later change of their author vouches.
+    fn orphans(&self, before: usize) -> BTreeSet<ChangeId> {
+        let mut vouched = BTreeSet::new();
+        let mut orphans = BTreeSet::new();
+        for (at, entry) in self.entries.iter().enumerate().skip(before).rev() {
+            let known = self.known.graph.after(at as u32).is_some_and(|next| vouched.contains(&next));
+            if known || entry.change.signature.is_some() {
+                vouched.insert(at as u32);
+            } else {
+                orphans.insert(entry.id);
+            }
+        }
+        orphans
+    }
+
+    /// Takes the last changes out of the log again.
+    fn back_to(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> Vec<(ChangeId, Change)> {
+        let removed = self.entries.split_off(before);
+        for entry in &removed {
+            self.known.graph.pop();
+            self.known.numbers.remove(&entry.id);
+        }
+        self.known.access.retain(|(number, _)| (*number as usize) < before);
+        self.forks.clone_from(forks);
+        self.branched.clear();
+        self.recount(before);
+        removed.into_iter().map(|entry| (entry.id, entry.change)).collect()
+    }
+
+    /// Finds out which of the changes from `before` on count, where `forks` were known before them. Gives whether it is
+    /// otherwise than it was for older ones.
+    pub(super) fn count_from(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> bool {
+        let graph = &self.known.graph;
+        let counts = |number: &u32| self.entry(*number).is_some_and(|entry| entry.counts);
+        let plain = |number: u32| !self.is_suspended(number) && graph.parents(number).iter().all(counts);
+        let is_new = |(number, access): &(u32, Access)| {
+            matches!(access, Access::Revoke(_)) && *number as usize >= before
+        };
+        if self.forks == *forks
+            && !self.known.access.iter().rev().any(is_new)
+            && (before as u32..graph.len()).all(plain)
+        {
+            return false;
+        }
+        self.recount(before)
+    }
+
+    /// Finds out which changes count; gives whether it is otherwise than it was for one of the first `before`.
+    fn recount(&mut self, before: usize) -> bool {
+        let mut backed = vec![false; self.entries.len()];
+        let mut changed = false;
+        self.heads.clear();
+        for at in (0..self.entries.len()).rev() {
+            let is_backed = backed.get(at) == Some(&true);
+            let counts = is_backed || !self.is_suspended(at as u32);
+            let Some(entry) = self.entries.get_mut(at) else { continue };
+            changed |= at < before && entry.counts != counts;
+            entry.counts = counts;
+            if counts && !is_backed {
+                self.heads.insert(entry.id);
+            }
+            if counts {
+                for &parent in self.known.graph.parents(at as u32) {
+                    if let Some(parent) = backed.get_mut(parent as usize) {
+                        *parent = true;
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// Whether a change counts only if somebody else builds on it.
+    fn is_suspended(&self, change: u32) -> bool {
+        let Some(Entry { change: Change { header, .. }, .. }) = self.entry(change) else { return false };
+        let graph = &self.known.graph;
+        let concurrent = |other| !graph.has_seen(change, other) && !graph.has_seen(other, change);
+        self.forks.get(&header.author).is_some_and(|&first| header.seq >= first)
+            || self.known.access.iter().any(|(number, access)| {
+                *access == Access::Revoke(header.author) && *number != change && concurrent(*number)
+            })
+    }
+}
+
+/// Parts changes into those that are their author's word, what they follow first, and the names of the rest.
+fn authentic(new: BTreeMap<ChangeId, Change>) -> (Vec<(ChangeId, Change)>, Vec<ChangeId>) {
+    let mut vouched: BTreeSet<(NodeId, ChangeId)> = BTreeSet::new();
+    let mut order: Vec<(ChangeId, Change)> = new.into_iter().collect();
+    order.sort_by_key(|(_, change)| change.header.seq);
+    let (mut signed, mut forged) = (Vec::new(), Vec::new());
+    for (id, change) in order.into_iter().rev() {
+        let author = change.header.author;
+        let good = |signature| is_signed(&id, &author, &signature);
+        match change.signature {
+            None if vouched.contains(&(author, id)) => {}
+            Some(signature) if good(signature) => {}
+            _ => {
+                forged.push(id);
+                continue;
+            }
+        }
+        vouched.extend(change.header.previous.map(|previous| (author, previous)));
+        signed.push((id, change));
+    }
+    (parents_first(signed), forged)
+}
+
+/// In an order in which each comes behind all that it follows.
+fn parents_first(changes: Vec<(ChangeId, Change)>) -> Vec<(ChangeId, Change)> {
+    let ids: Vec<ChangeId> = changes.iter().rev().map(|(id, _)| *id).collect();
+    let mut left: BTreeMap<ChangeId, Change> = changes.into_iter().collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    for id in ids {
+        let mut path = vec![id];
+        while let Some(id) = path.last().copied() {
+            let parent =
+                left.get(&id).and_then(|change| change.header.follows().find(|id| left.contains_key(id)));
+            match parent {
+                // Hashes cannot follow each other in a circle.
+                Some(parent) => path.push(*parent),
+                None => {
+                    path.pop();
+                    ordered.extend(left.remove_entry(&id));
+                }
+            }
+        }
+    }
+    ordered
+}

@@ -1,0 +1,309 @@
+//! A document: maps, lists, texts and counters, like JSON, that many change at once; every change signed (feature `keys`).
+//!
+//! ```
+//! use dsys_core::SecretKey;
+//! use dsys_crdt::change::{DocumentId, Members};
+//! use dsys_crdt::doc::{Doc, Value};
+//!
+//! let (anna, ben) = (SecretKey::generate()?, SecretKey::generate()?);
+//! let mut here = Doc::new(DocumentId::from_bytes([7; 32]), Members::owned_by(anna.public()));
+//! let mut there = here.clone();
+//!
+//! here.log_mut(|log| log.grant(&anna, 1_000, [ben.public()]))?;
+//! here.change(&anna, 1_001, |note| {
+//!     note.set("/title", "shopping")?;
+//!     note.set("/body", Value::Text("milk\n".into()))?;
+//!     note.set("/tags", vec!["food"])?;
+//!     note.set("/votes", Value::Counter(0))
+//! })?;
+//! there.decode_and_receive(&here.encode_since(&there.summary()), 1_002)?;
+//!
+//! let from_ben = there.change(&ben, 1_003, |note| note.insert_text("/body", 5, "eggs\n"))?;
+//! let from_anna = here.change(&anna, 1_003, |note| note.add("/votes", 1))?;
+//! here.receive([from_ben], 1_004);
+//! there.receive([from_anna], 1_004);
+//! assert_eq!(here.get("/body"), Some(Value::Text("milk\neggs\n".into())));
+//! assert_eq!(here.value(), there.value());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A map's entry that several set at once keeps all values: the greatest is shown, [`Doc::conflicts`] gives the others. A
+//! list's elements can be moved; runs that several insert at one place at once may be interleaved. In a text they are not.
+//! How it works: `ARCHITECTURE.md`, "How a document is kept".
+
+mod container;
+mod edit;
+mod op;
+mod read;
+mod stage;
+mod state;
+mod text_field;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use container::{Id, Kind};
+use dsys_core::SecretKey;
+pub use edit::Edit;
+use read::tokens;
+use state::{State, What};
+pub use value::Value;
+
+use crate::change::{BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
+use crate::types::{Move, Position, Stamp, TreeError, TreeId};
+use crate::{Agent, EditError, Text};
+
+/// A document, with its whole history.
+#[derive(Clone, Debug)]
+pub struct Doc<P> {
+    log: Log<P>,
+    state: State,
+}
+
+/// Why a change of a document was not made. The document is unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocError {
+    /// The pointer leads nowhere.
+    #[error("there is nothing at that place: it may have been removed, or the pointer does not begin with /")]
+    NotFound,
+    /// What stands there is of another kind.
+    #[error("what stands at that place is of another kind")]
+    WrongKind,
+    /// Containers are nested 64 deep at most.
+    #[error("that is nested too deep")]
+    TooDeep,
+    /// A list has no such place, or no room there.
+    #[error(transparent)]
+    List(#[from] TreeError),
+    /// A text has no such place, or is full.
+    #[error(transparent)]
+    Text(#[from] EditError),
+    /// The log refuses the change.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// What a change of somebody else has changed, where that is to be seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Event {
+    /// An entry of a map was set or removed.
+    Map {
+        /// The map.
+        pointer: String,
+        /// The entry.
+        key: String,
+    },
+    /// Elements of a list were inserted, moved or removed.
+    List {
+        /// The list.
+        pointer: String,
+    },
+    /// A text was edited.
+    Text {
+        /// The text.
+        pointer: String,
+    },
+    /// Something was added to a counter.
+    Counter {
+        /// The counter.
+        pointer: String,
+        /// How much.
+        by: i64,
+    },
+    /// Changes have ceased to count, or begun to: anything may be different.
+    Rebuilt,
+}
+
+impl<P: Policy> Doc<P> {
+    /// An empty document, or one of which nothing is known yet.
+    pub fn new(document: DocumentId, policy: P) -> Doc<P> {
+        Doc::of(Log::new(document, policy))
+    }
+
+    /// The document of a log.
+    pub fn of(log: Log<P>) -> Doc<P> {
+        let mut doc = Doc { log, state: State::default() };
+        doc.rebuild();
+        doc
+    }
+
+    /// Makes a change of all that `edit` does, as the key's owner, at `wall` by the clock (milliseconds since 1970); gives it
+    /// for the others.
+    ///
+    /// # Errors
+    /// Those of the edits, and those of [`Log::commit`]. Then the document is as it was; if there had been edits, it is built
+    /// again from its history.
+    pub fn change(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
+    ) -> Result<Change, DocError> {
+        let author = key.public();
+        let number = self.log.len() as u32;
+        let parents: Vec<u32> = self.log.heads().iter().filter_map(|head| self.log.number(head)).collect();
+        let start = self.state.start(&parents);
+        // 32 bytes are a name.
+        let agent = Agent::new(author.as_bytes()).map_err(|_| DocError::NotFound)?;
+        let mut edits = Edit::new(&mut self.state, number, start, agent);
+        let done = edit(&mut edits);
+        let (body, texts) = (edits.body, edits.texts);
+        let committed = done.and_then(|()| Ok(self.log.commit(key, wall, body.encode())?));
+        match &committed {
+            Ok(_) => {
+                self.state.end(&self.log, number, body.ops.len());
+                for id in texts {
+                    if let Some(Kind::Text(field)) = self.state.containers.get_mut(&id).map(|it| &mut it.kind)
+                    {
+                        field.note(self.log.graph(), number);
+                    }
+                }
+            }
+            Err(_) if body.ops.is_empty() && texts.is_empty() => {}
+            Err(_) => self.rebuild(),
+        }
+        committed
+    }
+
+    /// Takes in changes of others, in any order, as [`Log::receive`]; gives what became of them, and what is different now.
+    pub fn receive(&mut self, changes: impl IntoIterator<Item = Change>, now: u64) -> (Received, Vec<Event>) {
+        let before = self.log.len() as u32;
+        let received = self.log.receive(changes, now);
+        if received.rebuild || !received.forked.is_empty() {
+            self.rebuild();
+            return (received, vec![Event::Rebuilt]);
+        }
+        let new: Vec<u32> = self.log.counting_from(before).collect();
+        let done = self.state.apply(&self.log, &new);
+        let mut pointers: BTreeMap<&Id, Option<String>> = BTreeMap::new();
+        let events: BTreeSet<Event> = done
+            .iter()
+            .filter_map(|op| {
+                let pointer = pointers.entry(&op.at).or_insert_with(|| self.state.pointer(&op.at));
+                Some(event(pointer.clone()?, &op.what))
+            })
+            .collect();
+        (received, events.into_iter().collect())
+    }
+
+    /// Takes in what [`Doc::encode_since`] gave at another replica.
+    ///
+    /// # Errors
+    /// If the bytes are none such; nothing is changed then.
+    pub fn decode_and_receive(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+    ) -> Result<(Received, Vec<Event>), BundleError> {
+        Ok(self.receive(crate::change::decode(bytes)?, now))
+    }
+
+    /// What somebody lacks who has these changes, as bytes; see [`Log::since`]. Since none it is the whole document, to be
+    /// kept.
+    pub fn encode_since(&self, known: &[ChangeId]) -> Vec<u8> {
+        self.log.encode_since(known)
+    }
+
+    /// What is known here, in short, for [`Doc::encode_since`] elsewhere; see [`Log::summary`].
+    pub fn summary(&self) -> Vec<ChangeId> {
+        self.log.summary()
+    }
+
+    /// The version here.
+    pub fn heads(&self) -> Vec<ChangeId> {
+        self.log.heads()
+    }
+
+    /// All changes.
+    pub fn log(&self) -> &Log<P> {
+        &self.log
+    }
+
+    /// Does something to the log that changes no content, a grant or a revocation; the document follows.
+    pub fn log_mut<T>(&mut self, act: impl FnOnce(&mut Log<P>) -> T) -> T {
+        let done = act(&mut self.log);
+        self.rebuild();
+        done
+    }
+
+    /// Everything, as a value: as JSON through `serde_json`, say.
+    pub fn value(&self) -> Value {
+        self.state.contents(&Id::Root)
+    }
+
+    /// What a pointer leads to, with all that is in it.
+    pub fn get(&self, pointer: &str) -> Option<Value> {
+        get(&self.state, pointer)
+    }
+
+    /// A text, to be read in parts and by positions of any kind.
+    pub fn text(&self, pointer: &str) -> Option<&Text> {
+        match self.state.kind(&self.state.find(&tokens(pointer).ok()?).ok()?).ok()? {
+            Kind::Text(field) => Some(&field.text),
+            _ => None,
+        }
+    }
+
+    /// How many elements a list has, entries a map, or characters a text.
+    pub fn count(&self, pointer: &str) -> Option<usize> {
+        match self.state.kind(&self.state.find(&tokens(pointer).ok()?).ok()?).ok()? {
+            Kind::Map(map) => Some(map.len()),
+            Kind::List(list) => Some(list.len()),
+            Kind::Text(field) => Some(field.text.len()),
+            Kind::Counter(_) => None,
+        }
+    }
+
+    /// All values of a map's entry: several, if they were set at once; the first is the one that is shown.
+    pub fn conflicts(&self, pointer: &str) -> Vec<Value> {
+        let Ok(Some((key, path))) =
+            tokens(pointer).map(|tokens| tokens.split_last().map(|(a, b)| (a.clone(), b.to_vec())))
+        else {
+            return Vec::new();
+        };
+        match self.state.find(&path).and_then(|id| self.state.kind(&id)) {
+            Ok(Kind::Map(map)) => {
+                let entries = map.get(&key).into_iter().flatten();
+                entries.map(|entry| self.state.value(&entry.stamp, &entry.item)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Changes that count and say nothing, because they make no sense where their author stood: a bug there, or malice.
+    pub fn void(&self) -> impl Iterator<Item = &Change> {
+        self.state.void.iter().filter_map(|&number| self.log.at(number))
+    }
+
+    fn rebuild(&mut self) {
+        self.state = State::default();
+        let all: Vec<u32> = self.log.counting_from(0).collect();
+        self.state.apply(&self.log, &all);
+    }
+}
+
+fn event(pointer: String, what: &What) -> Event {
+    match what {
+        What::Set(key, _) | What::Unset(key) => Event::Map { pointer, key: key.clone() },
+        What::Place(_) => Event::List { pointer },
+        What::Edit => Event::Text { pointer },
+        What::Add(by) => Event::Counter { pointer, by: *by },
+    }
+}
+
+fn get(state: &State, pointer: &str) -> Option<Value> {
+    let tokens = tokens(pointer).ok()?;
+    let Some((last, path)) = tokens.split_last() else { return Some(state.contents(&Id::Root)) };
+    let (stamp, item) = state
+        .find(path)
+        .ok()
+        .and_then(|id| state.child(&id, last).ok().map(|(a, b)| (a.clone(), b.clone())))?;
+    Some(state.value(&stamp, &item))
+}
+
+/// An element of a list goes where nobody looks.
+fn removal(stamp: Stamp, node: Stamp) -> Move {
+    Move { stamp, node, parent: TreeId::Trash, position: Position::first() }
+}

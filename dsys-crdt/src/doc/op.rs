@@ -1,0 +1,87 @@
+//! What a change's body says. Format version 1: a byte for the version, then postcard of [`Body`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::Agent;
+use crate::types::Position;
+
+/// The first byte of every body.
+const VERSION: u8 = 1;
+
+/// The operations of one change. The Lamport time of each is one above the last; the first one's is above all that the
+/// change has seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Body {
+    /// Whose containers and elements are named.
+    pub(super) agents: Vec<Agent>,
+    pub(super) ops: Vec<Op>,
+}
+
+/// A container or an element, by the operation that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Name {
+    Root,
+    /// An operation of this change, by its place.
+    Here(u32),
+    /// An agent of the table, and a time.
+    Other(u32, u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Op {
+    /// Sets a map's entry in place of all that were seen.
+    Set(Name, String, Item),
+    /// Removes a map's entry: all that were seen.
+    Unset(Name, String),
+    /// Puts a new element into a list.
+    Insert(Name, Position, Item),
+    /// Moves an element of a list.
+    Move(Name, Name, Position),
+    /// Removes an element of a list.
+    Remove(Name, Name),
+    /// Edits a text.
+    Edit(Name, Vec<TextEdit>),
+    /// Adds to a counter.
+    Add(Name, i64),
+}
+
+/// What stands in an entry or an element: a value, or a new container that the operation names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Item {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(String),
+    Bytes(Vec<u8>),
+    Map,
+    List,
+    Text,
+    Counter,
+}
+
+/// Characters deleted, and others inserted in their place, in the text as it is behind the edit before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TextEdit {
+    pub(super) at: u32,
+    pub(super) delete: u32,
+    pub(super) insert: String,
+}
+
+impl Body {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        // Writing to memory fails only for types that postcard does not know.
+        let mut bytes = vec![VERSION];
+        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Body> {
+        match bytes.split_first() {
+            // Grants and revocations alone.
+            None => Some(Body::default()),
+            Some((&VERSION, rest)) => postcard::from_bytes(rest).ok(),
+            Some(_) => None,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Reading: JSON Pointers (RFC 6901) to what a document contains.
+
+use std::collections::BTreeMap;
+
+use super::DocError;
+use super::container::{Container, Id, Kind, List};
+use super::op::Item;
+use super::state::State;
+use super::value::Value;
+use crate::types::{Stamp, TreeId};
+
+/// The parts of a pointer: `/a~1b/0` is `a/b`, then `0`.
+pub(super) fn tokens(pointer: &str) -> Result<Vec<String>, DocError> {
+    if pointer.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rest = pointer.strip_prefix('/').ok_or(DocError::NotFound)?;
+    Ok(rest.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+impl State {
+    /// The container that a pointer leads to.
+    pub(super) fn find(&self, tokens: &[String]) -> Result<Id, DocError> {
+        tokens.iter().try_fold(Id::Root, |id, token| match self.child(&id, token)? {
+            (stamp, Item::Map | Item::List | Item::Text | Item::Counter) => Ok(Id::Made(stamp.clone())),
+            _ => Err(DocError::WrongKind),
+        })
+    }
+
+    /// What a part of a pointer leads to.
+    pub(super) fn child(&self, id: &Id, token: &str) -> Result<(&Stamp, &Item), DocError> {
+        match self.kind(id)? {
+            Kind::Map(map) => {
+                let first = map.get(token).and_then(|entries| entries.first());
+                first.map(|entry| (&entry.stamp, &entry.item)).ok_or(DocError::NotFound)
+            }
+            Kind::List(list) => {
+                let index = token.parse().map_err(|_| DocError::NotFound)?;
+                let stamp = list.at(index).ok_or(DocError::NotFound)?;
+                list.elements.get(stamp).map(|element| (stamp, &element.item)).ok_or(DocError::NotFound)
+            }
+            _ => Err(DocError::WrongKind),
+        }
+    }
+
+    pub(super) fn kind(&self, id: &Id) -> Result<&Kind, DocError> {
+        self.containers.get(id).map(|container| &container.kind).ok_or(DocError::NotFound)
+    }
+
+    /// A value with all that is in it. Nesting is bounded by [`super::state::MAX_DEPTH`].
+    pub(super) fn value(&self, stamp: &Stamp, item: &Item) -> Value {
+        match item {
+            Item::Null => Value::Null,
+            Item::Bool(value) => Value::Bool(*value),
+            Item::Int(value) => Value::Int(*value),
+            Item::Float(value) => Value::Float(*value),
+            Item::String(value) => Value::String(value.clone()),
+            Item::Bytes(value) => Value::Bytes(value.clone()),
+            Item::Map | Item::List | Item::Text | Item::Counter => self.contents(&Id::Made(stamp.clone())),
+        }
+    }
+
+    /// What is in a container.
+    pub(super) fn contents(&self, id: &Id) -> Value {
+        match self.kind(id) {
+            Ok(Kind::Map(map)) => {
+                let entries = map.iter().filter_map(|(key, entries)| Some((key, entries.first()?)));
+                let values = entries.map(|(key, entry)| (key.clone(), self.value(&entry.stamp, &entry.item)));
+                Value::Map(values.collect::<BTreeMap<String, Value>>())
+            }
+            Ok(Kind::List(list)) => {
+                let elements = list.stamps().filter_map(|stamp| Some((stamp, list.elements.get(stamp)?)));
+                Value::List(elements.map(|(stamp, element)| self.value(stamp, &element.item)).collect())
+            }
+            Ok(Kind::Text(field)) => Value::Text(field.text.to_string()),
+            Ok(Kind::Counter(sum)) => Value::Counter((*sum).clamp(i64::MIN.into(), i64::MAX.into()) as i64),
+            Err(_) => Value::Null,
+        }
+    }
+
+    /// The pointer to a container, if it is to be seen: not replaced, nor removed, nor in one that is.
+    pub(super) fn pointer(&self, id: &Id) -> Option<String> {
+        let mut parts = Vec::new();
+        let mut at = id;
+        while let Some((parent, key)) = &self.containers.get(at)?.parent {
+            let stamp = at.stamp()?;
+            let part = match (key, self.kind(parent).ok()?) {
+                (Some(key), Kind::Map(map)) => {
+                    map.get(key)?.first().filter(|entry| entry.stamp == *stamp)?;
+                    key.replace('~', "~0").replace('/', "~1")
+                }
+                (None, Kind::List(list)) => list.stamps().position(|other| other == stamp)?.to_string(),
+                _ => return None,
+            };
+            parts.push(part);
+            at = parent;
+        }
+        Some(parts.iter().rev().fold(String::new(), |pointer, part| pointer + "/" + part))
+    }
+
+    pub(super) fn container(&self, id: &Id) -> Result<&Container, DocError> {
+        self.containers.get(id).ok_or(DocError::NotFound)
+    }
+}
+
+impl List {
+    /// The elements in their order.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = &Stamp> {
+        self.tree.children(&TreeId::Root).filter_map(|id| match id {
+            TreeId::Made(stamp) => Some(stamp),
+            _ => None,
+        })
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<&Stamp> {
+        self.stamps().nth(index)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tree.count(&TreeId::Root)
+    }
+}

@@ -1,0 +1,174 @@
+//! Looking at changes before anything of them is done that could not be taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::container::{Container, Element, Id, Kind, resolve};
+use super::op::{Body, Name, Op};
+use super::state::{MAX_DEPTH, Sound, State, What};
+use super::text_field::TextField;
+use crate::Agent;
+use crate::change::{Log, Policy};
+use crate::types::{Move, Stamp, TreeId};
+
+/// What is to be taken back if one of the changes makes no sense.
+#[derive(Default)]
+pub(super) struct Staged {
+    made: Vec<Id>,
+    elements: Vec<(Id, Stamp)>,
+    pub(super) texts: BTreeSet<Id>,
+    pub(super) sound: Vec<Sound>,
+}
+
+impl State {
+    /// Looks at a change's operations, makes its containers and elements, and appends its edits of texts.
+    pub(super) fn stage<P: Policy>(&mut self, log: &Log<P>, number: u32, staged: &mut Staged) -> Option<()> {
+        // Also of a change that says nothing that makes sense, for the author's next one.
+        let own = self.agent_of(log, number)?;
+        let Body { agents, ops } = Body::decode(&log.at(number)?.body)?;
+        let start = self.end(log, number, ops.len());
+        let stamp = |at: u32| Stamp { time: start + u64::from(at), agent: own.clone() };
+        for (at, op) in (0..).zip(ops) {
+            let sees = |by: u32| log.graph().has_seen(number, by);
+            let id = match op.name() {
+                Name::Root => Id::Root,
+                Name::Here(op) => Id::Made(stamp(op)),
+                Name::Other(agent, time) => {
+                    let made = |id: &Id| self.containers.get(id).is_some_and(|container| sees(container.by));
+                    let agent = agents.get(agent as usize)?;
+                    let found = resolve(
+                        agent,
+                        time,
+                        |stamp| made(&Id::Made(stamp.clone())),
+                        |from| {
+                            let later =
+                                self.containers.range(Id::Made(from)..).map_while(|(id, _)| id.stamp());
+                            later.take_while(|stamp| stamp.time == time).cloned().collect()
+                        },
+                    );
+                    Id::Made(found?)
+                }
+            };
+            let container = self.containers.get_mut(&id).filter(|container| sees(container.by))?;
+            let depth = container.depth + 1;
+            let mut made = None;
+            let what = match (op, &mut container.kind) {
+                (Op::Set(_, key, item), Kind::Map(_)) => {
+                    made = Some((item.clone(), Some(key.clone())));
+                    What::Set(key, item)
+                }
+                (Op::Unset(_, key), Kind::Map(_)) => What::Unset(key),
+                (Op::Insert(_, position, item), Kind::List(list)) => {
+                    made = Some((item.clone(), None));
+                    list.elements.insert(stamp(at), Element { by: number, item });
+                    staged.elements.push((id.clone(), stamp(at)));
+                    let node = stamp(at);
+                    What::Place(Move { stamp: stamp(at), node, parent: TreeId::Root, position })
+                }
+                (Op::Move(_, element, position), Kind::List(list)) => {
+                    let node = list.element(element, &agents, &stamp, &sees)?;
+                    What::Place(Move { stamp: stamp(at), node, parent: TreeId::Root, position })
+                }
+                (Op::Remove(_, element), Kind::List(list)) => {
+                    let node = list.element(element, &agents, &stamp, &sees)?;
+                    What::Place(super::removal(stamp(at), node))
+                }
+                (Op::Edit(_, edits), Kind::Text(field)) => {
+                    staged.texts.insert(id.clone());
+                    field.push(log.graph(), number, &own, &edits)?;
+                    What::Edit
+                }
+                (Op::Add(_, by), Kind::Counter(_)) => What::Add(by),
+                _ => return None,
+            };
+            if let Some((item, key)) = made
+                && let Some(kind) = Kind::of(&item, &own)
+            {
+                if depth > MAX_DEPTH {
+                    return None;
+                }
+                let made = Id::Made(stamp(at));
+                let parent = Some((id.clone(), key));
+                self.containers.insert(made.clone(), Container { by: number, depth, parent, kind });
+                staged.made.push(made);
+            }
+            staged.sound.push(Sound { number, stamp: stamp(at), at: id, what });
+        }
+        Some(())
+    }
+
+    /// The agent under which a change's author works: the key, and behind a fork the key and the branch.
+    fn agent_of<P: Policy>(&mut self, log: &Log<P>, number: u32) -> Option<Agent> {
+        let header = &log.at(number)?.header;
+        let key = header.author.as_bytes();
+        if log.forked_at(&header.author).is_none_or(|first| header.seq < first) {
+            let agent = self.keys.entry(header.author);
+            return Some(agent.or_insert(Agent::new(key).ok()?).clone());
+        }
+        let previous = header.previous.and_then(|previous| log.number(&previous));
+        let agent = match previous.filter(|_| !log.begins_branch(number)) {
+            Some(previous) => self.branches.get(&previous)?.clone(),
+            None => Agent::new([key.as_slice(), header.id().as_bytes().get(..8)?].concat()).ok()?,
+        };
+        self.branches.insert(number, agent.clone());
+        Some(agent)
+    }
+
+    /// Shows the new edits of texts, all or none.
+    pub(super) fn show(&mut self, texts: &BTreeSet<Id>) -> Option<()> {
+        // One text takes back what makes no sense; several are kept as they were.
+        let field =
+            |containers: &BTreeMap<Id, Container>, id: &Id| match containers.get(id).map(|it| &it.kind) {
+                Some(Kind::Text(field)) => {
+                    let mut field = field.clone();
+                    field.forget();
+                    Some((id.clone(), field))
+                }
+                _ => None,
+            };
+        let kept: Vec<(Id, Box<TextField>)> = match texts.len() {
+            0 | 1 => Vec::new(),
+            _ => texts.iter().filter_map(|id| field(&self.containers, id)).collect(),
+        };
+        let shown =
+            texts.iter().try_for_each(|id| match self.containers.get_mut(id).map(|it| &mut it.kind) {
+                Some(Kind::Text(field)) => field.show(),
+                _ => None,
+            });
+        if shown.is_none() {
+            for (id, field) in kept {
+                if let Some(Container { kind, .. }) = self.containers.get_mut(&id) {
+                    *kind = Kind::Text(field);
+                }
+            }
+        }
+        shown
+    }
+
+    pub(super) fn take_back(&mut self, staged: Staged) {
+        for id in &staged.texts {
+            if let Some(Container { kind: Kind::Text(field), .. }) = self.containers.get_mut(id) {
+                field.forget();
+            }
+        }
+        for (id, element) in staged.elements {
+            if let Some(Container { kind: Kind::List(list), .. }) = self.containers.get_mut(&id) {
+                list.elements.remove(&element);
+            }
+        }
+        staged.made.iter().for_each(|id| drop(self.containers.remove(id)));
+    }
+}
+
+impl Op {
+    fn name(&self) -> Name {
+        match self {
+            Op::Set(name, ..)
+            | Op::Unset(name, _)
+            | Op::Insert(name, ..)
+            | Op::Move(name, ..)
+            | Op::Remove(name, _)
+            | Op::Edit(name, _)
+            | Op::Add(name, _) => *name,
+        }
+    }
+}

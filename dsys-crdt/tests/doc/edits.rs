@@ -1,0 +1,159 @@
+//! What edits do, at one replica and where two meet.
+
+use dsys_crdt::EditError;
+use dsys_crdt::change::Members;
+use dsys_crdt::doc::{Doc, DocError, Event, Value};
+use dsys_crdt::types::TreeError;
+
+use crate::{DOCUMENT, empty, json, key, meet};
+
+#[test]
+fn json_goes_in_and_comes_out() {
+    let source =
+        r#"{"a":[1,-2.5,true,null,"x",{"deep":[[]]}],"b/c":{"~":{}},"big":18446744073709551615,"é":"漢"}"#;
+    let Value::Map(values) = serde_json::from_str(source).unwrap() else { panic!("a map") };
+    let mut doc = empty();
+    doc.change(&key(1), 0, |doc| {
+        values
+            .into_iter()
+            .try_for_each(|(name, value)| doc.set(&format!("/{}", name.replace('/', "~1")), value))
+    })
+    .unwrap();
+    assert_eq!(json(&doc), source.replace("18446744073709551615", "1.8446744073709552e+19"));
+    assert_eq!(doc.get("/b~1c/~0"), Some(Value::Map([].into())));
+    assert_eq!((doc.get("/a/5/deep/0"), doc.get("/a/6")), (Some(Value::List(vec![])), None));
+    let mut there = empty();
+    there.decode_and_receive(&doc.encode_since(&[]), 0).unwrap();
+    assert_eq!(there.value(), doc.value());
+}
+
+#[test]
+fn each_edit_sees_the_one_before() {
+    let mut doc = empty();
+    doc.change(&key(1), 0, |doc| {
+        doc.set("/text", Value::Text("hällo".into()))?;
+        doc.insert_text("/text", 5, " wörld")?;
+        doc.delete_text("/text", 0..1)?;
+        doc.insert_text("/text", 0, "H")?;
+        doc.insert_text("/text", 1, "")?;
+        doc.set("/list", vec![1, 2, 3])?;
+        doc.insert("/list/-", "last")?;
+        doc.insert("/list/0", Value::Counter(5))?;
+        doc.add("/list/0", -7)?;
+        doc.move_to("/list/0", 4)?;
+        doc.remove("/list/1")?;
+        doc.set("/gone", true)?;
+        doc.remove("/gone")?;
+        assert_eq!(doc.get("/list/0"), Some(Value::Int(1)));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(json(&doc), r#"{"list":[1,3,"last",-2],"text":"Hällo wörld"}"#);
+    assert_eq!((doc.count("/list"), doc.count("/text"), doc.count("")), (Some(4), Some(11), Some(2)));
+    assert_eq!(doc.text("/text").unwrap().to_utf8(11), 13);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_undone() {
+    let mut doc = empty();
+    doc.change(&key(1), 0, |doc| {
+        doc.set("/text", Value::Text("abc".into()))?;
+        doc.set("/list", vec![1])
+    })
+    .unwrap();
+    let before = (json(&doc), doc.heads());
+    let mut fails = |edit: &dyn Fn(&mut dsys_crdt::doc::Edit<'_>) -> Result<(), DocError>, why: DocError| {
+        let failed = doc.change(&key(1), 0, |doc| {
+            doc.set("/undone", 1)?;
+            doc.delete_text("/text", 0..2)?;
+            doc.move_to("/list/0", 0)?;
+            edit(doc)
+        });
+        assert_eq!((failed, json(&doc), doc.heads()), (Err(why), before.0.clone(), before.1.clone()));
+    };
+    fails(&|doc| doc.set("/no/where", 1), DocError::NotFound);
+    fails(&|doc| doc.set("", 1), DocError::NotFound);
+    fails(&|doc| doc.set("pointer", 1), DocError::NotFound);
+    fails(&|doc| doc.set("/text/0", 1), DocError::WrongKind);
+    fails(&|doc| doc.set("/list/0", 1), DocError::WrongKind);
+    fails(&|doc| doc.insert("/list/2", 1), DocError::List(TreeError::OutOfRange(1)));
+    fails(&|doc| doc.remove("/list/1"), DocError::NotFound);
+    fails(&|doc| doc.add("/text", 1), DocError::WrongKind);
+    fails(
+        &|doc| doc.insert_text("/text", 2, "x"),
+        DocError::Text(EditError::OutOfRange { position: 2, length: 1 }),
+    );
+    let deep = (0..70).fold(Value::Null, |value, _| Value::List(vec![value]));
+    fails(&|doc| doc.set("/deep", deep.clone()), DocError::TooDeep);
+    doc.change(&key(1), 0, |doc| doc.insert_text("/text", 3, "d")).unwrap();
+    assert_eq!(json(&doc), r#"{"list":[1],"text":"abcd"}"#);
+}
+
+#[test]
+fn concurrent_changes_meet_as_documented() {
+    let mut here = empty();
+    here.change(&key(1), 0, |doc| {
+        doc.set("/title", "none")?;
+        doc.set("/list", vec![1, 2, 3])?;
+        doc.set("/votes", Value::Counter(0))?;
+        doc.set("/text", Value::Text("milk\n".into()))
+    })
+    .unwrap();
+    let mut there = empty();
+    meet(&mut here, &mut there);
+    here.change(&key(1), 0, |doc| {
+        doc.set("/title", "left")?;
+        doc.remove("/list/0")?;
+        doc.add("/votes", 2)?;
+        doc.insert_text("/text", 5, "eggs\n")
+    })
+    .unwrap();
+    there
+        .change(&key(2), 0, |doc| {
+            doc.set("/title", "right")?;
+            doc.move_to("/list/2", 1)?;
+            doc.insert("/list/-", 4)?;
+            doc.add("/votes", -1)?;
+            doc.insert_text("/text", 0, "oat ")
+        })
+        .unwrap();
+    let (_, events) = here.decode_and_receive(&there.encode_since(&here.heads()), 0).unwrap();
+    let pointer = |pointer: &str| pointer.to_string();
+    assert_eq!(
+        events,
+        [
+            Event::Map { pointer: pointer(""), key: pointer("title") },
+            Event::List { pointer: pointer("/list") },
+            Event::Text { pointer: pointer("/text") },
+            Event::Counter { pointer: pointer("/votes"), by: -1 },
+        ]
+    );
+    meet(&mut here, &mut there);
+    let title = &here.conflicts("/title");
+    assert_eq!((title.len(), Some(&title[0])), (2, here.get("/title").as_ref()));
+    assert_eq!(here.get("/list"), Some(Value::List(vec![3.into(), 2.into(), 4.into()])));
+    assert_eq!(here.get("/votes"), Some(Value::Counter(1)));
+    assert_eq!(here.get("/text"), Some(Value::Text("oat milk\neggs\n".into())));
+    here.change(&key(1), 0, |doc| doc.set("/title", "both")).unwrap();
+    meet(&mut here, &mut there);
+    assert_eq!(there.conflicts("/title"), ["both".into()]);
+}
+
+#[test]
+fn who_is_revoked_leaves_no_trace_that_nobody_built_on() {
+    let mut owner = Doc::new(DOCUMENT, Members::owned_by(key(0).public()));
+    owner.log_mut(|log| log.grant(&key(0), 0, [key(1).public(), key(2).public()])).unwrap();
+    owner.change(&key(0), 0, |doc| doc.set("/text", Value::Text("base".into()))).unwrap();
+    let mut mallory = owner.clone();
+    let mut carla = owner.clone();
+    mallory.change(&key(1), 0, |doc| doc.insert_text("/text", 4, " seen")).unwrap();
+    meet(&mut mallory, &mut carla);
+    carla.change(&key(2), 0, |doc| doc.insert_text("/text", 9, " carla")).unwrap();
+    mallory.change(&key(1), 0, |doc| doc.delete_text("/text", 0..4)).unwrap();
+    owner.log_mut(|log| log.revoke(&key(0), 0, [key(1).public()])).unwrap();
+    meet(&mut owner, &mut mallory);
+    assert_eq!(json(&mallory), r#"{"text":"base"}"#);
+    meet(&mut owner, &mut carla);
+    meet(&mut owner, &mut mallory);
+    assert_eq!(json(&mallory), r#"{"text":"base seen carla"}"#);
+}

@@ -1,0 +1,236 @@
+//! Bodies that no honest replica writes: such a change says nothing, everywhere, whatever came with it.
+
+use dsys_crdt::Agent;
+use dsys_crdt::change::{Change, Log, Open};
+use dsys_crdt::doc::{Doc, Value};
+use dsys_crdt::laws::Random;
+use dsys_crdt::types::Position;
+use proptest::prelude::*;
+use serde::Serialize;
+
+use crate::{DOCUMENT, empty, json, key};
+
+/// The format of a body, written down a second time.
+#[derive(Clone, Default, Serialize)]
+struct Body {
+    agents: Vec<Agent>,
+    ops: Vec<Op>,
+}
+
+#[derive(Clone, Serialize)]
+enum Name {
+    Root,
+    Here(u32),
+    Other(u32, u64),
+}
+
+#[derive(Clone, Serialize)]
+#[allow(dead_code)] // The places of the variants are the format.
+enum Op {
+    Set(Name, String, Item),
+    Unset(Name, String),
+    Insert(Name, Position, Item),
+    Move(Name, Name, Position),
+    Remove(Name, Name),
+    Edit(Name, Vec<(u32, u32, String)>),
+    Add(Name, i64),
+}
+
+#[derive(Clone, Serialize)]
+#[allow(dead_code)] // The places of the variants are the format.
+enum Item {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(String),
+    Bytes(Vec<u8>),
+    Map,
+    List,
+    Text,
+    Counter,
+}
+
+impl Body {
+    fn bytes(&self) -> Vec<u8> {
+        [vec![1], postcard::to_allocvec(self).unwrap()].concat()
+    }
+}
+
+fn body(ops: Vec<Op>) -> Vec<u8> {
+    Body { agents: vec![agent(1), agent(9)], ops }.bytes()
+}
+
+fn agent(number: u8) -> Agent {
+    Agent::new(key(number).public().as_bytes()).unwrap()
+}
+
+/// A document with a text at time 0 and a list at time 2 by author 1, and the change that made it.
+fn base() -> (Doc<Open>, Change) {
+    let mut doc = empty();
+    let made = doc
+        .change(&key(1), 0, |doc| {
+            doc.set("/text", Value::Text("abc".into()))?;
+            doc.set("/list", vec![7])
+        })
+        .unwrap();
+    (doc, made)
+}
+
+const TEXT: Name = Name::Other(0, 0);
+const LIST: Name = Name::Other(0, 2);
+const ELEMENT: Name = Name::Other(0, 3);
+
+fn digits(digits: &[u16]) -> Position {
+    Position::from_digits(digits).unwrap()
+}
+
+fn edit(at: u32, delete: u32, insert: &str) -> Op {
+    Op::Edit(TEXT, vec![(at, delete, insert.into())])
+}
+
+fn nonsense() -> Vec<Vec<u8>> {
+    let set = |name, item| Op::Set(name, "x".into(), item);
+    let nested =
+        (0..80).map(|at| set(if at == 0 { Name::Root } else { Name::Here(at - 1) }, Item::Map)).collect();
+    vec![
+        b"\x02newer".to_vec(),
+        b"\x01".to_vec(),
+        [1, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        body(vec![edit(4, 0, "past the end")]),
+        body(vec![edit(1, 3, "")]),
+        body(vec![edit(0, 0, "")]),
+        body(vec![edit(u32::MAX, u32::MAX, "x")]),
+        body(vec![edit(0, (1 << 31) - 3, "")]),
+        body(vec![edit(3, 0, "fits"), edit(8, 0, "does not")]),
+        body(vec![set(Name::Root, Item::Text), edit(9, 0, "the good goes with the bad")]),
+        body(vec![set(TEXT, Item::Null)]),
+        body(vec![set(ELEMENT, Item::Null)]),
+        body(vec![set(Name::Here(0), Item::Map)]),
+        body(vec![set(Name::Other(1, 0), Item::Null)]),
+        body(vec![set(Name::Other(7, 0), Item::Null)]),
+        body(vec![set(Name::Other(0, u64::MAX), Item::Null)]),
+        body(vec![Op::Move(LIST, TEXT, digits(&[1]))]),
+        body(vec![Op::Move(LIST, Name::Root, digits(&[1]))]),
+        body(vec![Op::Remove(LIST, LIST)]),
+        body(vec![Op::Insert(Name::Root, digits(&[1]), Item::Null)]),
+        body(vec![Op::Add(TEXT, 1)]),
+        body(nested),
+    ]
+}
+
+#[test]
+fn the_format_is_what_it_was() {
+    let (_, made) = base();
+    let expected = Body {
+        agents: vec![],
+        ops: vec![
+            Op::Set(Name::Root, "text".into(), Item::Text),
+            Op::Edit(Name::Here(0), vec![(0, 0, "abc".into())]),
+            Op::Set(Name::Root, "list".into(), Item::List),
+            Op::Insert(Name::Here(2), digits(&[0]), Item::Int(7)),
+        ],
+    };
+    // But for the position, which depends on the author's name.
+    let bytes = expected.bytes();
+    assert_eq!(made.body[..bytes.len() - 5], bytes[..bytes.len() - 5]);
+    assert_eq!(made.body[..21], *b"\x01\x00\x04\x00\x00\x04text\x08\x05\x01\x00\x01\x00\x00\x03abc");
+}
+
+#[test]
+fn nonsense_says_nothing_and_harms_nothing() {
+    let (mut doc, made) = base();
+    let before = json(&doc);
+    for (at, body) in nonsense().into_iter().enumerate() {
+        let mut log = Log::new(DOCUMENT, Open);
+        log.receive([made.clone()], 0);
+        let change = log.commit(&key(10 + at as u8), 0, body).unwrap();
+        let (received, events) = doc.receive([change.clone()], 0);
+        assert_eq!((received.counting.len(), events.len()), (1, 0), "{at}");
+        assert_eq!((doc.void().count(), doc.void().last()), (at + 1, Some(&change)));
+        assert_eq!(json(&doc), before, "{at}");
+    }
+    doc.change(&key(2), 0, |doc| doc.insert_text("/text", 3, "d")).unwrap();
+    assert_eq!(doc.get("/text"), Some(Value::Text("abcd".into())));
+}
+
+#[test]
+fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
+    let (doc, made) = base();
+    // Author 9 makes a map at time 4; a liar who has not seen that writes into it.
+    let mut nine = doc.clone();
+    let map = nine.change(&key(9), 0, |doc| doc.set("/map", Value::Map([].into()))).unwrap();
+    let mut log = Log::new(DOCUMENT, Open);
+    log.receive([made.clone()], 0);
+    let write = body(vec![Op::Set(Name::Other(1, 4), "x".into(), Item::Null)]);
+    let blind = log.commit(&key(3), 0, write.clone()).unwrap();
+    let mut orders = [doc.clone(), doc.clone(), doc.clone()];
+    orders[0].receive([map.clone()], 0);
+    orders[0].receive([blind.clone()], 0);
+    orders[1].receive([blind.clone()], 0);
+    orders[1].receive([map.clone()], 0);
+    orders[2].receive([map, blind], 0);
+    for doc in &orders {
+        assert_eq!((json(doc), doc.void().count()), (json(&nine), 1));
+    }
+    // One who has seen it may.
+    let mut log = orders[0].log().clone();
+    let seeing = log.commit(&key(4), 0, write).unwrap();
+    for doc in &mut orders {
+        doc.receive([seeing.clone()], 0);
+        assert_eq!((json(doc).contains(r#""map":{"x":null}"#), doc.void().count()), (true, 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Sense and nonsense, concurrent and not, in any batches: all replicas agree.
+    #[test]
+    fn any_mixture_ends_alike(seed: u64, raw in proptest::collection::vec(any::<u8>(), 0..24)) {
+        let mut random = Random::new(seed);
+        let (doc, made) = base();
+        let mut replicas = vec![doc; 3];
+        let mut all = vec![made];
+        for step in 0..12 {
+            let at = random.below(3) as usize;
+            let change = match random.below(3) {
+                0 => {
+                    let body = match random.below(3) {
+                        0 => [vec![1], raw.clone()].concat(),
+                        _ => random.choose(&nonsense()).unwrap(),
+                    };
+                    let mut log = replicas[at].log().clone();
+                    log.commit(&key(50 + step), 0, body).unwrap()
+                }
+                1 => {
+                    let place = random.below(4) as usize;
+                    let insert = |doc: &mut dsys_crdt::doc::Edit<'_>| {
+                        let long = match doc.get("/text") { Some(Value::Text(text)) => text.len(), _ => 0 };
+                        doc.insert_text("/text", place.min(long), "xy")
+                    };
+                    replicas[at].change(&key(20 + at as u8), 0, insert).unwrap()
+                }
+                _ => {
+                    let lacking = replicas[random.below(3) as usize].log().since(&replicas[at].heads());
+                    replicas[at].receive(lacking, 0);
+                    continue;
+                }
+            };
+            replicas[at].receive([change.clone()], 0);
+            all.push(change);
+        }
+        for doc in &mut replicas {
+            doc.receive(all.clone(), 0);
+        }
+        let mut late = empty();
+        while !all.is_empty() {
+            let part = all.split_off(all.len() - (1 + random.below(4) as usize).min(all.len()));
+            late.receive(part, 0);
+        }
+        for doc in &replicas {
+            prop_assert_eq!(json(doc), json(&late));
+            prop_assert_eq!(doc.void().count(), late.void().count());
+        }
+    }
+}

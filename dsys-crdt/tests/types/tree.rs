@@ -1,0 +1,203 @@
+//! The tree against its definition, over every order of a few moves; and what it means.
+
+use std::collections::BTreeMap;
+
+use dsys_crdt::Agent;
+use dsys_crdt::laws::Random;
+use dsys_crdt::types::{Merge, Move, Position, Spot, Stamp, Tree, TreeError, TreeId};
+
+fn agent(name: &str) -> Agent {
+    Agent::new(name).unwrap()
+}
+
+fn stamp(time: u64) -> Stamp {
+    Stamp { time, agent: agent("a") }
+}
+
+/// The definition (§3.2): moves in the order of their stamps, each skipped that would make a cycle.
+fn oracle(moves: &[Move]) -> BTreeMap<TreeId, (TreeId, Position)> {
+    let mut sorted = moves.to_vec();
+    sorted.sort();
+    let mut places: BTreeMap<TreeId, (TreeId, Position)> = BTreeMap::new();
+    for op in sorted {
+        let (mut above, mut cycle) = (Some(&op.parent), false);
+        while let Some(at) = above {
+            cycle |= *at == op.id();
+            above = places.get(at).map(|(parent, _)| parent);
+        }
+        if !cycle {
+            places.insert(op.id(), (op.parent.clone(), op.position.clone()));
+        }
+    }
+    places
+}
+
+/// Every node stands where the definition says, is listed there in order, and leads up to the root or the trash.
+fn agrees(tree: &Tree, moves: &[Move], nodes: &[TreeId]) {
+    let places = oracle(moves);
+    let parents = nodes.iter().chain([&TreeId::Root, &TreeId::Trash]);
+    for parent in parents {
+        let mut expected: Vec<(&Position, &TreeId)> = places
+            .iter()
+            .filter(|(_, (at, _))| at == parent)
+            .map(|(id, (_, position))| (position, id))
+            .collect();
+        expected.sort();
+        let listed: Vec<&TreeId> = tree.children(parent).collect();
+        assert_eq!(listed, expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>(), "{moves:?}");
+        assert_eq!(tree.count(parent), listed.len());
+    }
+    for node in nodes {
+        assert_eq!(tree.parent(node).as_ref(), places.get(node).map(|(parent, _)| parent), "{moves:?}");
+        let steps = std::iter::successors(tree.parent(node), |at| tree.parent(at)).take(99).count();
+        assert!(steps < 99, "a cycle: {moves:?}");
+    }
+}
+
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    match count {
+        0 => vec![Vec::new()],
+        _ => permutations(count - 1)
+            .into_iter()
+            .flat_map(|rest| {
+                (0..count).map(move |at| {
+                    let mut order = rest.clone();
+                    order.insert(at, count - 1);
+                    order
+                })
+            })
+            .collect(),
+    }
+}
+
+/// A root with `nodes` children, then every choice of `moves` concurrent moves (or every `stride`-th), in every order.
+fn every_order(nodes: u64, moves: u32, stride: usize) {
+    let ids: Vec<TreeId> = (1..=nodes).map(|time| TreeId::Made(stamp(time))).collect();
+    let position = |digit| Position::from_digits(&[digit]).unwrap();
+    let create = |time: u64| Move {
+        stamp: stamp(time),
+        node: stamp(time),
+        parent: TreeId::Root,
+        position: position(time as u16),
+    };
+    let mut start = Tree::default();
+    start.apply_all((1..=nodes).map(create));
+    let places: Vec<TreeId> = ids.iter().cloned().chain([TreeId::Root, TreeId::Trash]).collect();
+    let kinds = nodes as usize * places.len();
+    let orders = permutations(moves as usize);
+    for choice in (0..kinds.pow(moves)).step_by(stride) {
+        let chosen: Vec<Move> = (0..moves)
+            .map(|at| {
+                let kind = choice / kinds.pow(at) % kinds;
+                Move {
+                    stamp: stamp(nodes + 1 + u64::from(at)),
+                    node: stamp(1 + kind as u64 % nodes),
+                    parent: places[kind / nodes as usize].clone(),
+                    position: position(20 - at as u16),
+                }
+            })
+            .collect();
+        let all: Vec<Move> = start.moves().chain(&chosen).cloned().collect();
+        let mut first: Option<Tree> = None;
+        for order in &orders {
+            let mut tree = start.clone();
+            for &at in order {
+                assert_eq!(tree.apply_all([chosen[at].clone()]), 1);
+            }
+            let first = first.get_or_insert_with(|| {
+                agrees(&tree, &all, &ids);
+                tree.clone()
+            });
+            assert_eq!(tree, *first);
+            for parent in &places {
+                assert!(tree.children(parent).eq(first.children(parent)), "{order:?} of {chosen:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_order_of_up_to_three_moves_gives_what_the_definition_gives() {
+    every_order(3, 2, 1);
+    every_order(3, 3, 1);
+    every_order(3, 4, 1_009);
+    every_order(4, 5, 1_999_993);
+}
+
+#[test]
+#[ignore = "long: every choice of four moves, and 3,000 of five, in every order"]
+fn every_order_of_up_to_five_moves_gives_what_the_definition_gives() {
+    every_order(3, 4, 1);
+    every_order(4, 5, 2_657);
+}
+
+#[test]
+fn random_moves_in_batches_give_what_the_definition_gives() {
+    let mut random = Random::new(1);
+    for round in 0..200 {
+        let nodes = 1 + random.below(8);
+        let ids: Vec<TreeId> = (0..nodes).map(|time| TreeId::Made(stamp(time))).collect();
+        let parents: Vec<TreeId> = ids.iter().cloned().chain([TreeId::Root, TreeId::Trash]).collect();
+        let mut all = Vec::new();
+        let mut tree = Tree::default();
+        for _ in 0..1 + random.below(12) {
+            let batch: Vec<Move> = (0..random.below(6))
+                .map(|_| Move {
+                    // Also moves before their nodes' creation, and parents that never were; but each stamp once.
+                    stamp: Stamp { time: random.below(40), agent: agent(&random.number().to_string()) },
+                    node: stamp(random.below(nodes)),
+                    parent: random.choose(&parents).unwrap(),
+                    position: Position::from_digits(&[random.below(5) as u16]).unwrap(),
+                })
+                .collect();
+            tree.apply_all(batch.clone());
+            assert_eq!(tree.apply_all(batch.clone()), 0, "round {round}: known");
+            all.extend(batch);
+        }
+        agrees(&tree, &all, &ids);
+        let mut merged = Tree::default();
+        merged.merge(&tree);
+        agrees(&merged, &all, &ids);
+    }
+}
+
+#[test]
+fn children_stand_where_they_are_put() {
+    let (anna, root) = (agent("anna"), TreeId::Root);
+    let mut tree = Tree::default();
+    let b = tree.create(&anna, &root, Spot::Last).unwrap().id();
+    let d = tree.create(&anna, &root, Spot::Last).unwrap().id();
+    let a = tree.create(&anna, &root, Spot::First).unwrap().id();
+    let c = tree.create(&anna, &root, Spot::Before(&d)).unwrap().id();
+    let e = tree.create(&anna, &root, Spot::At(4)).unwrap().id();
+    let order = |tree: &Tree| tree.children(&root).cloned().collect::<Vec<_>>();
+    assert_eq!(order(&tree), [&a, &b, &c, &d, &e].map(Clone::clone));
+    tree.move_to(&anna, &a, &root, Spot::After(&c)).unwrap();
+    tree.move_to(&anna, &d, &root, Spot::At(0)).unwrap();
+    // Among its own siblings a node does not count: third of the others is where it is.
+    tree.move_to(&anna, &c, &root, Spot::At(2)).unwrap();
+    assert_eq!(order(&tree), [&d, &b, &c, &a, &e].map(Clone::clone));
+    let before = tree.clone();
+    assert_eq!(tree.create(&anna, &root, Spot::At(6)), Err(TreeError::OutOfRange(5)));
+    assert_eq!(tree.move_to(&anna, &b, &root, Spot::After(&b)), Err(TreeError::Missing));
+    assert_eq!(tree.move_to(&anna, &root, &b, Spot::Last), Err(TreeError::Fixed));
+    assert_eq!(tree.move_to(&anna, &b, &b, Spot::Last), Err(TreeError::Cycle));
+    tree.move_to(&anna, &a, &b, Spot::Last).unwrap();
+    assert_eq!(tree.move_to(&anna, &b, &a, Spot::Last), Err(TreeError::Cycle));
+    assert_eq!(tree.create(&anna, &TreeId::Made(stamp(99)), Spot::Last), Err(TreeError::Missing));
+    assert_ne!(tree, before);
+    tree.delete(&anna, &b).unwrap();
+    assert!(!tree.contains(&a) && !tree.contains(&b) && tree.contains(&c));
+    tree.move_to(&anna, &a, &root, Spot::Last).unwrap();
+    assert!(tree.contains(&a), "out of the trash");
+}
+
+#[test]
+fn a_stamp_at_the_end_of_time_is_seen_before_it_ends_all() {
+    let (anna, mut tree) = (agent("anna"), Tree::default());
+    let mut op = tree.create(&anna, &TreeId::Root, Spot::Last).unwrap();
+    op.stamp.time = u64::MAX;
+    assert!(op.stamp.check(tree.time(), 1 << 32).is_err());
+    tree.apply_all([op]);
+    assert!(matches!(tree.create(&anna, &TreeId::Root, Spot::Last), Err(TreeError::Full(_))));
+}
