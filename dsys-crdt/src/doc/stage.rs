@@ -48,7 +48,8 @@ impl State {
                     Id::Made(found?)
                 }
             };
-            let container = self.containers.get_mut(&id).filter(|container| sees(container.by))?;
+            // Named by what this change has seen, or made itself.
+            let container = self.containers.get_mut(&id)?;
             let depth = container.depth + 1;
             let mut made = None;
             let what = match (op, &mut container.kind) {
