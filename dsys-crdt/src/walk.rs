@@ -19,7 +19,8 @@ mod starts;
 mod tracker;
 
 use crate::history::{History, Kind, Op, Ops};
-use plan::{Item, Stretch};
+use diff::Diff;
+use plan::{At, Items, Stretch};
 use tracker::Tracker;
 
 /// What is done to the text.
@@ -40,7 +41,7 @@ pub(crate) struct OutOfRange;
 /// If an event lies out of range. What came before it has been given to the sink.
 pub(crate) fn walk(history: &History, old: u32, chars: u32, sink: &mut impl Sink) -> Result<(), OutOfRange> {
     let mut chars = chars;
-    let mut tracker = None;
+    let mut memory = None;
     for stretch in plan::stretches(history, old) {
         match stretch {
             Stretch::Line(from, to) => {
@@ -49,8 +50,8 @@ pub(crate) fn walk(history: &History, old: u32, chars: u32, sink: &mut impl Sink
                 }
             }
             Stretch::Zone(from, to) => {
-                let tracker = tracker.get_or_insert_with(Tracker::new);
-                chars = Zone::new(history, tracker, old, from, to, chars).walk(sink)?;
+                let memory = memory.get_or_insert_with(|| (Tracker::new(), Diff::default()));
+                chars = Zone::new(history, memory, old, from, to, chars).walk(sink)?;
             }
         }
     }
@@ -82,7 +83,8 @@ fn in_range(op: &Op, chars: u32) -> Result<(), OutOfRange> {
 struct Zone<'a> {
     history: &'a History,
     tracker: &'a mut Tracker,
-    items: Vec<Item>,
+    diff: &'a mut Diff,
+    items: Items,
     old: u32,
     from: u32,
     chars: u32,
@@ -90,49 +92,56 @@ struct Zone<'a> {
     /// known while the text is ahead of it.
     excess: u32,
     /// The prepared version.
-    at: Vec<u32>,
+    at: Option<At>,
 }
 
 impl<'a> Zone<'a> {
-    fn new(history: &'a History, tracker: &'a mut Tracker, old: u32, from: u32, to: u32, chars: u32) -> Self {
+    fn new(
+        history: &'a History,
+        (tracker, diff): &'a mut (Tracker, Diff),
+        old: u32,
+        from: u32,
+        to: u32,
+        chars: u32,
+    ) -> Self {
         // What the text holds of the zone may have deleted characters that stood in front of it.
         let before = if from < old { chars + deletions(history, from, old) } else { chars };
         tracker.reset(from, to, before);
-        let items = plan::items(history, from, old, to);
-        Zone { history, tracker, items, old, from, chars, excess: 0, at: Vec::new() }
+        let items = Items::new(history, from, old, to);
+        diff.reset(items.len());
+        Zone { history, tracker, diff, items, old, from, chars, excess: 0, at: None }
     }
 
     /// Walks the zone; gives the length of the text afterwards.
     fn walk(mut self, sink: &mut impl Sink) -> Result<u32, OutOfRange> {
-        let order = plan::order(&self.items, self.old);
+        let history = self.history;
         let mut behind = self.from < self.old;
-        for index in order {
-            let Some(item) = self.items.get(index).cloned() else { continue };
+        for index in self.items.order(self.old) {
+            let item = self.items.get(index);
             if behind && item.start >= self.old {
                 behind = false;
                 self.excess = self.tracker.final_len() - self.chars;
             }
-            self.prepare(&item.parents);
-            for op in self.history.ops.slices(item.start, item.end) {
+            self.prepare(index);
+            for op in history.ops.slices_among(self.items.ops(index), item.start, item.end) {
                 self.apply(&op, behind, sink)?;
             }
-            self.at.clear();
-            self.at.push(item.end - 1);
+            self.at = Some(At { lv: item.end - 1, item: index });
         }
         Ok(self.tracker.final_len() - self.excess)
     }
 
-    /// Moves the prepared version to the parents of the next event.
-    fn prepare(&mut self, parents: &[u32]) {
-        if self.at == parents {
+    /// Moves the prepared version to the parents of an item.
+    fn prepare(&mut self, item: u32) {
+        let (at, parents) = (self.at.as_slice(), self.items.parents(item));
+        if at == parents {
             return;
         }
-        let (only_at, only_parents) = diff::diff(&self.history.graph, self.from, &self.at, parents);
-        for (from, to) in only_at {
-            self.tracker.shift(from, to, false, self.history);
-        }
-        for (from, to) in only_parents.into_iter().rev() {
-            self.tracker.shift(from, to, true, self.history);
+        let [back, forwards] = self.diff.find(&self.items, at, parents);
+        let back = back.iter().map(|part| (part, false));
+        for (part, forwards) in back.chain(forwards.iter().rev().map(|part| (part, true))) {
+            let ops = self.history.ops.slices_among(self.items.ops(part.item), part.from, part.to);
+            self.tracker.shift(ops, forwards);
         }
     }
 

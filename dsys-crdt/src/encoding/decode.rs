@@ -13,8 +13,25 @@ pub(super) struct Changes {
     pub(super) agents: Vec<AgentRun>,
     /// In the order of the events; between two, each event follows the one before it.
     pub(super) graph: Vec<GraphRun>,
+    /// The parents of all runs, one run after the other.
+    pub(super) parents: Vec<Parent>,
     pub(super) ops: Ops,
     pub(super) events: u32,
+}
+
+impl Changes {
+    /// The parents of an event that lies in a run of the graph.
+    pub(super) fn parents_of(&self, run: usize, event: u32) -> impl Iterator<Item = Parent> + '_ {
+        let first = self.graph.get(run).is_some_and(|run| run.start == event);
+        let from = run.checked_sub(1).and_then(|run| self.graph.get(run)).map_or(0, |run| run.parents_end);
+        let to = self.graph.get(run).map_or(0, |run| run.parents_end);
+        let (stored, implied) = if first {
+            (self.parents.get(from as usize..to as usize), None)
+        } else {
+            (None, event.checked_sub(1).map(Parent::Here))
+        };
+        stored.unwrap_or_default().iter().copied().chain(implied)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +42,11 @@ pub(super) struct AgentRun {
     pub(super) seq: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct GraphRun {
     pub(super) start: u32,
-    pub(super) parents: Vec<Parent>,
+    /// Where in `parents` the run's end; they begin where the ones of the run before end.
+    pub(super) parents_end: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +60,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Changes, Option<String>), DecodeEr
     let [names, agents, graph, ops, content, text] = sections(bytes)?;
     let names = read_names(names)?;
     let (agents, events) = read_agents(&unpack(agents, &[])?, names.len())?;
-    let graph = read_graph(&unpack(graph, &[])?, names.len(), events)?;
+    let (graph, parents) = read_graph(&unpack(graph, &[])?, names.len(), events)?;
     let content = utf8(unpack(content, &[])?)?;
     let text = if text.is_empty() { None } else { Some(utf8(unpack(text, content.as_bytes())?)?) };
     let ops = read_ops(&unpack(ops, &[])?, &content, events)?;
-    Ok((Changes { names, agents, graph, ops, events }, text))
+    Ok((Changes { names, agents, graph, parents, ops, events }, text))
 }
 
 /// Reads the text alone.
@@ -113,9 +131,13 @@ fn read_agents(section: &[u8], names: usize) -> Result<(Vec<AgentRun>, u32), Dec
     Ok((runs, start))
 }
 
-fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>, DecodeError> {
+fn read_graph(
+    section: &[u8],
+    names: usize,
+    events: u32,
+) -> Result<(Vec<GraphRun>, Vec<Parent>), DecodeError> {
     let mut reader = Reader(section);
-    let (mut runs, mut start) = (Vec::new(), 0u32);
+    let (mut runs, mut parents, mut start) = (Vec::new(), Vec::new(), 0u32);
     while !reader.is_empty() {
         let distance = reader.small()?;
         start = start.checked_add(distance).filter(|&start| start < events).unwrap_or(events);
@@ -124,7 +146,6 @@ fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>
                 "a run of the graph begins outside the events, or where another does",
             ));
         }
-        let mut parents = Vec::new();
         loop {
             let parent = reader.number()?;
             match parent >> 1 {
@@ -147,12 +168,12 @@ fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>
                 break;
             }
         }
-        runs.push(GraphRun { start, parents });
+        runs.push(GraphRun { start, parents_end: parents.len() as u32 });
     }
     if runs.is_empty() && events > 0 {
         return Err(DecodeError::Malformed("the first event has no place in the graph"));
     }
-    Ok(runs)
+    Ok((runs, parents))
 }
 
 fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeError> {

@@ -1,5 +1,7 @@
 //! What events do: runs of typing and deleting, and all text ever inserted, once, in one string.
 
+use std::ops::Range;
+
 use super::run_of;
 use crate::rope::byte_of_char;
 
@@ -113,9 +115,33 @@ impl Ops {
         }
     }
 
+    /// The run that holds an event.
+    pub(crate) fn run_of(&self, lv: u32) -> usize {
+        run_of(&self.runs, lv, |run| run.start)
+    }
+
+    /// The run that holds an event, which is in `run` or not far after it.
+    pub(crate) fn run_after(&self, mut run: usize, lv: u32) -> usize {
+        while self.runs.get(run + 1).is_some_and(|next| next.start <= lv) {
+            run += 1;
+        }
+        run
+    }
+
     /// The operations of the events `from..to`.
     pub(crate) fn slices(&self, from: u32, to: u32) -> impl Iterator<Item = Op> + '_ {
-        let first = run_of(&self.runs, from, |run| run.start);
+        self.slices_among(0..self.runs.len(), from, to)
+    }
+
+    /// The same, where the run that holds `from` is known to be among some.
+    pub(crate) fn slices_among(
+        &self,
+        runs: Range<usize>,
+        from: u32,
+        to: u32,
+    ) -> impl Iterator<Item = Op> + '_ {
+        let among = &self.runs[runs.start..runs.end.min(self.runs.len())];
+        let first = runs.start + run_of(among, from, |run| run.start);
         (first..self.runs.len()).map_while(move |index| {
             let run = self.runs[index];
             (run.start < to).then(|| self.slice(index, run, from, to))

@@ -163,8 +163,8 @@ impl Tracker {
     }
 
     /// Takes events into the prepared version, or out of it; they have been walked before.
-    pub(super) fn shift(&mut self, from: u32, to: u32, forwards: bool, history: &History) {
-        for op in history.ops.slices(from, to) {
+    pub(super) fn shift(&mut self, ops: impl Iterator<Item = Op>, forwards: bool) {
+        for op in ops {
             if op.kind == Kind::Insert {
                 self.shift_chars(op.start, op.len, forwards);
                 continue;
