@@ -3,13 +3,15 @@
 //! ```text
 //! "dsystxt" 1                     magic and version
 //! sections, each with its length before it:
+//!   state     in a saved text: how many events there are; for each name, how many are the agent's; then the heads: for
+//!             each, the distance back from the one after it (the last: from the end), and its agent. Empty in changes
 //!   names     per agent: length, name
+//!   text      the text itself, in a saved text
+//!   content   inserted text in the order of the events: in a saved text what is deleted by now, in changes all
 //!   agents    per run of one agent's events: agent × 2, + 1 if the run does not follow the agent's last one in the file
 //!             (or begin at 0), length, and in that case the number of the first event among the agent's
 //!   graph     per run with parents of its own: events since the last such run, then the parents
 //!   ops       per run: position, direction, kind, length
-//!   content   all inserted text in the order of the events
-//!   text      the text itself at the version of all events; empty in changes for a peer
 //! CRC-32 of everything before it, 4 bytes, the lowest first
 //! ```
 //!
@@ -18,20 +20,27 @@
 //! the file (agent, and number among the agent's, follow), and `d` + 1 for the event `d` before this one. The position of
 //! an operation is the distance from where the one before it ended.
 //!
-//! All sections but the names are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is not
-//! shorter. The last 64 KiB of the content are the dictionary of the text's block, for most of the one is in the other.
+//! All sections but the first two are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is
+//! not shorter. The last 64 KiB of the text are the dictionary of a saved text's content.
 //!
-//! The text is stored beside the history so that a document opens without a replay. It is believed only where
-//! [`Text::load`] opens a file; changes from a peer carry none.
+//! A saved text holds each character once. What is still in the text stands there in the order of the text, so that the
+//! text can be read alone; which event inserted which character is what a walk of the history tells
+//! ([`walk::sequence`](crate::walk::sequence)). So text and history cannot contradict each other, but in length. The state
+//! says what is needed to go on editing: the rest is read when something refers to events of the past ([`Text::load`]).
 
 mod apply;
 mod bytes;
 mod decode;
 mod encode;
+mod lz4;
+
+use std::borrow::Cow;
 
 use crate::agent::{Agent, VersionVector};
+use crate::history::{History, Version};
 use crate::rope::Rope;
 use crate::text::Text;
+use crate::walk::Refused;
 
 /// Why bytes were refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,46 +69,72 @@ pub enum DecodeError {
         "an edit lies outside the text that its author saw: the changes were made wrongly, or with malice"
     )]
     OutOfRange,
+    /// The past of the text, in the file that it was opened from, is not what its checksum promised. Edits go on, and what
+    /// was done since the file was opened can be sent.
+    #[error("the file that the text was opened from does not hold its history: fetch the text from a peer")]
+    Past,
     /// The history would have more events or more bytes than it can number.
     #[error("the history is full: begin a new text with the present one as its content")]
     Full,
 }
 
 impl Text {
-    /// Everything, to be kept: the history and the text.
-    pub fn save(&self) -> Vec<u8> {
-        encode::encode(&self.history, &VersionVector::default(), Some(&self.rope))
+    /// Everything, to be kept: the history and the text. It takes its time to be small; [`Text::changes_since`] does not.
+    ///
+    /// # Errors
+    /// Only where the text was opened from a file that was made wrongly or with malice ([`DecodeError::Past`]).
+    pub fn save(&self) -> Result<Vec<u8>, DecodeError> {
+        encode::save(&*self.whole()?, &self.rope)
     }
 
-    /// Opens what [`Text::save`] gave, without replaying the history; edits made from now on belong to `agent`.
+    /// Opens what [`Text::save`] gave; edits made from now on belong to `agent`.
     ///
-    /// The bytes must be one's own: where the text and the history disagree, it is the text that is believed. From a peer
-    /// take [`Text::changes_since`].
+    /// The history is not replayed, nor even read, before something refers to it: a change that is concurrent with it, a
+    /// peer who lacks a part of it, `save`. Until then the file is kept in memory as it is. So the file is trusted as far as
+    /// [`Text::apply`] trusts changes, for the checksum is no proof of honesty, but whether it makes sense is found out
+    /// late. Call [`Text::read_past`] to know at once.
     ///
     /// # Errors
     /// If the bytes are no saved text, or damaged, or of a newer version.
     pub fn load(saved: &[u8], agent: Agent) -> Result<Text, DecodeError> {
-        let (changes, snapshot) = decode::decode(saved)?;
-        let snapshot =
-            snapshot.ok_or(DecodeError::Malformed("the text is missing: these are changes for a peer"))?;
-        let mut text = Text::new(agent);
-        apply::append(&mut text.history, changes)?;
-        text.rope = Rope::new();
-        text.rope.insert(0, &snapshot);
-        Ok(text)
+        let (mut history, text) = decode::resume(saved)?;
+        let mut rope = Rope::new();
+        rope.insert(0, &text);
+        let agent = history.agents.number(&agent);
+        let past = (history.len() > 0).then(|| saved.into());
+        Ok(Text { history, past, rope, agent })
     }
 
-    /// The text in what [`Text::save`] gave, without opening the history.
+    /// The text in what [`Text::save`] gave, and nothing else.
     ///
     /// # Errors
-    /// As [`Text::load`], as far as the text is concerned.
+    /// As [`Text::load`].
     pub fn read_saved(saved: &[u8]) -> Result<String, DecodeError> {
-        decode::snapshot(saved)
+        decode::text(saved)
+    }
+
+    /// Reads the history that [`Text::load`] left in the file. Later calls cost nothing.
+    ///
+    /// # Errors
+    /// If the file was made wrongly or with malice. Nothing changed: the text can be edited further, and what was done
+    /// since it was opened can be sent.
+    pub fn read_past(&mut self) -> Result<(), DecodeError> {
+        if let Cow::Owned(whole) = self.whole()? {
+            self.history = whole;
+            self.past = None;
+        }
+        Ok(())
     }
 
     /// What a replica at `version` lacks, for [`Text::apply`] there.
-    pub fn changes_since(&self, version: &VersionVector) -> Vec<u8> {
-        encode::encode(&self.history, version, None)
+    ///
+    /// # Errors
+    /// As [`Text::read_past`], if `version` lacks a part of what the file held.
+    pub fn changes_since(&self, version: &VersionVector) -> Result<Vec<u8>, DecodeError> {
+        if self.history.agents.includes_past(version) {
+            return Ok(encode::changes(&self.history, version));
+        }
+        Ok(encode::changes(&*self.whole()?, version))
     }
 
     /// Merges changes that another replica made. What is known already is skipped. Gives how many events were new.
@@ -108,18 +143,61 @@ impl Text {
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then. That two
     /// different events carry one agent's name and number is not noticed: changes are not signed yet.
     pub fn apply(&mut self, changes: &[u8]) -> Result<usize, DecodeError> {
-        let (changes, _) = decode::decode(changes)?;
-        let old = self.history.len();
-        let applied = apply::append(&mut self.history, changes).and_then(|()| {
-            crate::text::catch_up(&self.history, &mut self.rope, old).map_err(|_| DecodeError::OutOfRange)
-        });
+        let mut changes = decode::changes(changes)?;
+        match self.merge(&mut changes) {
+            Err(Failed::Past) => {
+                self.read_past()?;
+                self.merge(&mut changes).map_err(|failed| match failed {
+                    Failed::Refused(error) => error,
+                    Failed::Past => DecodeError::Past,
+                })
+            }
+            Err(Failed::Refused(error)) => Err(error),
+            Ok(events) => Ok(events),
+        }
+    }
+
+    fn merge(&mut self, changes: &mut decode::Changes) -> Result<usize, Failed> {
+        let heads = self.history.graph.heads().to_vec();
+        let old = Version { len: self.history.len(), heads: &heads };
+        let applied = apply::append(&mut self.history, changes)
+            .map_err(|error| match error {
+                DecodeError::Missing if self.past.is_some() => Failed::Past,
+                error => Failed::Refused(error),
+            })
+            .and_then(|()| {
+                crate::text::catch_up(&self.history, &mut self.rope, old).map_err(|refused| match refused {
+                    Refused::OutOfRange => Failed::Refused(DecodeError::OutOfRange),
+                    Refused::Past => Failed::Past,
+                })
+            });
         if let Err(error) = applied {
-            self.history.truncate(old);
+            self.history.truncate(old.len);
             return Err(error);
         }
-        Ok((self.history.len() - old) as usize)
+        Ok((self.history.len() - old.len) as usize)
     }
+
+    /// All of the history.
+    pub(crate) fn whole(&self) -> Result<Cow<'_, History>, DecodeError> {
+        let Some(past) = &self.past else { return Ok(Cow::Borrowed(&self.history)) };
+        let mut whole = decode::past(past, &self.history).map_err(|_| DecodeError::Past)?;
+        whole.extend(&self.history);
+        Ok(Cow::Owned(whole))
+    }
+}
+
+/// Why changes were not merged.
+enum Failed {
+    Refused(DecodeError),
+    /// They refer to the past, which was not read.
+    Past,
 }
 
 /// The magic, with the version as its last byte.
 pub(crate) const MAGIC: &[u8; 8] = b"dsystxt\x01";
+
+/// The part of a text that its deleted characters are packed with.
+fn dictionary(text: &[u8]) -> &[u8] {
+    text.get(text.len().saturating_sub(1 << 16)..).unwrap_or_default()
+}

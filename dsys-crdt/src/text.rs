@@ -1,9 +1,10 @@
 //! The replicated text.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::agent::{Agent, VersionVector};
-use crate::history::{History, MAX_EVENTS, Op, Ops};
+use crate::history::{History, MAX_EVENTS, Op, Ops, Version};
 use crate::rope::{BYTES, CHARS, Rope, UTF16};
 use crate::walk::{self, Sink};
 
@@ -17,8 +18,10 @@ use crate::walk::{self, Sink};
 #[derive(Clone, Debug)]
 pub struct Text {
     pub(crate) history: History,
+    /// The file after whose past the history was resumed.
+    pub(crate) past: Option<Arc<[u8]>>,
     pub(crate) rope: Rope,
-    agent: u32,
+    pub(crate) agent: u32,
 }
 
 /// Why an edit was not made. The text is unchanged.
@@ -45,7 +48,7 @@ impl Text {
     pub fn new(agent: Agent) -> Text {
         let mut history = History::default();
         let agent = history.agents.number(&agent);
-        Text { history, rope: Rope::new(), agent }
+        Text { history, past: None, rope: Rope::new(), agent }
     }
 
     /// The agent to whom edits made here belong.
@@ -177,11 +180,11 @@ impl Sink for Rope {
     }
 }
 
-/// Brings a text that holds the events below `old` to all of `history`; on an error the text is as it was.
-pub(crate) fn catch_up(history: &History, rope: &mut Rope, old: u32) -> Result<(), walk::OutOfRange> {
-    if old == 0 {
+/// Brings a text that holds the version `old` to all of `history`; on an error the text is as it was.
+pub(crate) fn catch_up(history: &History, rope: &mut Rope, old: Version<'_>) -> Result<(), walk::Refused> {
+    if old.len == 0 {
         let mut fresh = Rope::new();
-        walk::walk(history, 0, 0, &mut fresh)?;
+        walk::walk(history, old, 0, &mut fresh)?;
         *rope = fresh;
         return Ok(());
     }

@@ -18,7 +18,7 @@ mod span;
 mod starts;
 mod tracker;
 
-use crate::history::{History, Kind, Op, Ops};
+use crate::history::{History, Kind, Op, Ops, Version};
 use diff::Diff;
 use plan::{At, Items, Stretch};
 use tracker::Tracker;
@@ -31,18 +31,28 @@ pub(crate) trait Sink {
     fn delete(&mut self, at: u32, count: u32);
 }
 
-/// An event that inserts or deletes beyond the end of the text that its author saw.
+/// Why a walk ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OutOfRange;
+pub(crate) enum Refused {
+    /// An event inserts or deletes beyond the end of the text that its author saw.
+    OutOfRange,
+    /// The past is needed, after which the history was resumed. The sink was given nothing.
+    Past,
+}
 
-/// Gives `sink` the edits that bring a text of `chars` characters, which holds the events below `old`, to all events.
+/// Gives `sink` the edits that bring a text of `chars` characters, which holds the version `old`, to all events.
 ///
 /// # Errors
-/// If an event lies out of range. What came before it has been given to the sink.
-pub(crate) fn walk(history: &History, old: u32, chars: u32, sink: &mut impl Sink) -> Result<(), OutOfRange> {
+/// If an event lies out of range, or the past is needed. What came before it has been given to the sink.
+pub(crate) fn walk(
+    history: &History,
+    old: Version<'_>,
+    chars: u32,
+    sink: &mut impl Sink,
+) -> Result<(), Refused> {
     let mut chars = chars;
     let mut memory = None;
-    for stretch in plan::stretches(history, old) {
+    for stretch in plan::stretches(history, old)? {
         match stretch {
             Stretch::Line(from, to) => {
                 for op in history.ops.slices(from, to) {
@@ -51,15 +61,55 @@ pub(crate) fn walk(history: &History, old: u32, chars: u32, sink: &mut impl Sink
             }
             Stretch::Zone(from, to) => {
                 let memory = memory.get_or_insert_with(|| (Tracker::new(), Diff::default()));
-                chars = Zone::new(history, memory, old, from, to, chars).walk(sink)?;
+                chars = Zone::new(history, memory, old.len, from, to, chars).walk(sink)?;
             }
         }
     }
     Ok(())
 }
 
+/// Characters that one agent inserted in a row and that still stand in a row, or would if they were not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Characters {
+    /// The event that inserted the first.
+    pub(crate) event: u32,
+    pub(crate) len: u32,
+    pub(crate) deleted: bool,
+}
+
+/// Every character that was ever inserted, in the order of the list: where it stands, or would stand.
+///
+/// # Errors
+/// If an event lies out of range, or the past is needed.
+pub(crate) fn sequence(history: &History) -> Result<Vec<Characters>, Refused> {
+    if history.graph.past().len > 0 {
+        return Err(Refused::Past);
+    }
+    if history.len() == 0 {
+        return Ok(Vec::new());
+    }
+    struct Nowhere;
+    impl Sink for Nowhere {
+        fn insert(&mut self, _: u32, _: &Op, _: &Ops) {}
+        fn delete(&mut self, _: u32, _: u32) {}
+    }
+    let mut memory = (Tracker::new(), Diff::default());
+    Zone::new(history, &mut memory, 0, 0, history.len(), 0).walk(&mut Nowhere)?;
+    let mut all: Vec<Characters> = Vec::new();
+    for span in memory.0.spans() {
+        let next = Characters { event: span.id, len: span.len, deleted: span.was_deleted() };
+        match all.last_mut() {
+            Some(last) if last.event + last.len == next.event && last.deleted == next.deleted => {
+                last.len += next.len;
+            }
+            _ => all.push(next),
+        }
+    }
+    Ok(all)
+}
+
 /// An edit of the text as it stands; gives its new length.
-fn direct(op: &Op, chars: u32, ops: &Ops, sink: &mut impl Sink) -> Result<u32, OutOfRange> {
+fn direct(op: &Op, chars: u32, ops: &Ops, sink: &mut impl Sink) -> Result<u32, Refused> {
     in_range(op, chars)?;
     if op.kind == Kind::Insert {
         sink.insert(op.at, op, ops);
@@ -70,13 +120,13 @@ fn direct(op: &Op, chars: u32, ops: &Ops, sink: &mut impl Sink) -> Result<u32, O
     }
 }
 
-fn in_range(op: &Op, chars: u32) -> Result<(), OutOfRange> {
+fn in_range(op: &Op, chars: u32) -> Result<(), Refused> {
     let ok = match op.kind {
         Kind::Insert => op.at <= chars,
         Kind::Delete => op.at.checked_add(op.len).is_some_and(|end| end <= chars),
         Kind::DeleteBack => op.at <= chars && op.len <= op.at,
     };
-    ok.then_some(()).ok_or(OutOfRange)
+    ok.then_some(()).ok_or(Refused::OutOfRange)
 }
 
 /// A stretch with concurrency.
@@ -113,7 +163,7 @@ impl<'a> Zone<'a> {
     }
 
     /// Walks the zone; gives the length of the text afterwards.
-    fn walk(mut self, sink: &mut impl Sink) -> Result<u32, OutOfRange> {
+    fn walk(mut self, sink: &mut impl Sink) -> Result<u32, Refused> {
         let history = self.history;
         let mut behind = self.from < self.old;
         for index in self.items.order(self.old) {
@@ -146,7 +196,7 @@ impl<'a> Zone<'a> {
     }
 
     /// Applies events at the prepared version; those that the text holds already are `behind`.
-    fn apply(&mut self, op: &Op, behind: bool, sink: &mut impl Sink) -> Result<(), OutOfRange> {
+    fn apply(&mut self, op: &Op, behind: bool, sink: &mut impl Sink) -> Result<(), Refused> {
         // What the text holds already was checked once, unless it came out of a file.
         in_range(op, self.tracker.prepared_len() - self.excess)?;
         if op.kind == Kind::Insert {

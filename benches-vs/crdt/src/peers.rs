@@ -48,7 +48,7 @@ pub mod ours {
 
     fn history(trace: &Trace) -> Option<(Vec<u8>, Vec<u8>)> {
         let text = if trace.kind.is_none() { replay(trace) } else { branches(trace) };
-        Some((text.changes_since(&VersionVector::default()), text.save()))
+        Some((text.changes_since(&VersionVector::default()).unwrap(), text.save().unwrap()))
     }
 
     /// A replica for each branch, as long as it goes on. An author with several branches gets a name for each.
@@ -67,7 +67,7 @@ pub mod ours {
                 if index == 0 {
                     text = other;
                 } else {
-                    text.apply(&other.changes_since(&text.version())).unwrap();
+                    text.apply(&other.changes_since(&text.version()).unwrap()).unwrap();
                 }
             }
             let names = (0..).map(|branch| Agent::new(format!("author{}-{branch}", txn.agent)).unwrap());
@@ -81,7 +81,7 @@ pub mod ours {
         }
         let mut all = new(0);
         for text in replicas.iter().flatten() {
-            all.apply(&text.changes_since(&all.version())).unwrap();
+            all.apply(&text.changes_since(&all.version()).unwrap()).unwrap();
         }
         all
     }

@@ -5,7 +5,7 @@ use super::decode::{AgentRun, Changes, Parent};
 use crate::history::History;
 
 /// Appends the events that are new. On an error some may have been appended: the caller truncates.
-pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), DecodeError> {
+pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(), DecodeError> {
     if !history.has_room(changes.events as usize, changes.ops.content().len()) {
         return Err(DecodeError::Full);
     }
@@ -34,7 +34,7 @@ pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), Deco
             for parent in changes.parents_of(graph_at, from) {
                 parents.push(match parent {
                     Parent::Here(event) if whole => event,
-                    _ => local(history, &changes, &numbers, parent)?,
+                    _ => local(history, changes, &numbers, parent)?,
                 });
             }
             parents.sort_unstable();
@@ -56,7 +56,7 @@ pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), Deco
         if history.len() != changes.events {
             return Err(DecodeError::Malformed("an event that is there twice"));
         }
-        history.ops = changes.ops;
+        history.ops = std::mem::take(&mut changes.ops);
     }
     Ok(())
 }

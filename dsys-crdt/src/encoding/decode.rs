@@ -1,10 +1,13 @@
 //! Reading. Nothing here believes a number: lengths are compared with what is there before anything is made for them.
 
+use std::collections::BTreeSet;
+
 use super::bytes::{Reader, unzigzag};
-use super::{DecodeError, MAGIC};
+use super::{DecodeError, MAGIC, apply, dictionary};
 use crate::agent::Agent;
-use crate::history::{Kind, MAX_EVENTS, Ops};
+use crate::history::{History, Kind, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
+use crate::walk;
 
 /// Events as a file holds them. Numbers are the file's; agents are numbered in the order of `names`.
 #[derive(Debug)]
@@ -55,48 +58,188 @@ pub(super) enum Parent {
     Elsewhere { agent: usize, seq: u32 },
 }
 
-/// Reads everything; the text is there if the bytes were saved as a document.
-pub(super) fn decode(bytes: &[u8]) -> Result<(Changes, Option<String>), DecodeError> {
-    let [names, agents, graph, ops, content, text] = sections(bytes)?;
-    let names = read_names(names)?;
-    let (agents, events) = read_agents(&unpack(agents, &[])?, names.len())?;
-    let (graph, parents) = read_graph(&unpack(graph, &[])?, names.len(), events)?;
-    let content = utf8(unpack(content, &[])?)?;
-    let text = if text.is_empty() { None } else { Some(utf8(unpack(text, content.as_bytes())?)?) };
-    let ops = read_ops(&unpack(ops, &[])?, &content, events)?;
-    Ok((Changes { names, agents, graph, parents, ops, events }, text))
+/// The sections of a file, packed.
+struct File<'a> {
+    state: &'a [u8],
+    names: &'a [u8],
+    text: &'a [u8],
+    content: &'a [u8],
+    agents: &'a [u8],
+    graph: &'a [u8],
+    ops: &'a [u8],
+}
+
+/// Reads changes, from a saved text too.
+pub(super) fn changes(bytes: &[u8]) -> Result<Changes, DecodeError> {
+    let file = File::read(bytes)?;
+    let mut changes = file.columns()?;
+    if file.state.is_empty() {
+        let content = utf8(unpack(file.content, &[])?)?;
+        changes.ops.fill(content).ok_or(LENGTH)?;
+    } else {
+        let mut history = History::default();
+        apply::append(&mut history, &mut changes)?;
+        file.fill(&mut history)?;
+        changes.ops = history.ops;
+    }
+    Ok(changes)
+}
+
+/// Reads a saved text as far as it takes to go on: what is after the history, and the text.
+pub(super) fn resume(bytes: &[u8]) -> Result<(History, String), DecodeError> {
+    let file = File::read(bytes)?;
+    let names = read_names(file.names)?;
+    let text = file.text()?;
+    let history = read_state(file.state, names)?;
+    if text.chars().count() > history.len() as usize {
+        return Err(LENGTH);
+    }
+    Ok((history, text))
+}
+
+/// Reads the past that a history was resumed after.
+pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeError> {
+    const STATE: DecodeError = DecodeError::Malformed("the state is not that of the history");
+    let file = File::read(bytes)?;
+    let mut history = History::default();
+    apply::append(&mut history, &mut file.columns()?)?;
+    file.fill(&mut history)?;
+    let known = resumed.graph.past();
+    let same = |agent: u32| {
+        resumed.agents.name(agent) == history.agents.name(agent)
+            && resumed.agents.past(agent) == history.agents.events(agent)
+    };
+    let heads = history.graph.heads().iter();
+    if history.len() != known.len
+        || history.graph.heads() != known.heads
+        || !(0..history.agents.count() as u32).all(same)
+        || !heads.copied().all(|head| resumed.agents.id(head) == history.agents.id(head))
+    {
+        return Err(STATE);
+    }
+    Ok(history)
 }
 
 /// Reads the text alone.
-pub(super) fn snapshot(bytes: &[u8]) -> Result<String, DecodeError> {
-    match sections(bytes)? {
-        [.., []] => Err(DecodeError::Malformed("the text is missing: these are changes for a peer")),
-        [.., content, text] => utf8(unpack(text, &unpack(content, &[])?)?),
+pub(super) fn text(bytes: &[u8]) -> Result<String, DecodeError> {
+    File::read(bytes)?.text()
+}
+
+impl<'a> File<'a> {
+    fn read(bytes: &'a [u8]) -> Result<File<'a>, DecodeError> {
+        let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
+        match (magic, MAGIC) {
+            ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
+                return Err(DecodeError::Version(*version));
+            }
+            _ if magic != MAGIC => return Err(DecodeError::NotText),
+            _ => {}
+        }
+        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+            return Err(DecodeError::Checksum);
+        }
+        let mut reader = Reader(body.get(MAGIC.len()..).ok_or(DecodeError::Truncated)?);
+        let mut next = || reader.bytes();
+        let file = File {
+            state: next()?,
+            names: next()?,
+            text: next()?,
+            content: next()?,
+            agents: next()?,
+            graph: next()?,
+            ops: next()?,
+        };
+        if !reader.is_empty() {
+            return Err(DecodeError::Malformed("bytes are left over"));
+        }
+        Ok(file)
+    }
+
+    fn text(&self) -> Result<String, DecodeError> {
+        if self.state.is_empty() {
+            return Err(DecodeError::Malformed("the text is missing: these are changes for a peer"));
+        }
+        utf8(unpack(self.text, &[])?)
+    }
+
+    /// Everything but the content.
+    fn columns(&self) -> Result<Changes, DecodeError> {
+        let names = read_names(self.names)?;
+        let (agents, events) = read_agents(&unpack(self.agents, &[])?, names.len())?;
+        let (graph, parents) = read_graph(&unpack(self.graph, &[])?, names.len(), events)?;
+        let ops = read_ops(&unpack(self.ops, &[])?, events)?;
+        Ok(Changes { names, agents, graph, parents, ops, events })
+    }
+
+    /// Gives the events of a saved history their content: the walk says where in the text each character is.
+    fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
+        let text = self.text()?;
+        let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
+        let mut all = walk::sequence(history).map_err(|_| DecodeError::OutOfRange)?;
+        let ascii = text.is_ascii();
+        let (mut rest, mut parts) = (&text[..], Vec::with_capacity(all.len()));
+        for each in all.iter().filter(|each| !each.deleted) {
+            let bytes = if ascii { each.len as usize } else { byte_of_char(rest, each.len) };
+            let (part, later) = rest.split_at_checked(bytes).ok_or(LENGTH)?;
+            parts.push((each.event, part));
+            rest = later;
+        }
+        if !rest.is_empty() {
+            return Err(LENGTH);
+        }
+        all.retain(|each| each.deleted);
+        all.sort_unstable_by_key(|each| each.event);
+        let (mut rest, ascii) = (&deleted[..], deleted.is_ascii());
+        for each in all {
+            let bytes = if ascii { each.len as usize } else { byte_of_char(rest, each.len) };
+            let (part, later) = rest.split_at_checked(bytes).ok_or(LENGTH)?;
+            parts.push((each.event, part));
+            rest = later;
+        }
+        if !rest.is_empty() {
+            return Err(LENGTH);
+        }
+        parts.sort_unstable_by_key(|part| part.0);
+        history.ops.fill(parts.into_iter().map(|part| part.1).collect()).ok_or(LENGTH)
     }
 }
 
-fn sections(bytes: &[u8]) -> Result<[&[u8]; 6], DecodeError> {
-    let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
-    match (magic, MAGIC) {
-        ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
-            return Err(DecodeError::Version(*version));
+const LENGTH: DecodeError = DecodeError::Malformed("there is more text, or less, than was inserted");
+
+/// Reads what is after a history.
+fn read_state(section: &[u8], names: Vec<Agent>) -> Result<History, DecodeError> {
+    const STATE: DecodeError = DecodeError::Malformed("the state contradicts itself");
+    let mut reader = Reader(section);
+    let len = reader.small()?;
+    let mut left = len;
+    let mut agents = Vec::new();
+    for name in names {
+        let events = reader.small()?;
+        left = left.checked_sub(events).filter(|_| events > 0).ok_or(STATE)?;
+        agents.push((name, events));
+    }
+    let mut heads: Vec<(u32, u32)> = Vec::new();
+    let mut back = Vec::new();
+    while !reader.is_empty() {
+        back.push((reader.small()?, reader.small()?));
+    }
+    // A head is its agent's last event.
+    let (mut later, mut of) = (len, BTreeSet::new());
+    for (distance, agent) in back.into_iter().rev() {
+        later = later.checked_sub(distance).filter(|_| distance > 0).ok_or(STATE)?;
+        if agent as usize >= agents.len() || !of.insert(agent) {
+            return Err(STATE);
         }
-        _ if magic != MAGIC => return Err(DecodeError::NotText),
-        _ => {}
+        heads.push((later, agent));
     }
-    let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
-        return Err(DecodeError::Checksum);
+    heads.reverse();
+    let last = heads.last().map_or(0, |head| head.0 + 1);
+    let distinct = agents.iter().map(|agent| &agent.0).collect::<BTreeSet<_>>().len() == agents.len();
+    if left > 0 || last != len || !distinct {
+        return Err(STATE);
     }
-    let mut reader = Reader(body.get(MAGIC.len()..).ok_or(DecodeError::Truncated)?);
-    let mut sections = [&[][..]; 6];
-    for section in &mut sections {
-        *section = reader.bytes()?;
-    }
-    if !reader.is_empty() {
-        return Err(DecodeError::Malformed("bytes are left over"));
-    }
-    Ok(sections)
+    Ok(History::resume(agents, &heads, len))
 }
 
 fn read_names(section: &[u8]) -> Result<Vec<Agent>, DecodeError> {
@@ -176,14 +319,11 @@ fn read_graph(
     Ok((runs, parents))
 }
 
-fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeError> {
+fn read_ops(section: &[u8], events: u32) -> Result<Ops, DecodeError> {
     const RANGE: DecodeError = DecodeError::Malformed("an operation's position or length is out of range");
     let mut reader = Reader(section);
     let mut ops = Ops::default();
     let (mut done, mut expected) = (0u32, 0u32);
-    let mut rest = content;
-    let ascii = content.is_ascii();
-    ops.reserve(content.len());
     while !reader.is_empty() {
         let head = reader.number()?;
         let kind = match head % 3 {
@@ -195,29 +335,15 @@ fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeErr
         let at = i64::from(expected).checked_add(unzigzag(head / 6)).ok_or(RANGE)?;
         let at = u32::try_from(at).ok().filter(|&at| at <= MAX_EVENTS).ok_or(RANGE)?;
         done = done.checked_add(len).filter(|&done| done <= events && len > 0).ok_or(RANGE)?;
+        ops.push_empty(kind, at, len);
         expected = match kind {
-            Kind::Insert => {
-                let bytes = if ascii { len as usize } else { byte_of_char(rest, len) };
-                let (text, later) = rest.split_at_checked(bytes).ok_or(DecodeError::Truncated)?;
-                if !ascii && text.chars().count() != len as usize {
-                    return Err(DecodeError::Malformed("less text than is inserted"));
-                }
-                ops.push_run(kind, at, len, text);
-                rest = later;
-                at.checked_add(len).filter(|&end| end <= MAX_EVENTS).ok_or(RANGE)?
-            }
-            Kind::Delete => {
-                ops.push_run(kind, at, len, "");
-                at
-            }
-            Kind::DeleteBack => {
-                ops.push_run(kind, at, len, "");
-                at.checked_sub(len).ok_or(RANGE)?
-            }
+            Kind::Insert => at.checked_add(len).filter(|&end| end <= MAX_EVENTS).ok_or(RANGE)?,
+            Kind::Delete => at,
+            Kind::DeleteBack => at.checked_sub(len).ok_or(RANGE)?,
         };
     }
-    if done != events || !rest.is_empty() {
-        return Err(DecodeError::Malformed("operations, content and events differ in number"));
+    if done != events {
+        return Err(DecodeError::Malformed("operations and events differ in number"));
     }
     Ok(ops)
 }

@@ -16,6 +16,8 @@ pub(crate) struct AgentRun {
 #[derive(Clone, Debug, Default)]
 struct Known {
     events: u32,
+    /// How many of them are in the past that is not here.
+    past: u32,
     /// Where in `runs` the agent's are, in the order of their `seq`.
     runs: Vec<u32>,
 }
@@ -30,6 +32,21 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
+    /// As [`History::resume`](super::History::resume). The heads are the only events of the past that have identities.
+    pub(super) fn resume(agents: Vec<(Agent, u32)>, heads: &[(u32, u32)], len: u32) -> Agents {
+        let mut all = Agents { len, ..Agents::default() };
+        for (name, events) in agents {
+            let number = all.number(&name);
+            (all.known[number as usize].events, all.known[number as usize].past) = (events, events);
+        }
+        for &(start, agent) in heads {
+            let known = &mut all.known[agent as usize];
+            known.runs.push(all.runs.len() as u32);
+            all.runs.push(AgentRun { start, agent, seq: known.events - 1 });
+        }
+        all
+    }
+
     /// The number of an agent here, which is given out at the first call.
     pub(crate) fn number(&mut self, agent: &Agent) -> u32 {
         if let Some(&number) = self.numbers.get(agent) {
@@ -55,6 +72,11 @@ impl Agents {
         self.known[agent as usize].events
     }
 
+    /// How many of them are in the past that is not here.
+    pub(crate) fn past(&self, agent: u32) -> u32 {
+        self.known[agent as usize].past
+    }
+
     pub(crate) fn push(&mut self, agent: u32, start: u32, events: u32) {
         let known = &mut self.known[agent as usize];
         if self.runs.last().is_none_or(|last| last.agent != agent) {
@@ -68,17 +90,16 @@ impl Agents {
     /// The runs that overlap the events `from..to`, clipped to them, each with its end.
     pub(crate) fn runs(&self, from: u32, to: u32) -> impl Iterator<Item = (AgentRun, u32)> + '_ {
         let first = run_of(&self.runs, from, |run| run.start);
-        (first..self.runs.len()).map_while(move |at| {
+        let clipped = (first..self.runs.len()).map_while(move |at| {
             let mut run = self.runs[at];
             let end = self.end(at).min(to);
-            if run.start >= to {
-                return None;
-            }
             let skip = from.saturating_sub(run.start);
+            let within = run.start < to;
             run.start += skip;
             run.seq += skip;
-            Some((run, end))
-        })
+            within.then_some((run, end))
+        });
+        clipped.filter(|(run, end)| run.start < *end)
     }
 
     /// The agent of an event and the event's number among the agent's.
@@ -107,6 +128,12 @@ impl Agents {
     pub(crate) fn version(&self) -> VersionVector {
         let with_events = self.names.iter().zip(&self.known).filter(|(_, known)| known.events > 0);
         VersionVector(with_events.map(|(name, known)| (name.clone(), known.events)).collect())
+    }
+
+    /// Whether a version includes all of the past that is not here.
+    pub(crate) fn includes_past(&self, version: &VersionVector) -> bool {
+        let mut agents = self.names.iter().zip(&self.known);
+        agents.all(|(name, known)| known.past == 0 || version.get(name) >= known.past)
     }
 
     pub(crate) fn truncate(&mut self, len: u32) {

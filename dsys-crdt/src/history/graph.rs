@@ -11,6 +11,13 @@ struct GraphRun {
     parents: u32,
 }
 
+/// What is known before a number of events: they, and which of them have no children there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version<'a> {
+    pub(crate) len: u32,
+    pub(crate) heads: &'a [u32],
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     runs: Vec<GraphRun>,
@@ -18,9 +25,22 @@ pub(crate) struct Graph {
     /// The events without children, in ascending order.
     heads: Vec<u32>,
     len: u32,
+    /// The events without children in the past that is not here, and how many events that has.
+    past_heads: Vec<u32>,
+    past: u32,
 }
 
 impl Graph {
+    /// As [`History::resume`](super::History::resume).
+    pub(super) fn resume(heads: Vec<u32>, len: u32) -> Graph {
+        Graph { heads: heads.clone(), len, past_heads: heads, past: len, ..Graph::default() }
+    }
+
+    /// The events that are not here.
+    pub(crate) fn past(&self) -> Version<'_> {
+        Version { len: self.past, heads: &self.past_heads }
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.len
     }
@@ -53,7 +73,7 @@ impl Graph {
 
     /// Appends events that follow all that is known.
     pub(crate) fn push_at_heads(&mut self, events: u32) {
-        if self.heads.len() == 1 && self.heads[0] + 1 == self.len {
+        if self.heads.len() == 1 && self.heads[0] + 1 == self.len && !self.runs.is_empty() {
             self.len += events;
             self.heads[0] = self.len - 1;
             return;
@@ -64,7 +84,7 @@ impl Graph {
 
     /// Appends events of which the first has these parents, given in ascending order, and each other its predecessor.
     pub(crate) fn push(&mut self, parents: &[u32], events: u32) {
-        if self.len == 0 || *parents != [self.len - 1] {
+        if self.runs.is_empty() || *parents != [self.len - 1] {
             self.runs.push(GraphRun { start: self.len, parents: self.pool.len() as u32 });
             self.pool.extend_from_slice(parents);
         }
@@ -84,6 +104,7 @@ impl Graph {
         let ends = (0..self.runs.len()).map(|run| self.end(run) - 1);
         // A run's last event has a child only if some run names it.
         let parents: BTreeSet<u32> = self.pool.iter().copied().collect();
-        self.heads = ends.filter(|end| !parents.contains(end)).collect();
+        let all = self.past_heads.iter().copied().chain(ends);
+        self.heads = all.filter(|end| !parents.contains(end)).collect();
     }
 }

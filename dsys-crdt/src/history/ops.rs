@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::run_of;
+use super::{MAX_EVENTS, run_of};
 use crate::rope::byte_of_char;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,11 @@ pub(crate) struct Ops {
 }
 
 impl Ops {
+    /// As [`History::resume`](super::History::resume).
+    pub(super) fn resume(len: u32) -> Ops {
+        Ops { len, ..Ops::default() }
+    }
+
     pub(crate) fn content(&self) -> &str {
         &self.content
     }
@@ -99,19 +104,43 @@ impl Ops {
         self.len += count;
     }
 
-    /// Makes place for so many bytes of content, which are there already in another form.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.content.reserve(bytes);
+    /// Appends a run as it was encoded, whose text follows through [`Ops::fill`].
+    pub(crate) fn push_empty(&mut self, kind: Kind, at: u32, len: u32) {
+        self.push(at, kind);
+        self.len += len;
+    }
+
+    /// Gives runs that were pushed empty their text, all of it in the order of the events. None if it is too short or too
+    /// long.
+    pub(crate) fn fill(&mut self, content: String) -> Option<()> {
+        if content.len() > MAX_EVENTS as usize {
+            return None;
+        }
+        let ascii = content.is_ascii();
+        let mut at = 0;
+        for index in 0..self.runs.len() {
+            let end = self.runs.get(index + 1).map_or(self.len, |next| next.start);
+            let run = &mut self.runs[index];
+            run.content = at as u32;
+            if run.kind == Kind::Insert {
+                let chars = end - run.start;
+                let rest = content.get(at..)?;
+                let bytes = if ascii { chars as usize } else { byte_of_char(rest, chars) };
+                if bytes > rest.len() || (!ascii && rest[..bytes].chars().count() != chars as usize) {
+                    return None;
+                }
+                at += bytes;
+            }
+        }
+        self.content = content;
+        (at == self.content.len()).then_some(())
     }
 
     /// Appends a run as it was encoded.
     pub(crate) fn push_run(&mut self, kind: Kind, at: u32, len: u32, text: &str) {
         match kind {
             Kind::Insert => self.insert(at, text, len),
-            Kind::Delete | Kind::DeleteBack => {
-                self.push(at, kind);
-                self.len += len;
-            }
+            Kind::Delete | Kind::DeleteBack => self.push_empty(kind, at, len),
         }
     }
 

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use crate::history::History;
+use super::Refused;
+use crate::history::{History, Version};
 
 /// Events between two critical versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,19 +15,51 @@ pub(super) enum Stretch {
     Zone(u32, u32),
 }
 
-/// Cuts the history at its critical versions, from the last one that the text, which holds the events below `old`,
-/// precedes or is.
+/// A version of which it is asked whether everything later follows it.
+struct Cut<'a> {
+    version: Version<'a>,
+    followed: bool,
+}
+
+impl<'a> Cut<'a> {
+    fn new(version: Version<'a>) -> Self {
+        Cut { version, followed: version.len > 0 }
+    }
+
+    /// Takes note of the parents of a later event. If it is not later, nothing that is noted matters any more.
+    fn note(&mut self, parents: &[u32]) {
+        let Version { len, heads } = self.version;
+        self.followed &=
+            parents == heads || (!parents.is_empty() && parents.iter().all(|&parent| parent >= len));
+    }
+
+    /// Whether a run begins here that follows all of the version.
+    fn is_root(&self, start: u32, parents: &[u32]) -> bool {
+        start == self.version.len && parents == self.version.heads
+    }
+}
+
+/// Cuts the history at its critical versions, from the last one that the text, which holds the version `old`, precedes
+/// or is.
 ///
 /// The version after event `x` is critical if no event after `x`, and no head, has a parent before `x`: local numbers are
-/// in causal order, so what is after `x` follows it then, and what is before precedes it.
-pub(super) fn stretches(history: &History, old: u32) -> Vec<Stretch> {
+/// in causal order, so what is after `x` follows it then, and what is before precedes it. Of the version that the text
+/// holds, and of the past that the history was resumed after, the heads are known: they are critical with several heads
+/// too, if whatever refers to them refers to all.
+///
+/// # Errors
+/// [`Refused::Past`] if it takes a walk of the past that is not here.
+pub(super) fn stretches(history: &History, old: Version<'_>) -> Result<Vec<Stretch>, Refused> {
     let graph = &history.graph;
+    let mut cuts = [Cut::new(old), Cut::new(graph.past())];
     let mut found = Vec::new();
     // Events from here on are in `found`; the lowest number that an event or a head there refers to, if all do.
     let mut done = graph.len();
     let mut lowest = graph.heads().first().copied();
+    cuts.iter_mut().for_each(|cut| cut.note(graph.heads()));
     for run in (0..graph.count()).rev() {
-        let (start, end) = (graph.start(run), graph.end(run));
+        let (start, end, parents) = (graph.start(run), graph.end(run), graph.parents(run));
+        let is_root = start == 0 || cuts.iter().any(|cut| cut.is_root(start, parents));
         if let Some(lowest) = lowest.filter(|&lowest| lowest >= start) {
             // The versions after `start`, ..., after `critical - 1` are critical.
             let critical = end.min(lowest + 1);
@@ -34,24 +67,32 @@ pub(super) fn stretches(history: &History, old: u32) -> Vec<Stretch> {
                 found.push(Stretch::Zone(critical, done));
             }
             // The run's first event has other parents than its predecessor, or would not begin a run.
-            let line = if start == 0 { 0 } else { start + 1 };
-            if line.max(old) < critical {
-                found.push(Stretch::Line(line.max(old), critical));
+            let line = if is_root { start } else { start + 1 };
+            if line.max(old.len) < critical {
+                found.push(Stretch::Line(line.max(old.len), critical));
             }
             done = line;
-            if done <= old {
-                break;
-            }
         }
-        lowest = lowest.zip(graph.parents(run).first()).map(|(lowest, &parent)| lowest.min(parent));
+        cuts.iter_mut().for_each(|cut| cut.note(parents));
+        if done > old.len && cuts.iter().any(|cut| cut.followed && cut.version.len == start) {
+            found.push(Stretch::Zone(start, done));
+            done = start;
+        }
+        if done <= old.len {
+            break;
+        }
+        lowest = lowest.zip(parents.first()).map(|(lowest, &parent)| lowest.min(parent));
     }
-    if done > old {
+    if done > old.len {
+        if graph.past().len > 0 {
+            return Err(Refused::Past);
+        }
         found.push(Stretch::Zone(0, done));
     }
     // The last one found may lie in what the text holds already.
-    found.retain(|&(Stretch::Line(_, to) | Stretch::Zone(_, to))| to > old);
+    found.retain(|&(Stretch::Line(_, to) | Stretch::Zone(_, to))| to > old.len);
     found.reverse();
-    found
+    Ok(found)
 }
 
 /// The runs of a zone, in local order.

@@ -91,6 +91,11 @@ impl Tracker {
         self.leaves.push(leaf);
     }
 
+    /// All characters in order, deleted ones too.
+    pub(super) fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.order.iter().flat_map(|leaf| self.leaves[leaf as usize].spans())
+    }
+
     /// How many characters there are after all events walked.
     pub(super) fn final_len(&self) -> u32 {
         self.order.total()[FINAL]
