@@ -69,6 +69,11 @@ pub enum DecodeError {
         "an edit lies outside the text that its author saw: the changes were made wrongly, or with malice"
     )]
     OutOfRange,
+    /// It would cost more than the limits allow: a bug of the writer, or malice.
+    #[error(
+        "the history would cost more than is allowed ({0}): raise the limit of that name, or refuse the author"
+    )]
+    Limit(&'static str),
     /// The past of the text, in the file that it was opened from, is not what its checksum promised. Edits go on, and what
     /// was done since the file was opened can be sent.
     #[error("the file that the text was opened from does not hold its history: fetch the text from a peer")]
@@ -82,7 +87,8 @@ impl Text {
     /// Everything, to be kept: the history and the text. It takes its time to be small; [`Text::changes_since`] does not.
     ///
     /// # Errors
-    /// Only where the text was opened from a file that was made wrongly or with malice ([`DecodeError::Past`]).
+    /// Where the text was opened from a file that was made wrongly or with malice ([`DecodeError::Past`]), or the walk of
+    /// everything exceeds the [`Limits`](crate::Limits).
     pub fn save(&self) -> Result<Vec<u8>, DecodeError> {
         encode::save(&*self.whole()?, &self.rope)
     }
@@ -143,7 +149,7 @@ impl Text {
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then. That two
     /// different events carry one agent's name and number is not noticed: changes are not signed yet.
     pub fn apply(&mut self, changes: &[u8]) -> Result<usize, DecodeError> {
-        let mut changes = decode::changes(changes)?;
+        let mut changes = decode::changes(changes, self.history.limits)?;
         match self.merge(&mut changes) {
             Err(Failed::Past) => {
                 self.read_past()?;
@@ -167,12 +173,12 @@ impl Text {
             })
             .and_then(|()| {
                 crate::text::catch_up(&self.history, &mut self.rope, old).map_err(|refused| match refused {
-                    Refused::OutOfRange => Failed::Refused(DecodeError::OutOfRange),
                     Refused::Past => Failed::Past,
+                    refused => Failed::Refused(refused.into()),
                 })
             });
         if let Err(error) = applied {
-            self.history.truncate(old.len);
+            self.history.truncate(old);
             return Err(error);
         }
         Ok((self.history.len() - old.len) as usize)
@@ -181,9 +187,22 @@ impl Text {
     /// All of the history.
     pub(crate) fn whole(&self) -> Result<Cow<'_, History>, DecodeError> {
         let Some(past) = &self.past else { return Ok(Cow::Borrowed(&self.history)) };
-        let mut whole = decode::past(past, &self.history).map_err(|_| DecodeError::Past)?;
+        let mut whole = decode::past(past, &self.history).map_err(|error| match error {
+            DecodeError::Limit(_) => error,
+            _ => DecodeError::Past,
+        })?;
         whole.extend(&self.history);
         Ok(Cow::Owned(whole))
+    }
+}
+
+impl From<Refused> for DecodeError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::OutOfRange => DecodeError::OutOfRange,
+            Refused::Limit(name) => DecodeError::Limit(name),
+            Refused::Past => DecodeError::Past,
+        }
     }
 }
 

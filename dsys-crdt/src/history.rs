@@ -20,11 +20,13 @@
 
 mod agents;
 mod graph;
+mod limits;
 mod ops;
 
 use crate::agent::Agent;
 pub(crate) use agents::Agents;
 pub(crate) use graph::{Graph, Version};
+pub use limits::Limits;
 pub(crate) use ops::{Kind, Op, Ops};
 
 /// So many events, and so many bytes of inserted text, a history may have: local numbers are 31 bits wide.
@@ -35,6 +37,7 @@ pub(crate) struct History {
     pub(crate) agents: Agents,
     pub(crate) graph: Graph,
     pub(crate) ops: Ops,
+    pub(crate) limits: Limits,
 }
 
 impl History {
@@ -45,6 +48,7 @@ impl History {
             agents: Agents::resume(agents, heads, len),
             graph: Graph::resume(heads.iter().map(|head| head.0).collect(), len),
             ops: Ops::resume(len),
+            limits: Limits::default(),
         }
     }
 
@@ -83,11 +87,11 @@ impl History {
         self.graph.push_at_heads(events);
     }
 
-    /// Forgets the events from number `len` on. Names of agents stay.
-    pub(crate) fn truncate(&mut self, len: u32) {
-        self.agents.truncate(len);
-        self.graph.truncate(len);
-        self.ops.truncate(len);
+    /// Forgets the events after a version that was the whole. Names of agents stay.
+    pub(crate) fn truncate(&mut self, version: Version<'_>) {
+        self.agents.truncate(version.len);
+        self.graph.truncate(version);
+        self.ops.truncate(version.len);
     }
 }
 

@@ -10,6 +10,7 @@ mod walk;
 
 pub use agent::{Agent, AgentError, VersionVector};
 pub use encoding::DecodeError;
+pub use history::Limits;
 pub use text::{EditError, Text};
 
 #[cfg(test)]

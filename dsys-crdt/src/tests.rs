@@ -1,6 +1,7 @@
 //! Cases that need the inside of the crate: traces and oracles are given as events with parents.
 
 mod data;
+mod limits;
 mod merging;
 mod oracle;
 mod plain;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::agent::{Agent, VersionVector};
-use crate::history::{History, MAX_EVENTS, Op, Ops, Version};
+use crate::history::{History, Limits, MAX_EVENTS, Op, Ops, Version};
 use crate::rope::{BYTES, CHARS, Rope, UTF16};
 use crate::walk::{self, Sink};
 
@@ -59,6 +59,16 @@ impl Text {
     /// From now on edits made here belong to `agent`.
     pub fn set_agent(&mut self, agent: Agent) {
         self.agent = self.history.agents.number(&agent);
+    }
+
+    /// The bounds on what others' changes may cost.
+    pub fn limits(&self) -> Limits {
+        self.history.limits
+    }
+
+    /// Sets other bounds.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.history.limits = limits;
     }
 
     /// Inserts text before the character at `position`, or at the end if that is the length.

@@ -36,6 +36,8 @@ pub(crate) trait Sink {
 pub(crate) enum Refused {
     /// An event inserts or deletes beyond the end of the text that its author saw.
     OutOfRange,
+    /// It would exceed the limit of that name.
+    Limit(&'static str),
     /// The past is needed, after which the history was resumed. The sink was given nothing.
     Past,
 }
@@ -61,7 +63,7 @@ pub(crate) fn walk(
             }
             Stretch::Zone(from, to) => {
                 let memory = memory.get_or_insert_with(|| (Tracker::new(), Diff::default()));
-                chars = Zone::new(history, memory, old.len, from, to, chars).walk(sink)?;
+                chars = Zone::new(history, memory, old.len, from, to, chars)?.walk(sink)?;
             }
         }
     }
@@ -94,7 +96,7 @@ pub(crate) fn sequence(history: &History) -> Result<Vec<Characters>, Refused> {
         fn delete(&mut self, _: u32, _: u32) {}
     }
     let mut memory = (Tracker::new(), Diff::default());
-    Zone::new(history, &mut memory, 0, 0, history.len(), 0).walk(&mut Nowhere)?;
+    Zone::new(history, &mut memory, 0, 0, history.len(), 0)?.walk(&mut Nowhere)?;
     let mut all: Vec<Characters> = Vec::new();
     for span in memory.0.spans() {
         let next = Characters { event: span.id, len: span.len, deleted: span.was_deleted() };
@@ -107,6 +109,9 @@ pub(crate) fn sequence(history: &History) -> Result<Vec<Characters>, Refused> {
     }
     Ok(all)
 }
+
+/// Steps of a zone that do not count.
+const FREE_STEPS: u64 = 1 << 20;
 
 /// An edit of the text as it stands; gives its new length.
 fn direct(op: &Op, chars: u32, ops: &Ops, sink: &mut impl Sink) -> Result<u32, Refused> {
@@ -141,6 +146,8 @@ struct Zone<'a> {
     /// Characters that the tracker believes to be at the end and that are not: what stood in front of the zone is not
     /// known while the text is ahead of it.
     excess: u32,
+    /// How many steps are left before the limit.
+    steps: u64,
     /// The prepared version.
     at: Option<At>,
 }
@@ -153,13 +160,16 @@ impl<'a> Zone<'a> {
         from: u32,
         to: u32,
         chars: u32,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
+        if to - from > history.limits.events_in_walk {
+            return Err(Refused::Limit("events_in_walk"));
+        }
         // What the text holds of the zone may have deleted characters that stood in front of it.
         let before = if from < old { chars + deletions(history, from, old) } else { chars };
         tracker.reset(from, to, before);
         let items = Items::new(history, from, old, to);
         diff.reset(items.len());
-        Zone { history, tracker, diff, items, old, from, chars, excess: 0, at: None }
+        Ok(Zone { history, tracker, diff, items, old, from, chars, excess: 0, at: None, steps: FREE_STEPS })
     }
 
     /// Walks the zone; gives the length of the text afterwards.
@@ -172,7 +182,7 @@ impl<'a> Zone<'a> {
                 behind = false;
                 self.excess = self.tracker.final_len() - self.chars;
             }
-            self.prepare(index);
+            self.prepare(index)?;
             for op in history.ops.slices_among(self.items.ops(index), item.start, item.end) {
                 self.apply(&op, behind, sink)?;
             }
@@ -182,17 +192,20 @@ impl<'a> Zone<'a> {
     }
 
     /// Moves the prepared version to the parents of an item.
-    fn prepare(&mut self, item: u32) {
+    fn prepare(&mut self, item: u32) -> Result<(), Refused> {
         let (at, parents) = (self.at.as_slice(), self.items.parents(item));
         if at == parents {
-            return;
+            return Ok(());
         }
-        let [back, forwards] = self.diff.find(&self.items, at, parents);
+        let ([back, forwards], visited) = self.diff.find(&self.items, at, parents);
+        spend(&mut self.steps, visited)?;
         let back = back.iter().map(|part| (part, false));
         for (part, forwards) in back.chain(forwards.iter().rev().map(|part| (part, true))) {
             let ops = self.history.ops.slices_among(self.items.ops(part.item), part.from, part.to);
             self.tracker.shift(ops, forwards);
+            spend(&mut self.steps, self.tracker.take_steps())?;
         }
+        Ok(())
     }
 
     /// Applies events at the prepared version; those that the text holds already are `behind`.
@@ -211,8 +224,15 @@ impl<'a> Zone<'a> {
                 }
             });
         }
-        Ok(())
+        self.steps += u64::from(self.history.limits.steps_per_edit);
+        spend(&mut self.steps, self.tracker.take_steps())
     }
+}
+
+/// Takes steps from those that are left.
+fn spend(left: &mut u64, steps: u64) -> Result<(), Refused> {
+    *left = left.checked_sub(steps).ok_or(Refused::Limit("steps_per_edit"))?;
+    Ok(())
 }
 
 /// How many events of a range delete.

@@ -44,6 +44,9 @@ pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(),
                 return Err(DecodeError::Malformed("an event that follows itself"));
             }
             history.graph.push(&parents, next - from);
+            if history.graph.heads().len() > history.limits.branches as usize {
+                return Err(DecodeError::Limit("branches"));
+            }
             if !whole {
                 for op in changes.ops.slices(from, next) {
                     history.ops.push_run(op.kind, op.at, op.len, changes.ops.text(&op));

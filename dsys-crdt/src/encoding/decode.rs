@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::bytes::{Reader, unzigzag};
 use super::{DecodeError, MAGIC, apply, dictionary};
 use crate::agent::Agent;
-use crate::history::{History, Kind, MAX_EVENTS, Ops};
+use crate::history::{History, Kind, Limits, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
 use crate::walk;
 
@@ -70,14 +70,14 @@ struct File<'a> {
 }
 
 /// Reads changes, from a saved text too.
-pub(super) fn changes(bytes: &[u8]) -> Result<Changes, DecodeError> {
+pub(super) fn changes(bytes: &[u8], limits: Limits) -> Result<Changes, DecodeError> {
     let file = File::read(bytes)?;
     let mut changes = file.columns()?;
     if file.state.is_empty() {
         let content = utf8(unpack(file.content, &[])?)?;
         changes.ops.fill(content).ok_or(LENGTH)?;
     } else {
-        let mut history = History::default();
+        let mut history = History { limits, ..History::default() };
         apply::append(&mut history, &mut changes)?;
         file.fill(&mut history)?;
         changes.ops = history.ops;
@@ -101,7 +101,7 @@ pub(super) fn resume(bytes: &[u8]) -> Result<(History, String), DecodeError> {
 pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeError> {
     const STATE: DecodeError = DecodeError::Malformed("the state is not that of the history");
     let file = File::read(bytes)?;
-    let mut history = History::default();
+    let mut history = History { limits: resumed.limits, ..History::default() };
     apply::append(&mut history, &mut file.columns()?)?;
     file.fill(&mut history)?;
     let known = resumed.graph.past();
@@ -176,7 +176,7 @@ impl<'a> File<'a> {
     fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
         let text = self.text()?;
         let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
-        let mut all = walk::sequence(history).map_err(|_| DecodeError::OutOfRange)?;
+        let mut all = walk::sequence(history)?;
         let ascii = text.is_ascii();
         let (mut rest, mut parts) = (&text[..], Vec::with_capacity(all.len()));
         for each in all.iter().filter(|each| !each.deleted) {

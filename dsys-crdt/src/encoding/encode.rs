@@ -28,7 +28,7 @@ pub(super) fn changes(history: &History, since: &VersionVector) -> Vec<u8> {
 
 /// A whole history and its text, packed as small as can be.
 pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeError> {
-    let mut deleted = walk::sequence(history).map_err(|_| DecodeError::Past)?;
+    let mut deleted = walk::sequence(history)?;
     deleted.retain(|each| each.deleted);
     deleted.sort_unstable_by_key(|each| each.event);
     let text = rope.text();

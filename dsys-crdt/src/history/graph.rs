@@ -1,7 +1,5 @@
 //! Which events an event's author knew.
 
-use std::collections::BTreeSet;
-
 use super::run_of;
 
 #[derive(Clone, Copy, Debug)]
@@ -88,23 +86,24 @@ impl Graph {
             self.runs.push(GraphRun { start: self.len, parents: self.pool.len() as u32 });
             self.pool.extend_from_slice(parents);
         }
-        self.heads.retain(|head| !parents.contains(head));
+        for parent in parents {
+            if let Ok(at) = self.heads.binary_search(parent) {
+                self.heads.remove(at);
+            }
+        }
         self.len += events;
         self.heads.push(self.len - 1);
     }
 
-    pub(crate) fn truncate(&mut self, len: u32) {
+    /// Forgets the events from number `len` on; the heads before it are given back.
+    pub(crate) fn truncate(&mut self, version: Version<'_>) {
         while let Some(&run) = self.runs.last()
-            && run.start >= len
+            && run.start >= version.len
         {
             self.pool.truncate(run.parents as usize);
             self.runs.pop();
         }
-        self.len = len;
-        let ends = (0..self.runs.len()).map(|run| self.end(run) - 1);
-        // A run's last event has a child only if some run names it.
-        let parents: BTreeSet<u32> = self.pool.iter().copied().collect();
-        let all = self.past_heads.iter().copied().chain(ends);
-        self.heads = all.filter(|end| !parents.contains(end)).collect();
+        self.len = version.len;
+        self.heads = version.heads.to_vec();
     }
 }

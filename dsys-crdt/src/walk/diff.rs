@@ -34,16 +34,18 @@ impl Diff {
         self.pending.resize(items / 64 + 1, 0);
     }
 
-    /// Finds the events of the zone that only version `a` has, the latest first, and those that only version `b` has.
+    /// Finds the events of the zone that only version `a` has, the latest first, and those that only version `b` has;
+    /// and how many steps it took.
     ///
     /// Walks back from both, the latest item first, until everything that is left to visit is in both.
-    pub(super) fn find(&mut self, items: &Items, a: &[At], b: &[At]) -> [&[Stretch]; 2] {
+    pub(super) fn find(&mut self, items: &Items, a: &[At], b: &[At]) -> ([&[Stretch]; 2], u64) {
         self.only.iter_mut().for_each(Vec::clear);
-        let mut unshared = 0;
+        let (mut unshared, mut steps) = (0, 0);
         a.iter().for_each(|&at| unshared += self.push(at, [at.lv + 1, 0]));
         b.iter().for_each(|&at| unshared += self.push(at, [0, at.lv + 1]));
         let mut word = a.iter().chain(b).max().map_or(0, |at| at.item as usize / 64);
         loop {
+            steps += 1;
             let bits = self.pending[word];
             if bits == 0 {
                 if word == 0 {
@@ -70,7 +72,7 @@ impl Diff {
             }
         }
         let [only_a, only_b] = &self.only;
-        [only_a, only_b]
+        ([only_a, only_b], steps)
     }
 
     /// Notes what the versions have of an item; gives by how much the number of pending items changes of which they have
