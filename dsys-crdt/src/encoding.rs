@@ -4,7 +4,8 @@
 //! "dsystxt" 1                     magic and version
 //! sections, each with its length before it:
 //!   state     in a saved text: how many events there are; for each name, how many are the agent's; then the heads: for
-//!             each, the distance back from the one after it (the last: from the end), and its agent. Empty in changes
+//!             each, the distance back from the one after it (the last: from the end), its agent, and how many events
+//!             the agent made after it. Empty in changes
 //!   names     per agent: length, name
 //!   text      the text itself, in a saved text
 //!   content   inserted text in the order of the events: in a saved text what is deleted by now, in changes all

@@ -24,7 +24,7 @@ mod limits;
 mod ops;
 
 use crate::agent::Agent;
-pub(crate) use agents::Agents;
+pub(crate) use agents::{Agents, Head};
 pub(crate) use graph::{Graph, Version};
 pub use limits::Limits;
 pub(crate) use ops::{Kind, Op, Ops};
@@ -42,11 +42,11 @@ pub(crate) struct History {
 
 impl History {
     /// The history after a past of `len` events, of which each agent made so many; `heads` are its events without children,
-    /// in ascending order, each with the number of the agent whose last event it is.
-    pub(crate) fn resume(agents: Vec<(Agent, u32)>, heads: &[(u32, u32)], len: u32) -> History {
+    /// in ascending order.
+    pub(crate) fn resume(agents: Vec<(Agent, u32)>, heads: &[Head], len: u32) -> History {
         History {
             agents: Agents::resume(agents, heads, len),
-            graph: Graph::resume(heads.iter().map(|head| head.0).collect(), len),
+            graph: Graph::resume(heads.iter().map(|head| head.lv).collect(), len),
             ops: Ops::resume(len),
             limits: Limits::default(),
         }

@@ -1,11 +1,11 @@
 //! Reading. Nothing here believes a number: lengths are compared with what is there before anything is made for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::{Reader, unzigzag};
 use super::{DecodeError, MAGIC, apply, dictionary};
 use crate::agent::Agent;
-use crate::history::{History, Kind, Limits, MAX_EVENTS, Ops};
+use crate::history::{Head, History, Kind, Limits, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
 use crate::walk;
 
@@ -219,22 +219,24 @@ fn read_state(section: &[u8], names: Vec<Agent>) -> Result<History, DecodeError>
         left = left.checked_sub(events).filter(|_| events > 0).ok_or(STATE)?;
         agents.push((name, events));
     }
-    let mut heads: Vec<(u32, u32)> = Vec::new();
     let mut back = Vec::new();
     while !reader.is_empty() {
-        back.push((reader.small()?, reader.small()?));
+        back.push((reader.small()?, reader.small()?, reader.small()?));
     }
-    // A head is its agent's last event.
-    let (mut later, mut of) = (len, BTreeSet::new());
-    for (distance, agent) in back.into_iter().rev() {
-        later = later.checked_sub(distance).filter(|_| distance > 0).ok_or(STATE)?;
-        if agent as usize >= agents.len() || !of.insert(agent) {
+    // An agent has several heads only if it did not know what it did itself; its later events have later numbers even so.
+    let (mut later, mut after, mut heads) = (len, BTreeMap::new(), Vec::new());
+    for (distance, agent, behind) in back.into_iter().rev() {
+        let lv = later.checked_sub(distance).filter(|_| distance > 0).ok_or(STATE)?;
+        let &(_, events) = agents.get(agent as usize).ok_or(STATE)?;
+        let seq = events.checked_sub(behind).and_then(|events| events.checked_sub(1)).ok_or(STATE)?;
+        if after.insert(agent, seq).is_some_and(|after| after <= seq) {
             return Err(STATE);
         }
-        heads.push((later, agent));
+        heads.push(Head { lv, agent, seq });
+        later = lv;
     }
     heads.reverse();
-    let last = heads.last().map_or(0, |head| head.0 + 1);
+    let last = heads.last().map_or(0, |head| head.lv + 1);
     let distinct = agents.iter().map(|agent| &agent.0).collect::<BTreeSet<_>>().len() == agents.len();
     if left > 0 || last != len || !distinct {
         return Err(STATE);

@@ -78,7 +78,9 @@ fn state(history: &History, names: &Names) -> Vec<u8> {
     let later = heads.iter().skip(1).copied().chain([history.len()]);
     for (&head, later) in heads.iter().zip(later) {
         put(&mut out, u64::from(later - head));
-        put(&mut out, names.numbers.get(history.agents.id(head).0 as usize).copied().flatten().unwrap_or(0));
+        let (agent, seq) = history.agents.id(head);
+        put(&mut out, names.numbers.get(agent as usize).copied().flatten().unwrap_or(0));
+        put(&mut out, u64::from(history.agents.events(agent) - 1 - seq));
     }
     out
 }

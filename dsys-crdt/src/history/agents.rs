@@ -29,20 +29,29 @@ pub(crate) struct Agents {
     known: Vec<Known>,
     runs: Vec<AgentRun>,
     len: u32,
+    /// How many events are not here; of those, each run is one, whatever follows it.
+    past: u32,
+}
+
+/// An event without children in a past that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) lv: u32,
+    pub(crate) agent: u32,
+    pub(crate) seq: u32,
 }
 
 impl Agents {
     /// As [`History::resume`](super::History::resume). The heads are the only events of the past that have identities.
-    pub(super) fn resume(agents: Vec<(Agent, u32)>, heads: &[(u32, u32)], len: u32) -> Agents {
-        let mut all = Agents { len, ..Agents::default() };
+    pub(super) fn resume(agents: Vec<(Agent, u32)>, heads: &[Head], len: u32) -> Agents {
+        let mut all = Agents { len, past: len, ..Agents::default() };
         for (name, events) in agents {
             let number = all.number(&name);
             (all.known[number as usize].events, all.known[number as usize].past) = (events, events);
         }
-        for &(start, agent) in heads {
-            let known = &mut all.known[agent as usize];
-            known.runs.push(all.runs.len() as u32);
-            all.runs.push(AgentRun { start, agent, seq: known.events - 1 });
+        for &Head { lv: start, agent, seq } in heads {
+            all.known[agent as usize].runs.push(all.runs.len() as u32);
+            all.runs.push(AgentRun { start, agent, seq });
         }
         all
     }
@@ -116,7 +125,10 @@ impl Agents {
         }
         let at = known.runs.partition_point(|&run| self.runs[run as usize].seq <= seq).checked_sub(1)?;
         let run = self.runs[known.runs[at] as usize];
-        Some(run.start + (seq - run.seq))
+        // What follows a head of the past is not here, unless it came later, without a gap.
+        let here =
+            run.start >= self.past || seq == run.seq || (run.start + 1 == self.past && seq >= known.past);
+        here.then_some(run.start + (seq - run.seq))
     }
 
     /// Which of two events of different agents stands first, where the list leaves the choice.
