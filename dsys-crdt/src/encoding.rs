@@ -38,6 +38,7 @@ mod lz4;
 use std::borrow::Cow;
 
 use crate::agent::{Agent, VersionVector};
+use crate::edit::Edit;
 use crate::history::{History, Version};
 use crate::rope::Rope;
 use crate::text::Text;
@@ -139,9 +140,9 @@ impl Text {
     /// As [`Text::read_past`], if `version` lacks a part of what the file held.
     pub fn changes_since(&self, version: &VersionVector) -> Result<Vec<u8>, DecodeError> {
         if self.history.agents.includes_past(version) {
-            return Ok(encode::changes(&self.history, version));
+            return Ok(encode::changes(&self.history, version, None));
         }
-        Ok(encode::changes(&*self.whole()?, version))
+        Ok(encode::changes(&*self.whole()?, version, None))
     }
 
     /// Merges changes that another replica made. What is known already is skipped. Gives how many events were new.
@@ -150,11 +151,29 @@ impl Text {
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then. That two
     /// different events carry one agent's name and number is not noticed: changes are not signed yet.
     pub fn apply(&mut self, changes: &[u8]) -> Result<usize, DecodeError> {
+        self.apply_telling(changes, None)
+    }
+
+    /// As [`Text::apply`], and gives the edits that it made of the text, in order, so that a view can make them too.
+    ///
+    /// # Errors
+    /// As [`Text::apply`].
+    pub fn apply_edits(&mut self, changes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
+        let mut edits = Vec::new();
+        self.apply_telling(changes, Some(&mut edits))?;
+        Ok(edits)
+    }
+
+    fn apply_telling(
+        &mut self,
+        changes: &[u8],
+        mut told: Option<&mut Vec<Edit>>,
+    ) -> Result<usize, DecodeError> {
         let mut changes = decode::changes(changes, self.history.limits)?;
-        match self.merge(&mut changes) {
+        match self.merge(&mut changes, told.as_deref_mut()) {
             Err(Failed::Past) => {
                 self.read_past()?;
-                self.merge(&mut changes).map_err(|failed| match failed {
+                self.merge(&mut changes, told).map_err(|failed| match failed {
                     Failed::Refused(error) => error,
                     Failed::Past => DecodeError::Past,
                 })
@@ -164,7 +183,11 @@ impl Text {
         }
     }
 
-    fn merge(&mut self, changes: &mut decode::Changes) -> Result<usize, Failed> {
+    fn merge(
+        &mut self,
+        changes: &mut decode::Changes,
+        told: Option<&mut Vec<Edit>>,
+    ) -> Result<usize, Failed> {
         let heads = self.history.graph.heads().to_vec();
         let old = Version { len: self.history.len(), heads: &heads };
         let applied = apply::append(&mut self.history, changes)
@@ -173,9 +196,11 @@ impl Text {
                 error => Failed::Refused(error),
             })
             .and_then(|()| {
-                crate::text::catch_up(&self.history, &mut self.rope, old).map_err(|refused| match refused {
-                    Refused::Past => Failed::Past,
-                    refused => Failed::Refused(refused.into()),
+                crate::text::catch_up(&self.history, &mut self.rope, old, told).map_err(|refused| {
+                    match refused {
+                        Refused::Past => Failed::Past,
+                        refused => Failed::Refused(refused.into()),
+                    }
                 })
             });
         if let Err(error) = applied {
@@ -216,6 +241,11 @@ enum Failed {
 
 /// The magic, with the version as its last byte.
 pub(crate) const MAGIC: &[u8; 8] = b"dsystxt\x01";
+
+/// All changes up to a version.
+pub(crate) fn until(history: &History, version: &VersionVector) -> Vec<u8> {
+    encode::changes(history, &VersionVector::default(), Some(version))
+}
 
 /// The part of a text that its deleted characters are packed with.
 fn dictionary(text: &[u8]) -> &[u8] {

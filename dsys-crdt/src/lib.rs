@@ -1,17 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+mod edit;
 mod encoding;
 mod history;
 mod order;
+mod places;
 mod rope;
 mod text;
+mod undo;
+mod versions;
 mod walk;
 
 pub use agent::{Agent, AgentError, VersionVector};
+pub use edit::{Edit, Side, Units};
 pub use encoding::DecodeError;
 pub use history::Limits;
+pub use places::{Anchor, Places};
 pub use text::{EditError, Text};
+pub use undo::Undo;
+pub use versions::VersionError;
 
 #[cfg(test)]
 mod tests;

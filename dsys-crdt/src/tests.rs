@@ -1,6 +1,7 @@
 //! Cases that need the inside of the crate: traces and oracles are given as events with parents.
 
 mod data;
+mod editor;
 mod limits;
 mod merging;
 mod oracle;
@@ -47,7 +48,7 @@ impl Builder {
     /// Brings the text to all events.
     pub(crate) fn catch_up(&mut self) {
         let old = Version { len: self.known, heads: &self.heads };
-        catch_up(&self.history, &mut self.rope, old).unwrap();
+        catch_up(&self.history, &mut self.rope, old, None).unwrap();
         self.known = self.history.len();
         self.heads = self.history.graph.heads().to_vec();
     }

@@ -18,7 +18,7 @@ mod span;
 mod starts;
 mod tracker;
 
-use crate::history::{History, Kind, Op, Ops, Version};
+use crate::history::{History, Kind, Op, Version};
 use diff::Diff;
 use plan::{At, Items, Stretch};
 use tracker::Tracker;
@@ -26,7 +26,7 @@ use tracker::Tracker;
 /// What is done to the text.
 pub(crate) trait Sink {
     /// Inserts what `op` inserts at `at`.
-    fn insert(&mut self, at: u32, op: &Op, ops: &Ops);
+    fn insert(&mut self, at: u32, op: &Op);
     /// Deletes `count` characters from `at` on.
     fn delete(&mut self, at: u32, count: u32);
 }
@@ -58,7 +58,7 @@ pub(crate) fn walk(
         match stretch {
             Stretch::Line(from, to) => {
                 for op in history.ops.slices(from, to) {
-                    chars = direct(&op, chars, &history.ops, sink)?;
+                    chars = direct(&op, chars, sink)?;
                 }
             }
             Stretch::Zone(from, to) => {
@@ -79,45 +79,54 @@ pub(crate) struct Characters {
     pub(crate) deleted: bool,
 }
 
-/// Every character that was ever inserted, in the order of the list: where it stands, or would stand.
+/// All characters of a history.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequence {
+    /// In the order of the list: where they stand, or would stand.
+    pub(crate) characters: Vec<Characters>,
+    /// By event: what a deletion deletes, by the event that inserted it. What stands there for insertions means nothing.
+    pub(crate) targets: Vec<u32>,
+}
+
+/// Every character that was ever inserted, and who deleted it.
 ///
 /// # Errors
-/// If an event lies out of range, or the past is needed.
-pub(crate) fn sequence(history: &History) -> Result<Vec<Characters>, Refused> {
+/// If an event lies out of range, a limit is exceeded, or the past is needed.
+pub(crate) fn sequence(history: &History) -> Result<Sequence, Refused> {
     if history.graph.past().len > 0 {
         return Err(Refused::Past);
     }
     if history.len() == 0 {
-        return Ok(Vec::new());
+        return Ok(Sequence::default());
     }
     struct Nowhere;
     impl Sink for Nowhere {
-        fn insert(&mut self, _: u32, _: &Op, _: &Ops) {}
+        fn insert(&mut self, _: u32, _: &Op) {}
         fn delete(&mut self, _: u32, _: u32) {}
     }
     let mut memory = (Tracker::new(), Diff::default());
     Zone::new(history, &mut memory, 0, 0, history.len(), 0)?.walk(&mut Nowhere)?;
-    let mut all: Vec<Characters> = Vec::new();
+    let mut characters: Vec<Characters> = Vec::new();
     for span in memory.0.spans() {
         let next = Characters { event: span.id, len: span.len, deleted: span.was_deleted() };
-        match all.last_mut() {
+        match characters.last_mut() {
             Some(last) if last.event + last.len == next.event && last.deleted == next.deleted => {
                 last.len += next.len;
             }
-            _ => all.push(next),
+            _ => characters.push(next),
         }
     }
-    Ok(all)
+    Ok(Sequence { characters, targets: memory.0.into_targets() })
 }
 
 /// Steps of a zone that do not count.
 const FREE_STEPS: u64 = 1 << 20;
 
 /// An edit of the text as it stands; gives its new length.
-fn direct(op: &Op, chars: u32, ops: &Ops, sink: &mut impl Sink) -> Result<u32, Refused> {
+fn direct(op: &Op, chars: u32, sink: &mut impl Sink) -> Result<u32, Refused> {
     in_range(op, chars)?;
     if op.kind == Kind::Insert {
-        sink.insert(op.at, op, ops);
+        sink.insert(op.at, op);
         Ok(chars + op.len)
     } else {
         sink.delete(op.low(), op.len);
@@ -215,7 +224,7 @@ impl<'a> Zone<'a> {
         if op.kind == Kind::Insert {
             let at = self.tracker.insert(op, self.history);
             if !behind {
-                sink.insert(at, op, &self.history.ops);
+                sink.insert(at, op);
             }
         } else {
             self.tracker.delete(op, |at, count| {

@@ -176,7 +176,7 @@ impl<'a> File<'a> {
     fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
         let text = self.text()?;
         let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
-        let mut all = walk::sequence(history)?;
+        let mut all = walk::sequence(history)?.characters;
         let ascii = text.is_ascii();
         let (mut rest, mut parts) = (&text[..], Vec::with_capacity(all.len()));
         for each in all.iter().filter(|each| !each.deleted) {

@@ -15,9 +15,9 @@ struct Piece {
     at: u32,
 }
 
-/// What `since` lacks of a history, packed in a hurry.
-pub(super) fn changes(history: &History, since: &VersionVector) -> Vec<u8> {
-    let pieces = pieces(history, since);
+/// What `since` lacks of a history, or of what `until` has of it, packed in a hurry.
+pub(super) fn changes(history: &History, since: &VersionVector, until: Option<&VersionVector>) -> Vec<u8> {
+    let pieces = pieces(history, since, until);
     let mut content = String::new();
     for piece in &pieces {
         history.ops.slices(piece.from, piece.to).for_each(|op| content.push_str(history.ops.text(&op)));
@@ -28,7 +28,7 @@ pub(super) fn changes(history: &History, since: &VersionVector) -> Vec<u8> {
 
 /// A whole history and its text, packed as small as can be.
 pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeError> {
-    let mut deleted = walk::sequence(history)?;
+    let mut deleted = walk::sequence(history)?.characters;
     deleted.retain(|each| each.deleted);
     deleted.sort_unstable_by_key(|each| each.event);
     let text = rope.text();
@@ -43,7 +43,7 @@ pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeErro
         lz4::compress(&content, dictionary.len()),
     );
     let pack = |column: &[u8]| packed(column, lz4::compress(column, 0));
-    let pieces = pieces(history, &VersionVector::default());
+    let pieces = pieces(history, &VersionVector::default(), None);
     Ok(file(history, &pieces, true, [pack(text.as_bytes()), content], pack))
 }
 
@@ -86,12 +86,15 @@ fn state(history: &History, names: &Names) -> Vec<u8> {
 }
 
 /// What `since` lacks, in local order. It lacks nothing of a past that is not here.
-fn pieces(history: &History, since: &VersionVector) -> Vec<Piece> {
+fn pieces(history: &History, since: &VersionVector, until: Option<&VersionVector>) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut at = 0;
     for (run, end) in history.agents.runs(history.graph.past().len, history.len()) {
-        let known = since.get(history.agents.name(run.agent)).saturating_sub(run.seq);
-        let from = run.start.saturating_add(known);
+        let name = history.agents.name(run.agent);
+        let has = |version: &VersionVector| {
+            run.start.saturating_add(version.get(name).saturating_sub(run.seq)).min(end)
+        };
+        let (from, end) = (has(since), until.map_or(end, has));
         if from >= end {
             continue;
         }

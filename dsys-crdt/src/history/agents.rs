@@ -68,6 +68,11 @@ impl Agents {
         number
     }
 
+    /// The number of an agent that has one.
+    pub(crate) fn find(&self, agent: &Agent) -> Option<u32> {
+        self.numbers.get(agent).copied()
+    }
+
     pub(crate) fn name(&self, number: u32) -> &Agent {
         &self.names[number as usize]
     }

@@ -36,6 +36,10 @@ pub(crate) struct Op {
 }
 
 impl Op {
+    pub(crate) fn inserts(&self) -> bool {
+        self.kind == Kind::Insert
+    }
+
     /// The lowest position that is deleted.
     pub(crate) fn low(&self) -> u32 {
         if self.kind == Kind::DeleteBack { self.at.saturating_sub(self.len) } else { self.at }
@@ -60,7 +64,12 @@ impl Ops {
     }
 
     pub(crate) fn text(&self, op: &Op) -> &str {
-        self.content.get(op.content.0 as usize..op.content.1 as usize).unwrap_or_default()
+        self.between(op.content)
+    }
+
+    /// The content between two of its bytes.
+    pub(crate) fn between(&self, (from, to): (u32, u32)) -> &str {
+        self.content.get(from as usize..to as usize).unwrap_or_default()
     }
 
     /// Appends the insertion of `text`, `chars` long.

@@ -100,6 +100,11 @@ impl Tracker {
         std::mem::take(&mut self.steps)
     }
 
+    /// By event since the beginning of the zone: the character that it deletes.
+    pub(super) fn into_targets(self) -> Vec<u32> {
+        self.targets
+    }
+
     /// All characters in order, deleted ones too.
     pub(super) fn spans(&self) -> impl Iterator<Item = &Span> {
         self.order.iter().flat_map(|leaf| self.leaves[leaf as usize].spans())
