@@ -13,6 +13,7 @@
 //!             (or begin at 0), length, and in that case the number of the first event among the agent's
 //!   graph     per run with parents of its own: events since the last such run, then the parents
 //!   ops       per run: position, direction, kind, length
+//!   later     in a trimmed text: changes, as a file of their own, since the version that the text is at; or empty
 //! CRC-32 of everything before it, 4 bytes, the lowest first
 //! ```
 //!
@@ -21,7 +22,9 @@
 //! the file (agent, and number among the agent's, follow), and `d` + 1 for the event `d` before this one. The position of
 //! an operation is the distance from where the one before it ended.
 //!
-//! All sections but the first two are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is
+//! A trimmed text ([`Text::save_since`]) has no content, agents, graph and ops.
+//!
+//! The sections from the text to the operations are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is
 //! not shorter. The last 64 KiB of the text are the dictionary of a saved text's content.
 //!
 //! A saved text holds each character once. What is still in the text stands there in the order of the text, so that the
@@ -42,6 +45,7 @@ use crate::edit::Edit;
 use crate::history::{History, Version};
 use crate::rope::Rope;
 use crate::text::Text;
+use crate::versions::VersionError;
 use crate::walk::Refused;
 
 /// Why bytes were refused. Nothing changed.
@@ -76,6 +80,9 @@ pub enum DecodeError {
         "the history would cost more than is allowed ({0}): raise the limit of that name, or refuse the author"
     )]
     Limit(&'static str),
+    /// What is asked for needs history that was trimmed. Edits, and changes that follow what was kept, go on.
+    #[error("this needs history that was trimmed here: ask a replica that has all of it")]
+    Trimmed,
     /// The past of the text, in the file that it was opened from, is not what its checksum promised. Edits go on, and what
     /// was done since the file was opened can be sent.
     #[error("the file that the text was opened from does not hold its history: fetch the text from a peer")]
@@ -92,7 +99,36 @@ impl Text {
     /// Where the text was opened from a file that was made wrongly or with malice ([`DecodeError::Past`]), or the walk of
     /// everything exceeds the [`Limits`](crate::Limits).
     pub fn save(&self) -> Result<Vec<u8>, DecodeError> {
-        encode::save(&*self.whole()?, &self.rope)
+        match (&self.past, self.whole()) {
+            (Some(past), Err(DecodeError::Trimmed)) => {
+                let later = encode::changes(&self.history, &self.trimmed().unwrap_or_default(), None);
+                encode::retrim(past, &later)
+            }
+            (_, whole) => encode::save(&*whole?, &self.rope),
+        }
+    }
+
+    /// The text, and the history since a version only: a fraction of the whole. Opened with [`Text::load`], it goes on
+    /// merging with every replica that knows that version, and with changes that follow it; what is concurrent with it is
+    /// refused ([`DecodeError::Trimmed`]), and replicas that lack part of it must ask another. So choose a version that
+    /// everybody is known to have, and keep the whole somewhere.
+    ///
+    /// # Errors
+    /// If the version is not known here, or was trimmed already.
+    pub fn save_since(&self, version: &VersionVector) -> Result<Vec<u8>, VersionError> {
+        if *version == self.version() {
+            return Ok(encode::trimmed(&self.history, &self.rope, &[]));
+        }
+        let base = self.branch(version, self.agent().clone())?;
+        Ok(encode::trimmed(&base.history, &base.rope, &self.changes_since(version)?))
+    }
+
+    /// The version before which the history was trimmed, if it was.
+    pub fn trimmed(&self) -> Option<VersionVector> {
+        self.past
+            .as_deref()
+            .filter(|past| decode::is_trimmed(past))
+            .map(|_| self.history.agents.past_version())
     }
 
     /// Opens what [`Text::save`] gave; edits made from now on belong to `agent`.
@@ -105,12 +141,16 @@ impl Text {
     /// # Errors
     /// If the bytes are no saved text, or damaged, or of a newer version.
     pub fn load(saved: &[u8], agent: Agent) -> Result<Text, DecodeError> {
-        let (mut history, text) = decode::resume(saved)?;
+        let (mut history, text, later) = decode::resume(saved)?;
         let mut rope = Rope::new();
         rope.insert(0, &text);
         let agent = history.agents.number(&agent);
         let past = (history.len() > 0).then(|| saved.into());
-        Ok(Text { history, past, rope, agent })
+        let mut text = Text { history, past, rope, agent };
+        if !later.is_empty() {
+            text.apply(later)?;
+        }
+        Ok(text)
     }
 
     /// The text in what [`Text::save`] gave, and nothing else.
@@ -118,7 +158,10 @@ impl Text {
     /// # Errors
     /// As [`Text::load`].
     pub fn read_saved(saved: &[u8]) -> Result<String, DecodeError> {
-        decode::text(saved)
+        match decode::text(saved)? {
+            Some(text) => Ok(text),
+            None => Ok(Text::load(saved, Agent::reader())?.to_string()),
+        }
     }
 
     /// Reads the history that [`Text::load`] left in the file. Later calls cost nothing.
@@ -214,7 +257,7 @@ impl Text {
     pub(crate) fn whole(&self) -> Result<Cow<'_, History>, DecodeError> {
         let Some(past) = &self.past else { return Ok(Cow::Borrowed(&self.history)) };
         let mut whole = decode::past(past, &self.history).map_err(|error| match error {
-            DecodeError::Limit(_) => error,
+            DecodeError::Limit(_) | DecodeError::Trimmed => error,
             _ => DecodeError::Past,
         })?;
         whole.extend(&self.history);

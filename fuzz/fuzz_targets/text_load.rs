@@ -19,7 +19,7 @@ libfuzzer_sys::fuzz_target!(|body: &[u8]| {
     let saved = text.save();
     let read = text.read_past();
     assert!(text.to_string() == before);
-    assert_eq!(saved.is_ok(), read.is_ok());
+    assert_eq!(saved.is_ok(), read.is_ok() || text.trimmed().is_some());
     if let (Ok(saved), Ok(whole)) = (saved, whole) {
         assert!(Text::read_saved(&saved) == Ok(before.clone()));
         let mut other = Text::new(Agent::new("c").expect("the name is short"));

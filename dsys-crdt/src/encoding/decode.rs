@@ -59,14 +59,15 @@ pub(super) enum Parent {
 }
 
 /// The sections of a file, packed.
-struct File<'a> {
-    state: &'a [u8],
-    names: &'a [u8],
-    text: &'a [u8],
+pub(super) struct File<'a> {
+    pub(super) state: &'a [u8],
+    pub(super) names: &'a [u8],
+    pub(super) text: &'a [u8],
     content: &'a [u8],
     agents: &'a [u8],
     graph: &'a [u8],
     ops: &'a [u8],
+    later: &'a [u8],
 }
 
 /// Reads changes, from a saved text too.
@@ -85,8 +86,13 @@ pub(super) fn changes(bytes: &[u8], limits: Limits) -> Result<Changes, DecodeErr
     Ok(changes)
 }
 
-/// Reads a saved text as far as it takes to go on: what is after the history, and the text.
-pub(super) fn resume(bytes: &[u8]) -> Result<(History, String), DecodeError> {
+/// Whether a saved text has no history but for what came later. A history without events is whole.
+pub(super) fn is_trimmed(bytes: &[u8]) -> bool {
+    File::read(bytes).is_ok_and(|file| file.agents.is_empty())
+}
+
+/// Reads a saved text as far as it takes to go on: what is after the history, the text, and the changes since.
+pub(super) fn resume(bytes: &[u8]) -> Result<(History, String, &[u8]), DecodeError> {
     let file = File::read(bytes)?;
     let names = read_names(file.names)?;
     let text = file.text()?;
@@ -94,7 +100,7 @@ pub(super) fn resume(bytes: &[u8]) -> Result<(History, String), DecodeError> {
     if text.chars().count() > history.len() as usize {
         return Err(LENGTH);
     }
-    Ok((history, text))
+    Ok((history, text, file.later))
 }
 
 /// Reads the past that a history was resumed after.
@@ -120,13 +126,14 @@ pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeErr
     Ok(history)
 }
 
-/// Reads the text alone.
-pub(super) fn text(bytes: &[u8]) -> Result<String, DecodeError> {
-    File::read(bytes)?.text()
+/// Reads the text alone; none if there are changes to be applied to it.
+pub(super) fn text(bytes: &[u8]) -> Result<Option<String>, DecodeError> {
+    let file = File::read(bytes)?;
+    if file.later.is_empty() { file.text().map(Some) } else { Ok(None) }
 }
 
 impl<'a> File<'a> {
-    fn read(bytes: &'a [u8]) -> Result<File<'a>, DecodeError> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<File<'a>, DecodeError> {
         let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
         match (magic, MAGIC) {
             ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
@@ -149,6 +156,7 @@ impl<'a> File<'a> {
             agents: next()?,
             graph: next()?,
             ops: next()?,
+            later: next()?,
         };
         if !reader.is_empty() {
             return Err(DecodeError::Malformed("bytes are left over"));
@@ -165,6 +173,9 @@ impl<'a> File<'a> {
 
     /// Everything but the content.
     fn columns(&self) -> Result<Changes, DecodeError> {
+        if self.agents.is_empty() {
+            return Err(DecodeError::Trimmed);
+        }
         let names = read_names(self.names)?;
         let (agents, events) = read_agents(&unpack(self.agents, &[])?, names.len())?;
         let (graph, parents) = read_graph(&unpack(self.graph, &[])?, names.len(), events)?;

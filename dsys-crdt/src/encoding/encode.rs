@@ -1,6 +1,7 @@
 //! Writing.
 
 use super::bytes::{put, put_bytes, zigzag};
+use super::decode::File;
 use super::{DecodeError, MAGIC, dictionary, lz4};
 use crate::agent::VersionVector;
 use crate::history::{History, Kind};
@@ -61,12 +62,41 @@ fn file(
     let mut out = MAGIC.to_vec();
     put_bytes(&mut out, &state);
     put_bytes(&mut out, &names.section(history));
-    for section in texts.into_iter().chain([pack(&agents), pack(&graph), pack(&ops(history, pieces))]) {
-        put_bytes(&mut out, &section);
+    let columns = [pack(&agents), pack(&graph), pack(&ops(history, pieces)), Vec::new()];
+    texts.iter().chain(&columns).for_each(|section| put_bytes(&mut out, section));
+    sealed(out)
+}
+
+/// A text at the version of a history, without the history, and changes since.
+pub(super) fn trimmed(history: &History, rope: &Rope, later: &[u8]) -> Vec<u8> {
+    let mut names = Names { numbers: vec![None; history.agents.count()], agents: Vec::new() };
+    let with_events = (0..history.agents.count() as u32).filter(|&agent| history.agents.events(agent) > 0);
+    for agent in with_events {
+        names.number(agent);
     }
-    let checksum = crc32fast::hash(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
-    out
+    let mut out = MAGIC.to_vec();
+    put_bytes(&mut out, &state(history, &names));
+    put_bytes(&mut out, &names.section(history));
+    let text = rope.text();
+    put_bytes(&mut out, &packed(text.as_bytes(), lz4::compress(text.as_bytes(), 0)));
+    [&[], &[], &[], &[], later].iter().for_each(|section| put_bytes(&mut out, section));
+    sealed(out)
+}
+
+/// A trimmed text with other changes since.
+pub(super) fn retrim(file: &[u8], later: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut out = MAGIC.to_vec();
+    let file = File::read(file)?;
+    [file.state, file.names, file.text, &[], &[], &[], &[], later]
+        .iter()
+        .for_each(|each| put_bytes(&mut out, each));
+    Ok(sealed(out))
+}
+
+fn sealed(mut file: Vec<u8>) -> Vec<u8> {
+    let checksum = crc32fast::hash(&file);
+    file.extend_from_slice(&checksum.to_le_bytes());
+    file
 }
 
 /// What is needed to go on after the history.

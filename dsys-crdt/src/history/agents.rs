@@ -153,6 +153,12 @@ impl Agents {
         agents.all(|(name, known)| known.past == 0 || version.get(name) >= known.past)
     }
 
+    /// The version of the past that is not here.
+    pub(crate) fn past_version(&self) -> VersionVector {
+        let with_events = self.names.iter().zip(&self.known).filter(|(_, known)| known.past > 0);
+        VersionVector(with_events.map(|(name, known)| (name.clone(), known.past)).collect())
+    }
+
     pub(crate) fn truncate(&mut self, len: u32) {
         while let Some(&run) = self.runs.last() {
             let end = self.end(self.runs.len() - 1);

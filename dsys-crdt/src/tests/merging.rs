@@ -174,7 +174,7 @@ proptest! {
             prop_assert!(opened.changes_since(&known).is_ok());
             let _ = opened.apply(&changes);
             let saved = opened.save();
-            prop_assert_eq!(saved.is_ok(), opened.read_past().is_ok());
+            prop_assert_eq!(saved.is_ok(), opened.read_past().is_ok() || opened.trimmed().is_some());
             if let Ok(saved) = saved {
                 prop_assert_eq!(Text::read_saved(&saved).unwrap(), opened.to_string());
             }
@@ -279,12 +279,66 @@ fn a_text_that_was_opened_goes_on_without_its_past() {
 }
 
 #[test]
+fn a_trimmed_text_goes_on_with_who_has_the_rest() {
+    let mut a = text("a");
+    let mut b = text("b");
+    a.insert(0, &"much that nobody needs any more. ".repeat(100)).unwrap();
+    a.delete(0..3_200).unwrap();
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
+    let mut behind = b.clone();
+    behind.set_agent(Agent::new("behind").unwrap());
+    b.insert(5, "!").unwrap();
+    a.insert(0, "How ").unwrap();
+    a.apply(&b.changes_since(&a.version()).unwrap()).unwrap();
+    let known = a.version();
+    a.insert(0, "Well: ").unwrap();
+    let whole = a.save().unwrap();
+    for file in [a.save_since(&known).unwrap(), a.save_since(&a.version()).unwrap()] {
+        assert_eq!(Text::read_saved(&file).unwrap(), a.to_string());
+        let mut trimmed = Text::load(&file, Agent::new("c").unwrap()).unwrap();
+        assert_eq!(
+            (trimmed.to_string(), trimmed.version(), trimmed.events()),
+            (a.to_string(), a.version(), a.events())
+        );
+        assert!(trimmed.trimmed().is_some_and(|version| version.includes(&known)));
+        trimmed.insert(0, "> ").unwrap();
+        // What was done since is there after the next start, too; and it saves again what is there.
+        let again = trimmed.save().unwrap();
+        assert_eq!(Text::read_saved(&again).unwrap(), trimmed.to_string());
+        let mut trimmed = Text::load(&again, Agent::new("d").unwrap()).unwrap();
+        assert_eq!(trimmed.to_string(), format!("> {a}"));
+        assert_eq!(trimmed.save().unwrap(), again);
+        // To and fro with one who has everything.
+        let mut peer = Text::load(&whole, Agent::new("e").unwrap()).unwrap();
+        peer.delete(0..1).unwrap();
+        trimmed.apply(&peer.changes_since(&trimmed.version()).unwrap()).unwrap();
+        peer.apply(&trimmed.changes_since(&peer.version()).unwrap()).unwrap();
+        assert_eq!((peer.to_string(), peer.version()), (trimmed.to_string(), trimmed.version()));
+        // Somebody who was behind: refused, and nothing changed; who has everything takes it.
+        let mut late = behind.clone();
+        late.insert(0, "late").unwrap();
+        let changes = late.changes_since(&trimmed.version()).unwrap();
+        let before = trimmed.to_string();
+        assert_eq!(trimmed.apply(&changes), Err(DecodeError::Trimmed));
+        assert_eq!(trimmed.changes_since(&late.version()), Err(DecodeError::Trimmed));
+        assert_eq!(trimmed.read_past(), Err(DecodeError::Trimmed));
+        assert_eq!(trimmed.to_string(), before);
+        peer.apply(&changes).unwrap();
+    }
+    assert_eq!(a.save_since(&Default::default()).map(|file| Text::read_saved(&file)), Ok(Ok(a.to_string())));
+    assert_eq!(
+        text("x").save_since(&Default::default()).map(|file| Text::read_saved(&file)),
+        Ok(Ok(String::new()))
+    );
+}
+
+#[test]
 fn a_past_that_makes_no_sense_is_found_when_it_is_needed() {
     let mut a = text("a");
     a.insert(0, "hello").unwrap();
     let mut saved = a.save().unwrap();
     // The history inserts at 1 of nothing; the text is the same.
-    let at = saved.len() - 4 - 2;
+    let at = saved.len() - 4 - 3;
     assert_eq!(saved[at..at + 2], [3, 5]);
     saved[at] += 12;
     let checksum = crc32fast::hash(&saved[..saved.len() - 4]).to_le_bytes();
@@ -329,11 +383,14 @@ fn golden_bytes() {
     let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(hex(a.save().unwrap()), SAVED);
     assert_eq!(hex(a.changes_since(&Default::default()).unwrap()), CHANGES);
+    assert_eq!(hex(a.save_since(&b.version()).unwrap()), TRIMMED);
     let opened = Text::load(&a.save().unwrap(), Agent::new("c").unwrap()).unwrap();
     assert_eq!(opened.to_string(), "hello wör!");
 }
 
 const SAVED: &str = "647379737478740106100e0201000004016101620c0b68656c6c6f2077c3b6722104036c642c0706000d020200\
-    01080700000d080209040807030b16022a07301e70be5a";
-const CHANGES: &str = "647379737478740100040161016201000f0e68656c6c6f2077c3b6726c642c210706000d020200010807000\
-    00d080209040807030b16022a0730fc737e4b";
+    01080700000d080209040807030b16022a0730009e6c5728";
+const CHANGES: &str = "647379737478740100040161016201000f0e68656c6c6f2077c3b6726c642c210706000d0202000108070000\
+    0d080209040807030b16022a073000c92f4266";
+const TRIMMED: &str = "6473797374787401060d0b0201010004016101620d0c68656c6c6f2077c3b6726c64000000002f6473797374\
+    7874010004016101620100020121060501020b00010a090002000a0205020101040370020000f3899f2da3137be6";
