@@ -7,7 +7,7 @@ use super::{DecodeError, MAGIC, apply, dictionary};
 use crate::agent::Agent;
 use crate::history::{Head, History, Kind, Limits, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
-use crate::walk;
+use crate::walk::{self, Characters};
 
 /// Events as a file holds them. Numbers are the file's; agents are numbered in the order of `names`.
 #[derive(Debug)]
@@ -188,32 +188,30 @@ impl<'a> File<'a> {
         let text = self.text()?;
         let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
         let mut all = walk::sequence(history)?.characters;
-        let ascii = text.is_ascii();
-        let (mut rest, mut parts) = (&text[..], Vec::with_capacity(all.len()));
-        for each in all.iter().filter(|each| !each.deleted) {
-            let bytes = if ascii { each.len as usize } else { byte_of_char(rest, each.len) };
-            let (part, later) = rest.split_at_checked(bytes).ok_or(LENGTH)?;
-            parts.push((each.event, part));
-            rest = later;
-        }
-        if !rest.is_empty() {
-            return Err(LENGTH);
-        }
+        let mut parts = Vec::with_capacity(all.len());
+        parts.extend(cut(&text, all.iter().filter(|each| !each.deleted))?);
         all.retain(|each| each.deleted);
         all.sort_unstable_by_key(|each| each.event);
-        let (mut rest, ascii) = (&deleted[..], deleted.is_ascii());
-        for each in all {
-            let bytes = if ascii { each.len as usize } else { byte_of_char(rest, each.len) };
-            let (part, later) = rest.split_at_checked(bytes).ok_or(LENGTH)?;
-            parts.push((each.event, part));
-            rest = later;
-        }
-        if !rest.is_empty() {
-            return Err(LENGTH);
-        }
+        parts.extend(cut(&deleted, all.iter())?);
         parts.sort_unstable_by_key(|part| part.0);
         history.ops.fill(parts.into_iter().map(|part| part.1).collect()).ok_or(LENGTH)
     }
+}
+
+/// Cuts a text into the parts that characters in a row inserted, each with the event that inserted the first.
+fn cut<'t, 'c>(
+    text: &'t str,
+    all: impl Iterator<Item = &'c Characters>,
+) -> Result<Vec<(u32, &'t str)>, DecodeError> {
+    let (mut rest, ascii) = (text, text.is_ascii());
+    let mut parts = Vec::new();
+    for each in all {
+        let bytes = if ascii { each.len as usize } else { byte_of_char(rest, each.len) };
+        let (part, later) = rest.split_at_checked(bytes).ok_or(LENGTH)?;
+        parts.push((each.event, part));
+        rest = later;
+    }
+    if rest.is_empty() { Ok(parts) } else { Err(LENGTH) }
 }
 
 const LENGTH: DecodeError = DecodeError::Malformed("there is more text, or less, than was inserted");
