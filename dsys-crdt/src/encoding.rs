@@ -235,7 +235,7 @@ impl Text {
         let old = Version { len: self.history.len(), heads: &heads };
         let applied = apply::append(&mut self.history, changes)
             .map_err(|error| match error {
-                DecodeError::Missing if self.past.is_some() => Failed::Past,
+                DecodeError::Past => Failed::Past,
                 error => Failed::Refused(error),
             })
             .and_then(|()| {

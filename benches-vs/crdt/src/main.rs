@@ -132,8 +132,12 @@ fn histories(args: &Args, name: &str) {
         }
         if let Some(((_, changes, saved), others)) = histories.split_first() {
             for (peer, _, theirs) in others {
-                let goal = if peer.name.starts_with("diamond") { Goal::AtMost(1.0) } else { Goal::None };
-                for (what, ours) in [("saved, with text", saved), ("history alone", changes)] {
+                // Of the others not all keep everything.
+                let keeps = ["diamond", "automerge"].iter().any(|all| peer.name.starts_with(all));
+                let saved_goal = if keeps { Goal::AtMost(1.0) } else { Goal::None };
+                for (what, ours, goal) in
+                    [("saved, with text", saved, saved_goal), ("as changes, packed in a hurry", changes, Goal::None)]
+                {
                     let ratio = ours.len() as f64 / theirs.len() as f64;
                     harness::line(
                         &format!("size {name}, {what}"),

@@ -64,7 +64,7 @@ pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(),
     Ok(())
 }
 
-/// The local number of a parent.
+/// The local number of a parent. One in the past that is not here has none ([`DecodeError::Past`]).
 fn local(history: &History, changes: &Changes, numbers: &[u32], parent: Parent) -> Result<u32, DecodeError> {
     let (agent, seq) = match parent {
         Parent::Elsewhere { agent, seq } => (agent, seq),
@@ -74,6 +74,7 @@ fn local(history: &History, changes: &Changes, numbers: &[u32], parent: Parent) 
             (run.agent, run.seq + (event - run.start))
         }
     };
-    let agent = numbers.get(agent).ok_or(DecodeError::Missing)?;
-    history.agents.local(*agent, seq).ok_or(DecodeError::Missing)
+    let &agent = numbers.get(agent).ok_or(DecodeError::Missing)?;
+    let missing = if seq < history.agents.past(agent) { DecodeError::Past } else { DecodeError::Missing };
+    history.agents.local(agent, seq).ok_or(missing)
 }

@@ -323,6 +323,12 @@ fn a_trimmed_text_goes_on_with_who_has_the_rest() {
         assert_eq!(trimmed.changes_since(&late.version()), Err(DecodeError::Trimmed));
         assert_eq!(trimmed.read_past(), Err(DecodeError::Trimmed));
         assert_eq!(trimmed.to_string(), before);
+        // A gap is a gap.
+        late.insert(0, "r").unwrap();
+        let gap = VersionVector([(late.agent().clone(), 4)].into());
+        let mut only = trimmed.version();
+        only.0.extend(gap.0);
+        assert_eq!(trimmed.apply(&late.changes_since(&only).unwrap()), Err(DecodeError::Missing));
         peer.apply(&changes).unwrap();
     }
     assert_eq!(a.save_since(&Default::default()).map(|file| Text::read_saved(&file)), Ok(Ok(a.to_string())));
