@@ -9,9 +9,7 @@ use std::time::Instant;
 
 use cpu_time::ProcessTime;
 use crdt::data::Trace;
-use crdt::peers::{
-    Peer, automerge_peer, cola_peer, diamond, loro_peer, ours, ropes, yrs_peer,
-};
+use crdt::peers::{Peer, automerge_peer, cola_peer, diamond, loro_peer, ours, ropes, yrs_peer};
 use harness::{Args, Cost, Goal, Samples};
 
 const SEQUENTIAL: [&str; 2] = ["automerge-paper", "rustcode"];
@@ -135,9 +133,10 @@ fn histories(args: &Args, name: &str) {
                 // Of the others not all keep everything.
                 let keeps = ["diamond", "automerge"].iter().any(|all| peer.name.starts_with(all));
                 let saved_goal = if keeps { Goal::AtMost(1.0) } else { Goal::None };
-                for (what, ours, goal) in
-                    [("saved, with text", saved, saved_goal), ("as changes, packed in a hurry", changes, Goal::None)]
-                {
+                for (what, ours, goal) in [
+                    ("saved, with text", saved, saved_goal),
+                    ("as changes, packed in a hurry", changes, Goal::None),
+                ] {
                     let ratio = ours.len() as f64 / theirs.len() as f64;
                     harness::line(
                         &format!("size {name}, {what}"),

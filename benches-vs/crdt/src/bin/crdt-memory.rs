@@ -1,7 +1,7 @@
 //! Memory of a document that was loaded and stays open: `cargo run --release -p crdt --bin crdt-memory`.
 use crdt::data::Trace;
-use peak_alloc::PeakAlloc;
 use crdt::peers::{automerge_peer, diamond, loro_peer, ours, yrs_peer};
+use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -20,7 +20,12 @@ fn main() {
             let open = (peer.open)(&saved);
             let (held, peak) = (MEMORY.current_usage() - before, MEMORY.peak_usage() - before);
             drop(open);
-            println!("{name:16} {:22} open {:8.0}  peak {:8.0}", peer.name, held as f64 / 1e3, peak as f64 / 1e3);
+            println!(
+                "{name:16} {:22} open {:8.0}  peak {:8.0}",
+                peer.name,
+                held as f64 / 1e3,
+                peak as f64 / 1e3
+            );
         }
     }
 }
