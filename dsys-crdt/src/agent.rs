@@ -32,6 +32,11 @@ impl Agent {
         }
     }
 
+    /// One who does not edit.
+    pub(crate) fn reader() -> Agent {
+        Agent(Arc::new(*b"reader"))
+    }
+
     /// The name.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

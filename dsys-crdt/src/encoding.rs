@@ -3,13 +3,17 @@
 //! ```text
 //! "dsystxt" 1                     magic and version
 //! sections, each with its length before it:
+//!   state     in a saved text: how many events there are; for each name, how many are the agent's; then the heads: for
+//!             each, the distance back from the one after it (the last: from the end), its agent, and how many events
+//!             the agent made after it. Empty in changes
 //!   names     per agent: length, name
+//!   text      the text itself, in a saved text
+//!   content   inserted text in the order of the events: in a saved text what is deleted by now, in changes all
 //!   agents    per run of one agent's events: agent × 2, + 1 if the run does not follow the agent's last one in the file
 //!             (or begin at 0), length, and in that case the number of the first event among the agent's
 //!   graph     per run with parents of its own: events since the last such run, then the parents
 //!   ops       per run: position, direction, kind, length
-//!   content   all inserted text in the order of the events
-//!   text      the text itself at the version of all events; empty in changes for a peer
+//!   later     in a trimmed text: changes, as a file of their own, since the version that the text is at; or empty
 //! CRC-32 of everything before it, 4 bytes, the lowest first
 //! ```
 //!
@@ -18,20 +22,31 @@
 //! the file (agent, and number among the agent's, follow), and `d` + 1 for the event `d` before this one. The position of
 //! an operation is the distance from where the one before it ended.
 //!
-//! All sections but the names are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is not
-//! shorter. The last 64 KiB of the content are the dictionary of the text's block, for most of the one is in the other.
+//! A trimmed text ([`Text::save_since`]) has no content, agents, graph and ops.
 //!
-//! The text is stored beside the history so that a document opens without a replay. It is believed only where
-//! [`Text::load`] opens a file; changes from a peer carry none.
+//! The sections from the text to the operations are packed: the length in bytes, then an LZ4 block, or the bytes as they are if that is
+//! not shorter. The last 64 KiB of the text are the dictionary of a saved text's content.
+//!
+//! A saved text holds each character once. What is still in the text stands there in the order of the text, so that the
+//! text can be read alone; which event inserted which character is what a walk of the history tells
+//! ([`walk::sequence`](crate::walk::sequence)). So text and history cannot contradict each other, but in length. The state
+//! says what is needed to go on editing: the rest is read when something refers to events of the past ([`Text::load`]).
 
 mod apply;
 mod bytes;
 mod decode;
 mod encode;
+mod lz4;
+
+use std::borrow::Cow;
 
 use crate::agent::{Agent, VersionVector};
+use crate::edit::Edit;
+use crate::history::{History, Version};
 use crate::rope::Rope;
 use crate::text::Text;
+use crate::versions::VersionError;
+use crate::walk::Refused;
 
 /// Why bytes were refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,46 +75,117 @@ pub enum DecodeError {
         "an edit lies outside the text that its author saw: the changes were made wrongly, or with malice"
     )]
     OutOfRange,
+    /// It would cost more than the limits allow: a bug of the writer, or malice.
+    #[error(
+        "the history would cost more than is allowed ({0}): raise the limit of that name, or refuse the author"
+    )]
+    Limit(&'static str),
+    /// What is asked for needs history that was trimmed. Edits, and changes that follow what was kept, go on.
+    #[error("this needs history that was trimmed here: ask a replica that has all of it")]
+    Trimmed,
+    /// The past of the text, in the file that it was opened from, is not what its checksum promised. Edits go on, and what
+    /// was done since the file was opened can be sent.
+    #[error("the file that the text was opened from does not hold its history: fetch the text from a peer")]
+    Past,
     /// The history would have more events or more bytes than it can number.
     #[error("the history is full: begin a new text with the present one as its content")]
     Full,
 }
 
 impl Text {
-    /// Everything, to be kept: the history and the text.
-    pub fn save(&self) -> Vec<u8> {
-        encode::encode(&self.history, &VersionVector::default(), Some(&self.rope))
+    /// Everything, to be kept: the history and the text. It takes its time to be small; [`Text::changes_since`] does not.
+    ///
+    /// # Errors
+    /// Where the text was opened from a file that was made wrongly or with malice ([`DecodeError::Past`]), or the walk of
+    /// everything exceeds the [`Limits`](crate::Limits).
+    pub fn save(&self) -> Result<Vec<u8>, DecodeError> {
+        match (&self.past, self.whole()) {
+            (Some(past), Err(DecodeError::Trimmed)) => {
+                let later = encode::changes(&self.history, &self.trimmed().unwrap_or_default(), None);
+                encode::retrim(past, &later)
+            }
+            (_, whole) => encode::save(&*whole?, &self.rope),
+        }
     }
 
-    /// Opens what [`Text::save`] gave, without replaying the history; edits made from now on belong to `agent`.
+    /// The text, and the history since a version only: a fraction of the whole. Opened with [`Text::load`], it goes on
+    /// merging with every replica that knows that version, and with changes that follow it; what is concurrent with it is
+    /// refused ([`DecodeError::Trimmed`]), and replicas that lack part of it must ask another. So choose a version that
+    /// everybody is known to have, and keep the whole somewhere.
     ///
-    /// The bytes must be one's own: where the text and the history disagree, it is the text that is believed. From a peer
-    /// take [`Text::changes_since`].
+    /// # Errors
+    /// If the version is not known here, or was trimmed already.
+    pub fn save_since(&self, version: &VersionVector) -> Result<Vec<u8>, VersionError> {
+        if *version == self.version() {
+            return Ok(encode::trimmed(&self.history, &self.rope, &[]));
+        }
+        let base = self.branch(version, self.agent().clone())?;
+        Ok(encode::trimmed(&base.history, &base.rope, &self.changes_since(version)?))
+    }
+
+    /// The version before which the history was trimmed, if it was.
+    pub fn trimmed(&self) -> Option<VersionVector> {
+        self.past
+            .as_deref()
+            .filter(|past| decode::is_trimmed(past))
+            .map(|_| self.history.agents.past_version())
+    }
+
+    /// Opens what [`Text::save`] gave; edits made from now on belong to `agent`.
+    ///
+    /// The history is not replayed, nor even read, before something refers to it: a change that is concurrent with it, a
+    /// peer who lacks a part of it, `save`. Until then the file is kept in memory as it is. So the file is trusted as far as
+    /// [`Text::apply`] trusts changes, for the checksum is no proof of honesty, but whether it makes sense is found out
+    /// late. Call [`Text::read_past`] to know at once.
     ///
     /// # Errors
     /// If the bytes are no saved text, or damaged, or of a newer version.
     pub fn load(saved: &[u8], agent: Agent) -> Result<Text, DecodeError> {
-        let (changes, snapshot) = decode::decode(saved)?;
-        let snapshot =
-            snapshot.ok_or(DecodeError::Malformed("the text is missing: these are changes for a peer"))?;
-        let mut text = Text::new(agent);
-        apply::append(&mut text.history, changes)?;
-        text.rope = Rope::new();
-        text.rope.insert(0, &snapshot);
+        let (mut history, text, later) = decode::resume(saved)?;
+        let mut rope = Rope::new();
+        rope.insert(0, &text);
+        let agent = history.agents.number(&agent);
+        let past = (history.len() > 0).then(|| saved.into());
+        let mut text = Text { history, past, rope, agent };
+        if !later.is_empty() {
+            text.apply(later)?;
+        }
         Ok(text)
     }
 
-    /// The text in what [`Text::save`] gave, without opening the history.
+    /// The text in what [`Text::save`] gave, and nothing else.
     ///
     /// # Errors
-    /// As [`Text::load`], as far as the text is concerned.
+    /// As [`Text::load`].
     pub fn read_saved(saved: &[u8]) -> Result<String, DecodeError> {
-        decode::snapshot(saved)
+        match decode::text(saved)? {
+            Some(text) => Ok(text),
+            None => Ok(Text::load(saved, Agent::reader())?.to_string()),
+        }
+    }
+
+    /// Reads the history that [`Text::load`] left in the file. Later calls cost nothing.
+    ///
+    /// # Errors
+    /// If the file was made wrongly or with malice. Nothing changed: the text can be edited further, and what was done
+    /// since it was opened can be sent.
+    pub fn read_past(&mut self) -> Result<(), DecodeError> {
+        if let Cow::Owned(whole) = self.whole()? {
+            self.history = whole;
+            self.past = None;
+        }
+        Ok(())
     }
 
     /// What a replica at `version` lacks, for [`Text::apply`] there.
-    pub fn changes_since(&self, version: &VersionVector) -> Vec<u8> {
-        encode::encode(&self.history, version, None)
+    ///
+    /// # Errors
+    /// As [`Text::read_past`], if `version` lacks a part of what the file held.
+    pub fn changes_since(&self, version: &VersionVector) -> Result<Vec<u8>, DecodeError> {
+        if self.history.agents.includes_past(version) {
+            return Ok(encode::changes(&self.history, version, None));
+        }
+        Ok(encode::changes(&*self.whole()?, version, None))
     }
 
     /// Merges changes that another replica made. What is known already is skipped. Gives how many events were new.
@@ -108,18 +194,103 @@ impl Text {
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then. That two
     /// different events carry one agent's name and number is not noticed: changes are not signed yet.
     pub fn apply(&mut self, changes: &[u8]) -> Result<usize, DecodeError> {
-        let (changes, _) = decode::decode(changes)?;
-        let old = self.history.len();
-        let applied = apply::append(&mut self.history, changes).and_then(|()| {
-            crate::text::catch_up(&self.history, &mut self.rope, old).map_err(|_| DecodeError::OutOfRange)
-        });
+        self.apply_telling(changes, None)
+    }
+
+    /// As [`Text::apply`], and gives the edits that it made of the text, in order, so that a view can make them too.
+    ///
+    /// # Errors
+    /// As [`Text::apply`].
+    pub fn apply_edits(&mut self, changes: &[u8]) -> Result<Vec<Edit>, DecodeError> {
+        let mut edits = Vec::new();
+        self.apply_telling(changes, Some(&mut edits))?;
+        Ok(edits)
+    }
+
+    fn apply_telling(
+        &mut self,
+        changes: &[u8],
+        mut told: Option<&mut Vec<Edit>>,
+    ) -> Result<usize, DecodeError> {
+        let mut changes = decode::changes(changes, self.history.limits)?;
+        match self.merge(&mut changes, told.as_deref_mut()) {
+            Err(Failed::Past) => {
+                self.read_past()?;
+                self.merge(&mut changes, told).map_err(|failed| match failed {
+                    Failed::Refused(error) => error,
+                    Failed::Past => DecodeError::Past,
+                })
+            }
+            Err(Failed::Refused(error)) => Err(error),
+            Ok(events) => Ok(events),
+        }
+    }
+
+    fn merge(
+        &mut self,
+        changes: &mut decode::Changes,
+        told: Option<&mut Vec<Edit>>,
+    ) -> Result<usize, Failed> {
+        let heads = self.history.graph.heads().to_vec();
+        let old = Version { len: self.history.len(), heads: &heads };
+        let applied = apply::append(&mut self.history, changes)
+            .map_err(|error| match error {
+                DecodeError::Past => Failed::Past,
+                error => Failed::Refused(error),
+            })
+            .and_then(|()| {
+                crate::text::catch_up(&self.history, &mut self.rope, old, told).map_err(|refused| {
+                    match refused {
+                        Refused::Past => Failed::Past,
+                        refused => Failed::Refused(refused.into()),
+                    }
+                })
+            });
         if let Err(error) = applied {
             self.history.truncate(old);
             return Err(error);
         }
-        Ok((self.history.len() - old) as usize)
+        Ok((self.history.len() - old.len) as usize)
     }
+
+    /// All of the history.
+    pub(crate) fn whole(&self) -> Result<Cow<'_, History>, DecodeError> {
+        let Some(past) = &self.past else { return Ok(Cow::Borrowed(&self.history)) };
+        let mut whole = decode::past(past, &self.history).map_err(|error| match error {
+            DecodeError::Limit(_) | DecodeError::Trimmed => error,
+            _ => DecodeError::Past,
+        })?;
+        whole.extend(&self.history);
+        Ok(Cow::Owned(whole))
+    }
+}
+
+impl From<Refused> for DecodeError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::OutOfRange => DecodeError::OutOfRange,
+            Refused::Limit(name) => DecodeError::Limit(name),
+            Refused::Past => DecodeError::Past,
+        }
+    }
+}
+
+/// Why changes were not merged.
+enum Failed {
+    Refused(DecodeError),
+    /// They refer to the past, which was not read.
+    Past,
 }
 
 /// The magic, with the version as its last byte.
 pub(crate) const MAGIC: &[u8; 8] = b"dsystxt\x01";
+
+/// All changes up to a version.
+pub(crate) fn until(history: &History, version: &VersionVector) -> Vec<u8> {
+    encode::changes(history, &VersionVector::default(), Some(version))
+}
+
+/// The part of a text that its deleted characters are packed with.
+fn dictionary(text: &[u8]) -> &[u8] {
+    text.get(text.len().saturating_sub(1 << 16)..).unwrap_or_default()
+}

@@ -10,6 +10,9 @@
 //! ops      [start, position, content]    typing forwards, deleting forwards, deleting backwards
 //! ```
 //!
+//! A history that is opened from a file may be *resumed*: its columns then hold only what came after, and of the past it
+//! knows how many events each agent made and which are its heads. Whoever needs more reads the file.
+//!
 //! A run ends where the next begins. An event's position refers to the text as its author saw it, at the event's
 //! parents: that is all an event graph stores (Gentle & Kleppmann, "Collaborative Text Editing with Eg-walker", EuroSys
 //! 2025, §2). No identity of a neighbour is stored; the walk finds them when it needs them.
@@ -17,10 +20,13 @@
 
 mod agents;
 mod graph;
+mod limits;
 mod ops;
 
-pub(crate) use agents::Agents;
-pub(crate) use graph::Graph;
+use crate::agent::Agent;
+pub(crate) use agents::{Agents, Head};
+pub(crate) use graph::{Graph, Version};
+pub use limits::Limits;
 pub(crate) use ops::{Kind, Op, Ops};
 
 /// So many events, and so many bytes of inserted text, a history may have: local numbers are 31 bits wide.
@@ -31,9 +37,39 @@ pub(crate) struct History {
     pub(crate) agents: Agents,
     pub(crate) graph: Graph,
     pub(crate) ops: Ops,
+    pub(crate) limits: Limits,
 }
 
 impl History {
+    /// The history after a past of `len` events, of which each agent made so many; `heads` are its events without children,
+    /// in ascending order.
+    pub(crate) fn resume(agents: Vec<(Agent, u32)>, heads: &[Head], len: u32) -> History {
+        History {
+            agents: Agents::resume(agents, heads, len),
+            graph: Graph::resume(heads.iter().map(|head| head.lv).collect(), len),
+            ops: Ops::resume(len),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Appends the columns of a history that was resumed after this one.
+    pub(crate) fn extend(&mut self, later: &History) {
+        let from = self.len();
+        for agent in 0..later.agents.count() as u32 {
+            self.agents.number(later.agents.name(agent));
+        }
+        for (run, end) in later.agents.runs(from, later.len()) {
+            let agent = self.agents.number(later.agents.name(run.agent));
+            self.agents.push(agent, run.start, end - run.start);
+        }
+        for run in 0..later.graph.count() {
+            self.graph.push(later.graph.parents(run), later.graph.end(run) - later.graph.start(run));
+        }
+        for op in later.ops.slices(from, later.len()) {
+            self.ops.push_run(op.kind, op.at, op.len, later.ops.text(&op));
+        }
+    }
+
     /// How many events there are.
     pub(crate) fn len(&self) -> u32 {
         self.graph.len()
@@ -51,11 +87,11 @@ impl History {
         self.graph.push_at_heads(events);
     }
 
-    /// Forgets the events from number `len` on. Names of agents stay.
-    pub(crate) fn truncate(&mut self, len: u32) {
-        self.agents.truncate(len);
-        self.graph.truncate(len);
-        self.ops.truncate(len);
+    /// Forgets the events after a version that was the whole. Names of agents stay.
+    pub(crate) fn truncate(&mut self, version: Version<'_>) {
+        self.agents.truncate(version.len);
+        self.graph.truncate(version);
+        self.ops.truncate(version.len);
     }
 }
 

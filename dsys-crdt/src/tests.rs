@@ -1,13 +1,15 @@
 //! Cases that need the inside of the crate: traces and oracles are given as events with parents.
 
 mod data;
+mod editor;
+mod limits;
 mod merging;
 mod oracle;
 mod plain;
 mod traces;
 
 use crate::agent::Agent;
-use crate::history::{History, Kind};
+use crate::history::{History, Kind, Version};
 use crate::rope::Rope;
 use crate::text::catch_up;
 
@@ -16,8 +18,9 @@ use crate::text::catch_up;
 pub(crate) struct Builder {
     pub(crate) history: History,
     pub(crate) rope: Rope,
-    /// The events that `rope` holds.
+    /// The events that `rope` holds, and their heads.
     pub(crate) known: u32,
+    pub(crate) heads: Vec<u32>,
 }
 
 impl Builder {
@@ -44,8 +47,10 @@ impl Builder {
 
     /// Brings the text to all events.
     pub(crate) fn catch_up(&mut self) {
-        catch_up(&self.history, &mut self.rope, self.known).unwrap();
+        let old = Version { len: self.known, heads: &self.heads };
+        catch_up(&self.history, &mut self.rope, old, None).unwrap();
         self.known = self.history.len();
+        self.heads = self.history.graph.heads().to_vec();
     }
 
     pub(crate) fn text(&mut self) -> String {

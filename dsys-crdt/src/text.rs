@@ -1,9 +1,11 @@
 //! The replicated text.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::agent::{Agent, VersionVector};
-use crate::history::{History, MAX_EVENTS, Op, Ops};
+use crate::edit::{Edit, Step, Units};
+use crate::history::{History, Limits, MAX_EVENTS, Op, Ops, Version};
 use crate::rope::{BYTES, CHARS, Rope, UTF16};
 use crate::walk::{self, Sink};
 
@@ -17,8 +19,10 @@ use crate::walk::{self, Sink};
 #[derive(Clone, Debug)]
 pub struct Text {
     pub(crate) history: History,
+    /// The file after whose past the history was resumed.
+    pub(crate) past: Option<Arc<[u8]>>,
     pub(crate) rope: Rope,
-    agent: u32,
+    pub(crate) agent: u32,
 }
 
 /// Why an edit was not made. The text is unchanged.
@@ -45,7 +49,7 @@ impl Text {
     pub fn new(agent: Agent) -> Text {
         let mut history = History::default();
         let agent = history.agents.number(&agent);
-        Text { history, rope: Rope::new(), agent }
+        Text { history, past: None, rope: Rope::new(), agent }
     }
 
     /// The agent to whom edits made here belong.
@@ -56,6 +60,16 @@ impl Text {
     /// From now on edits made here belong to `agent`.
     pub fn set_agent(&mut self, agent: Agent) {
         self.agent = self.history.agents.number(&agent);
+    }
+
+    /// The bounds on what others' changes may cost.
+    pub fn limits(&self) -> Limits {
+        self.history.limits
+    }
+
+    /// Sets other bounds.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.history.limits = limits;
     }
 
     /// Inserts text before the character at `position`, or at the end if that is the length.
@@ -167,49 +181,57 @@ impl std::fmt::Display for Text {
     }
 }
 
-impl Sink for Rope {
-    fn insert(&mut self, at: u32, op: &Op, ops: &Ops) {
-        Rope::insert(self, at, ops.text(op));
+/// A rope that is given edits directly.
+struct Fresh<'a>(Rope, &'a Ops);
+
+impl Sink for Fresh<'_> {
+    fn insert(&mut self, at: u32, op: &Op) {
+        self.0.insert(at, self.1.text(op));
     }
 
     fn delete(&mut self, at: u32, count: u32) {
-        Rope::delete(self, at, count);
+        self.0.delete(at, count);
     }
-}
-
-/// Brings a text that holds the events below `old` to all of `history`; on an error the text is as it was.
-pub(crate) fn catch_up(history: &History, rope: &mut Rope, old: u32) -> Result<(), walk::OutOfRange> {
-    if old == 0 {
-        let mut fresh = Rope::new();
-        walk::walk(history, 0, 0, &mut fresh)?;
-        *rope = fresh;
-        return Ok(());
-    }
-    let mut edits = Edits(Vec::new());
-    walk::walk(history, old, rope.len(CHARS), &mut edits)?;
-    for edit in edits.0 {
-        match edit {
-            Edit::Insert(at, op) => Sink::insert(rope, at, &op, &history.ops),
-            Edit::Delete(at, count) => Rope::delete(rope, at, count),
-        }
-    }
-    Ok(())
 }
 
 /// Edits that wait until all of them are known to be in range.
-struct Edits(Vec<Edit>);
+struct Steps(Vec<Step>);
 
-enum Edit {
-    Insert(u32, Op),
-    Delete(u32, u32),
-}
-
-impl Sink for Edits {
-    fn insert(&mut self, at: u32, op: &Op, _: &Ops) {
-        self.0.push(Edit::Insert(at, *op));
+impl Sink for Steps {
+    fn insert(&mut self, at: u32, op: &Op) {
+        self.0.push(Step::Insert(at, op.content));
     }
 
     fn delete(&mut self, at: u32, count: u32) {
-        self.0.push(Edit::Delete(at, count));
+        self.0.push(Step::Delete(at, count));
     }
+}
+
+/// Brings a text that holds the version `old` to all of `history`, and tells what it did to who asks; on an error the text
+/// is as it was.
+pub(crate) fn catch_up(
+    history: &History,
+    rope: &mut Rope,
+    old: Version<'_>,
+    told: Option<&mut Vec<Edit>>,
+) -> Result<(), walk::Refused> {
+    if old.len == 0 {
+        let mut fresh = Fresh(Rope::new(), &history.ops);
+        walk::walk(history, old, 0, &mut fresh)?;
+        *rope = fresh.0;
+        if let Some(told) = told.filter(|_| rope.len(CHARS) > 0) {
+            told.push(Edit { at: Units::default(), deleted: Units::default(), inserted: rope.text() });
+        }
+        return Ok(());
+    }
+    let mut steps = Steps(Vec::new());
+    walk::walk(history, old, rope.len(CHARS), &mut steps)?;
+    match told {
+        None => steps.0.iter().for_each(|step| step.make(rope, &history.ops)),
+        Some(told) => steps.0.iter().for_each(|step| {
+            told.push(step.tell(rope, &history.ops));
+            step.make(rope, &history.ops);
+        }),
+    }
+    Ok(())
 }

@@ -25,7 +25,7 @@ fn positions_are_code_points_and_convert() {
 #[test]
 fn edits_outside_are_refused_and_change_nothing() {
     let mut text = text("abc");
-    let saved = text.save();
+    let saved = text.save().unwrap();
     assert_eq!(text.insert(4, "x"), Err(EditError::OutOfRange { position: 4, length: 3 }));
     assert_eq!(text.delete(2..4), Err(EditError::OutOfRange { position: 4, length: 3 }));
     assert_eq!(
@@ -35,7 +35,7 @@ fn edits_outside_are_refused_and_change_nothing() {
     // Nothing to do is no error, and no event.
     text.insert(3, "").unwrap();
     text.delete(3..3).unwrap();
-    assert_eq!(text.save(), saved);
+    assert_eq!(text.save().unwrap(), saved);
 }
 
 #[test]

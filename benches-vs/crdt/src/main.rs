@@ -1,18 +1,16 @@
 //! The figures of dsys-crdt: `cargo run --release -p crdt -- [--only local|merge|load|size] [--rounds N] [--quick]`.
 
-mod data;
 #[allow(dead_code)] // Made for the binaries beside.
 #[path = "../../src/harness.rs"]
 mod harness;
-mod peers;
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
-use data::Trace;
+use crdt::data::Trace;
+use crdt::peers::{Peer, automerge_peer, cola_peer, diamond, loro_peer, ours, ropes, yrs_peer};
 use harness::{Args, Cost, Goal, Samples};
-use peers::{Peer, diamond, loro_peer, ours, ropes, yrs_peer};
 
 const SEQUENTIAL: [&str; 2] = ["automerge-paper", "rustcode"];
 const ALL: [&str; 5] = ["automerge-paper", "rustcode", "friendsforever", "clownschool", "A1"];
@@ -43,11 +41,11 @@ fn read(name: &str) -> Option<Trace> {
 fn local(args: &Args, name: &str) {
     let Some(trace) = read(name) else { return };
     let (trace, bytes) = (&trace, &ropes::by_bytes(&trace));
-    let peers = [ours::PEER, diamond::PEER, loro_peer::PEER, yrs_peer::PEER];
+    let peers = [ours::PEER, diamond::PEER, loro_peer::PEER, yrs_peer::PEER, automerge_peer::PEER];
     let mut all: Vec<Work> = vec![];
     for Peer { name, local, .. } in peers {
-        // A replay of yrs or loro takes up to seconds.
-        if !(args.quick && name.starts_with("yrs")) {
+        // These take seconds.
+        if !(args.quick && (name.starts_with("yrs") || name.starts_with("automerge"))) {
             all.push((name, Box::new(move || local(trace))));
         }
     }
@@ -62,11 +60,11 @@ fn local(args: &Args, name: &str) {
 
 fn histories(args: &Args, name: &str) {
     let Some(trace) = read(name) else { return };
-    let peers = [ours::PEER, diamond::PEER, loro_peer::PEER, yrs_peer::PEER];
+    let peers = [ours::PEER, diamond::PEER, loro_peer::PEER, yrs_peer::PEER, automerge_peer::PEER];
     let mut histories = Vec::new();
     for peer in peers {
         // In A1 one author has several branches at once: a replica for each author does not do.
-        if name == "A1" && (peer.name.starts_with("yrs") || peer.name.starts_with("loro")) {
+        if name == "A1" && ["yrs", "loro", "automerge"].iter().any(|other| peer.name.starts_with(other)) {
             continue;
         }
         if let Some((changes, saved)) = (peer.history)(&trace) {
@@ -81,8 +79,21 @@ fn histories(args: &Args, name: &str) {
             let (merge, changes) = (peer.merge, changes.clone());
             (peer.name, Box::new(move || merge(&changes).len()))
         };
-        let all: Vec<Work> = histories.iter().map(work).collect();
+        let edits = if name == "A1" { Vec::new() } else { cola_peer::edits(&trace) };
+        let mut all: Vec<Work> = histories.iter().map(work).collect();
+        if !edits.is_empty() {
+            assert!(cola_peer::merge(&edits) == trace.end_content, "cola merges {name} wrongly");
+            all.push(("cola 0.5 + crop 0.4, nothing decoded", Box::new(|| cola_peer::merge(&edits).len())));
+        }
         compare(args, &format!("merge {name}"), &all, |_| Goal::AtMost(1.0));
+        if let Some((_, _, saved)) = histories.iter().find(|each| each.0.name == ours::PEER.name) {
+            // The history is read when something refers to it.
+            all.splice(
+                ..1,
+                [("dsys-crdt 0.1", Box::new(|| ours::open(saved).len()) as Box<dyn Fn() -> usize>)],
+            );
+            compare(args, &format!("join by a saved text {name}"), &all, |_| Goal::AtMost(1.0));
+        }
     }
     if args.wants("load") {
         let work = |(peer, _, saved): &(Peer, Vec<u8>, Vec<u8>)| -> Work<'_> {
@@ -97,14 +108,35 @@ fn histories(args: &Args, name: &str) {
                 [("dsys-crdt 0.1", Box::new(|| ours::open(saved).len()) as Box<dyn Fn() -> usize>)],
             );
             compare(args, &format!("load to editable {name}"), &all, |_| Goal::None);
+            all.splice(
+                ..,
+                [
+                    ("dsys-crdt 0.1", Box::new(|| ours::open(saved).len()) as Box<dyn Fn() -> usize>),
+                    ("dsys-crdt 0.1, history read", Box::new(|| ours::read_past(saved).len())),
+                ],
+            );
+            compare(args, &format!("load with all of the history {name}"), &all, |_| Goal::None);
         }
     }
     if args.wants("size") {
         let kb = |bytes: usize| format!("{:.1} KB", bytes as f64 / 1e3);
+        let trimmed =
+            |(peer, _, saved): &(Peer, Vec<u8>, Vec<u8>)| peer.trim.map(|trim| (peer.name, trim(saved)));
+        let trimmed: Vec<_> = histories.iter().filter_map(trimmed).collect();
+        if let [(_, ours), (peer, theirs)] = &trimmed[..] {
+            let ratio = ours.len() as f64 / theirs.len() as f64;
+            let figure = format!("size {name}, text alone");
+            harness::line(&figure, &kb(ours.len()), peer, &kb(theirs.len()), ratio, Goal::AtMost(1.0));
+        }
         if let Some(((_, changes, saved), others)) = histories.split_first() {
             for (peer, _, theirs) in others {
-                let goal = if peer.name.starts_with("diamond") { Goal::AtMost(1.0) } else { Goal::None };
-                for (what, ours) in [("saved, with text", saved), ("history alone", changes)] {
+                // Of the others not all keep everything.
+                let keeps = ["diamond", "automerge"].iter().any(|all| peer.name.starts_with(all));
+                let saved_goal = if keeps { Goal::AtMost(1.0) } else { Goal::None };
+                for (what, ours, goal) in [
+                    ("saved, with text", saved, saved_goal),
+                    ("as changes, packed in a hurry", changes, Goal::None),
+                ] {
                     let ratio = ours.len() as f64 / theirs.len() as f64;
                     harness::line(
                         &format!("size {name}, {what}"),

@@ -1,6 +1,11 @@
 //! The same work, done by each library as its documentation does it.
 
+use std::any::Any;
+
 use crate::data::{Trace, Txn};
+
+pub mod automerge_peer;
+pub mod cola_peer;
 
 /// What is measured of a library.
 pub struct Peer {
@@ -13,14 +18,32 @@ pub struct Peer {
     pub merge: fn(&[u8]) -> String,
     /// The text in a saved document.
     pub load: fn(&[u8]) -> String,
+    /// A saved document, open to be edited.
+    pub open: fn(&[u8]) -> Box<dyn Any>,
+    /// Of a saved document the text, with the means to go on merging: where that is to be had.
+    pub trim: Option<fn(&[u8]) -> Vec<u8>>,
 }
 
 pub mod ours {
     use super::*;
     use dsys_crdt::{Agent, Text, VersionVector};
 
-    pub const PEER: Peer =
-        Peer { name: "dsys-crdt 0.1", local, history, merge, load: |saved| Text::read_saved(saved).unwrap() };
+    pub const PEER: Peer = Peer {
+        name: "dsys-crdt 0.1",
+        local,
+        history,
+        merge,
+        load: |saved| Text::read_saved(saved).unwrap(),
+        open: |saved| Box::new(opened(saved)),
+        trim: Some(|saved| {
+            let text = opened(saved);
+            text.save_since(&text.version()).unwrap()
+        }),
+    };
+
+    fn opened(saved: &[u8]) -> Text {
+        Text::load(saved, Agent::new("x").unwrap()).unwrap()
+    }
 
     fn new(name: usize) -> Text {
         Text::new(Agent::new(format!("author{name}")).unwrap())
@@ -48,7 +71,7 @@ pub mod ours {
 
     fn history(trace: &Trace) -> Option<(Vec<u8>, Vec<u8>)> {
         let text = if trace.kind.is_none() { replay(trace) } else { branches(trace) };
-        Some((text.changes_since(&VersionVector::default()), text.save()))
+        Some((text.changes_since(&VersionVector::default()).unwrap(), text.save().unwrap()))
     }
 
     /// A replica for each branch, as long as it goes on. An author with several branches gets a name for each.
@@ -67,7 +90,7 @@ pub mod ours {
                 if index == 0 {
                     text = other;
                 } else {
-                    text.apply(&other.changes_since(&text.version())).unwrap();
+                    text.apply(&other.changes_since(&text.version()).unwrap()).unwrap();
                 }
             }
             let names = (0..).map(|branch| Agent::new(format!("author{}-{branch}", txn.agent)).unwrap());
@@ -81,7 +104,7 @@ pub mod ours {
         }
         let mut all = new(0);
         for text in replicas.iter().flatten() {
-            all.apply(&text.changes_since(&all.version())).unwrap();
+            all.apply(&text.changes_since(&all.version()).unwrap()).unwrap();
         }
         all
     }
@@ -92,9 +115,16 @@ pub mod ours {
         text.to_string()
     }
 
+    /// The same, with the history read.
+    pub fn read_past(saved: &[u8]) -> String {
+        let mut text = opened(saved);
+        text.read_past().unwrap();
+        text.to_string()
+    }
+
     /// Ready for edits.
     pub fn open(saved: &[u8]) -> String {
-        Text::load(saved, Agent::new("x").unwrap()).unwrap().to_string()
+        opened(saved).to_string()
     }
 }
 
@@ -102,7 +132,19 @@ pub mod diamond {
     use super::*;
     use diamond_types::list::{ListCRDT, OpLog, encoding::ENCODE_FULL};
 
-    pub const PEER: Peer = Peer { name: "diamond-types 1.0.0", local, history, merge, load: merge };
+    pub const PEER: Peer = Peer {
+        name: "diamond-types 1.0.0",
+        local,
+        history,
+        merge,
+        load: merge,
+        open: |saved| {
+            let log = OpLog::load_from(saved).unwrap();
+            let branch = log.checkout_tip();
+            Box::new((log, branch))
+        },
+        trim: None,
+    };
 
     fn replay(trace: &Trace) -> ListCRDT {
         let mut doc = ListCRDT::new();
@@ -161,7 +203,22 @@ pub mod yrs_peer {
     use yrs::updates::decoder::Decode;
     use yrs::{Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update};
 
-    pub const PEER: Peer = Peer { name: "yrs 0.28", local, history, merge, load: merge };
+    pub const PEER: Peer = Peer {
+        name: "yrs 0.28",
+        local,
+        history,
+        merge,
+        load: merge,
+        open: |saved| Box::new(opened(saved)),
+        trim: None,
+    };
+
+    fn opened(bytes: &[u8]) -> Doc {
+        let doc = new(9);
+        doc.get_or_insert_text("text");
+        doc.transact_mut().apply_update(Update::decode_v1(bytes).unwrap()).unwrap();
+        doc
+    }
 
     fn new(name: usize) -> Doc {
         Doc::with_options(Options {
@@ -217,9 +274,8 @@ pub mod yrs_peer {
     }
 
     fn merge(bytes: &[u8]) -> String {
-        let doc = new(9);
+        let doc = opened(bytes);
         let text = doc.get_or_insert_text("text");
-        doc.transact_mut().apply_update(Update::decode_v1(bytes).unwrap()).unwrap();
         text.get_string(&doc.transact())
     }
 }
@@ -228,7 +284,24 @@ pub mod loro_peer {
     use super::*;
     use loro::{ExportMode, LoroDoc};
 
-    pub const PEER: Peer = Peer { name: "loro 1", local, history, merge, load: merge };
+    pub const PEER: Peer = Peer {
+        name: "loro 1",
+        local,
+        history,
+        merge,
+        load: merge,
+        open: |saved| Box::new(opened(saved)),
+        trim: Some(|saved| {
+            let doc = opened(saved);
+            doc.export(ExportMode::shallow_snapshot(&doc.oplog_frontiers())).unwrap()
+        }),
+    };
+
+    fn opened(bytes: &[u8]) -> LoroDoc {
+        let doc = LoroDoc::new();
+        doc.import(bytes).unwrap();
+        doc
+    }
 
     fn new(name: usize) -> LoroDoc {
         let doc = LoroDoc::new();
@@ -276,9 +349,7 @@ pub mod loro_peer {
     }
 
     fn merge(bytes: &[u8]) -> String {
-        let doc = LoroDoc::new();
-        doc.import(bytes).unwrap();
-        doc.get_text("text").to_string()
+        opened(bytes).get_text("text").to_string()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::op::TextEdit;
 use crate::change::graph::Graph;
-use crate::history::{Kind, MAX_EVENTS};
+use crate::history::{Kind, Limits, MAX_EVENTS, Version};
 use crate::{Agent, Text};
 
 /// A text, and which of its events were the last of each change.
@@ -13,13 +13,20 @@ pub(super) struct TextField {
     pub(super) text: Text,
     /// Per line of changes: the places of those that have edited here, and the last event of each.
     edits: BTreeMap<u32, Vec<(u32, u32)>>,
-    /// So many events the rope holds.
+    /// So many events the rope holds,
     shown: u32,
+    /// and these of them have no children among them.
+    heads: Vec<u32>,
 }
 
 impl TextField {
     pub(super) fn new(agent: Agent) -> TextField {
-        TextField { text: Text::new(agent), edits: BTreeMap::new(), shown: 0 }
+        let mut text = Text::new(agent);
+        // What makes sense must not depend on what else comes with it, or replicas would decide differently. Who may write
+        // is the policy's business.
+        text.history.limits =
+            Limits { branches: u32::MAX, events_in_walk: u32::MAX, steps_per_edit: u32::MAX };
+        TextField { text, edits: BTreeMap::new(), shown: 0, heads: Vec::new() }
     }
 
     /// Notes that the last events are a change's, made here, and shown already.
@@ -29,7 +36,7 @@ impl TextField {
         if let Some(last) = events.checked_sub(1).filter(|_| events > self.shown) {
             self.edits.entry(line).or_default().push((at, last));
         }
-        self.shown = events;
+        self.seen();
     }
 
     /// Appends a change's edits, to be shown by [`TextField::show`]; none if the history is full.
@@ -75,18 +82,25 @@ impl TextField {
     /// Brings the text to all events; if one of the new edits lies outside the text that its author saw, the new ones are
     /// forgotten, and there is nothing.
     pub(super) fn show(&mut self) -> Option<()> {
-        let shown = crate::text::catch_up(&self.text.history, &mut self.text.rope, self.shown);
-        if shown.is_err() {
+        let before = Version { len: self.shown, heads: &self.heads };
+        if crate::text::catch_up(&self.text.history, &mut self.text.rope, before, None).is_err() {
             self.forget();
             return None;
         }
-        self.shown = self.text.history.len();
+        self.seen();
         Some(())
+    }
+
+    /// The rope holds all events.
+    fn seen(&mut self) {
+        self.shown = self.text.history.len();
+        self.heads.clear();
+        self.heads.extend_from_slice(self.text.history.graph.heads());
     }
 
     /// Forgets what was pushed and not shown.
     pub(super) fn forget(&mut self) {
-        self.text.history.truncate(self.shown);
+        self.text.history.truncate(Version { len: self.shown, heads: &self.heads });
         for edits in self.edits.values_mut() {
             // A change is pushed and shown as a whole.
             edits.retain(|(_, last)| *last < self.shown);

@@ -5,15 +5,17 @@ use super::decode::{AgentRun, Changes, Parent};
 use crate::history::History;
 
 /// Appends the events that are new. On an error some may have been appended: the caller truncates.
-pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), DecodeError> {
+pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(), DecodeError> {
     if !history.has_room(changes.events as usize, changes.ops.content().len()) {
         return Err(DecodeError::Full);
     }
-    let agents: Vec<u32> = changes.names.iter().map(|name| history.agents.number(name)).collect();
+    let numbers: Vec<u32> = changes.names.iter().map(|name| history.agents.number(name)).collect();
+    // A history that begins here keeps the numbers of the file: an event that is there twice is found in the end.
     let whole = history.len() == 0;
     let mut graph_at = 0;
+    let mut parents = Vec::new();
     for run in &changes.agents {
-        let Some(&agent) = agents.get(run.agent) else { continue };
+        let Some(&agent) = numbers.get(run.agent) else { continue };
         let known = history.agents.events(agent);
         if run.seq > known {
             return Err(DecodeError::Missing);
@@ -28,17 +30,13 @@ pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), Deco
                 graph_at += 1;
             }
             let next = changes.graph.get(graph_at + 1).map_or(end, |next| next.start.min(end));
-            let mut parents = match changes.graph.get(graph_at) {
-                Some(graph) if graph.start == from => graph
-                    .parents
-                    .iter()
-                    .map(|parent| local(history, &changes, &agents, parent))
-                    .collect::<Result<Vec<u32>, _>>()?,
-                _ => match from.checked_sub(1) {
-                    Some(before) => vec![local(history, &changes, &agents, &Parent::Here(before))?],
-                    None => Vec::new(),
-                },
-            };
+            parents.clear();
+            for parent in changes.parents_of(graph_at, from) {
+                parents.push(match parent {
+                    Parent::Here(event) if whole => event,
+                    _ => local(history, changes, &numbers, parent)?,
+                });
+            }
             parents.sort_unstable();
             parents.dedup();
             // Its own number may be in the table of agents already, but not in the graph.
@@ -46,6 +44,9 @@ pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), Deco
                 return Err(DecodeError::Malformed("an event that follows itself"));
             }
             history.graph.push(&parents, next - from);
+            if history.graph.heads().len() > history.limits.branches as usize {
+                return Err(DecodeError::Limit("branches"));
+            }
             if !whole {
                 for op in changes.ops.slices(from, next) {
                     history.ops.push_run(op.kind, op.at, op.len, changes.ops.text(&op));
@@ -58,14 +59,14 @@ pub(super) fn append(history: &mut History, changes: Changes) -> Result<(), Deco
         if history.len() != changes.events {
             return Err(DecodeError::Malformed("an event that is there twice"));
         }
-        history.ops = changes.ops;
+        history.ops = std::mem::take(&mut changes.ops);
     }
     Ok(())
 }
 
-/// The local number of a parent.
-fn local(history: &History, changes: &Changes, agents: &[u32], parent: &Parent) -> Result<u32, DecodeError> {
-    let (agent, seq) = match *parent {
+/// The local number of a parent. One in the past that is not here has none ([`DecodeError::Past`]).
+fn local(history: &History, changes: &Changes, numbers: &[u32], parent: Parent) -> Result<u32, DecodeError> {
+    let (agent, seq) = match parent {
         Parent::Elsewhere { agent, seq } => (agent, seq),
         Parent::Here(event) => {
             let at = changes.agents.partition_point(|run| run.start <= event).checked_sub(1);
@@ -73,6 +74,7 @@ fn local(history: &History, changes: &Changes, agents: &[u32], parent: &Parent) 
             (run.agent, run.seq + (event - run.start))
         }
     };
-    let agent = agents.get(agent).ok_or(DecodeError::Missing)?;
-    history.agents.local(*agent, seq).ok_or(DecodeError::Missing)
+    let &agent = numbers.get(agent).ok_or(DecodeError::Missing)?;
+    let missing = if seq < history.agents.past(agent) { DecodeError::Past } else { DecodeError::Missing };
+    history.agents.local(agent, seq).ok_or(missing)
 }

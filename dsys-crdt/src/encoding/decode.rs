@@ -1,10 +1,13 @@
 //! Reading. Nothing here believes a number: lengths are compared with what is there before anything is made for them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::bytes::{Reader, unzigzag};
-use super::{DecodeError, MAGIC};
+use super::{DecodeError, MAGIC, apply, dictionary};
 use crate::agent::Agent;
-use crate::history::{Kind, MAX_EVENTS, Ops};
+use crate::history::{Head, History, Kind, Limits, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
+use crate::walk::{self, Characters};
 
 /// Events as a file holds them. Numbers are the file's; agents are numbered in the order of `names`.
 #[derive(Debug)]
@@ -13,8 +16,25 @@ pub(super) struct Changes {
     pub(super) agents: Vec<AgentRun>,
     /// In the order of the events; between two, each event follows the one before it.
     pub(super) graph: Vec<GraphRun>,
+    /// The parents of all runs, one run after the other.
+    pub(super) parents: Vec<Parent>,
     pub(super) ops: Ops,
     pub(super) events: u32,
+}
+
+impl Changes {
+    /// The parents of an event that lies in a run of the graph.
+    pub(super) fn parents_of(&self, run: usize, event: u32) -> impl Iterator<Item = Parent> + '_ {
+        let first = self.graph.get(run).is_some_and(|run| run.start == event);
+        let from = run.checked_sub(1).and_then(|run| self.graph.get(run)).map_or(0, |run| run.parents_end);
+        let to = self.graph.get(run).map_or(0, |run| run.parents_end);
+        let (stored, implied) = if first {
+            (self.parents.get(from as usize..to as usize), None)
+        } else {
+            (None, event.checked_sub(1).map(Parent::Here))
+        };
+        stored.unwrap_or_default().iter().copied().chain(implied)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +45,11 @@ pub(super) struct AgentRun {
     pub(super) seq: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct GraphRun {
     pub(super) start: u32,
-    pub(super) parents: Vec<Parent>,
+    /// Where in `parents` the run's end; they begin where the ones of the run before end.
+    pub(super) parents_end: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,48 +58,199 @@ pub(super) enum Parent {
     Elsewhere { agent: usize, seq: u32 },
 }
 
-/// Reads everything; the text is there if the bytes were saved as a document.
-pub(super) fn decode(bytes: &[u8]) -> Result<(Changes, Option<String>), DecodeError> {
-    let [names, agents, graph, ops, content, text] = sections(bytes)?;
-    let names = read_names(names)?;
-    let (agents, events) = read_agents(&unpack(agents, &[])?, names.len())?;
-    let graph = read_graph(&unpack(graph, &[])?, names.len(), events)?;
-    let content = utf8(unpack(content, &[])?)?;
-    let text = if text.is_empty() { None } else { Some(utf8(unpack(text, content.as_bytes())?)?) };
-    let ops = read_ops(&unpack(ops, &[])?, &content, events)?;
-    Ok((Changes { names, agents, graph, ops, events }, text))
+/// The sections of a file, packed.
+pub(super) struct File<'a> {
+    pub(super) state: &'a [u8],
+    pub(super) names: &'a [u8],
+    pub(super) text: &'a [u8],
+    content: &'a [u8],
+    agents: &'a [u8],
+    graph: &'a [u8],
+    ops: &'a [u8],
+    later: &'a [u8],
 }
 
-/// Reads the text alone.
-pub(super) fn snapshot(bytes: &[u8]) -> Result<String, DecodeError> {
-    match sections(bytes)? {
-        [.., []] => Err(DecodeError::Malformed("the text is missing: these are changes for a peer")),
-        [.., content, text] => utf8(unpack(text, &unpack(content, &[])?)?),
+/// Reads changes, from a saved text too.
+pub(super) fn changes(bytes: &[u8], limits: Limits) -> Result<Changes, DecodeError> {
+    let file = File::read(bytes)?;
+    let mut changes = file.columns()?;
+    if file.state.is_empty() {
+        let content = utf8(unpack(file.content, &[])?)?;
+        changes.ops.fill(content).ok_or(LENGTH)?;
+    } else {
+        let mut history = History { limits, ..History::default() };
+        apply::append(&mut history, &mut changes)?;
+        file.fill(&mut history)?;
+        changes.ops = history.ops;
     }
+    Ok(changes)
 }
 
-fn sections(bytes: &[u8]) -> Result<[&[u8]; 6], DecodeError> {
-    let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
-    match (magic, MAGIC) {
-        ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
-            return Err(DecodeError::Version(*version));
+/// Whether a saved text has no history but for what came later. A history without events is whole.
+pub(super) fn is_trimmed(bytes: &[u8]) -> bool {
+    File::read(bytes).is_ok_and(|file| file.agents.is_empty())
+}
+
+/// Reads a saved text as far as it takes to go on: what is after the history, the text, and the changes since.
+pub(super) fn resume(bytes: &[u8]) -> Result<(History, String, &[u8]), DecodeError> {
+    let file = File::read(bytes)?;
+    let names = read_names(file.names)?;
+    let text = file.text()?;
+    let history = read_state(file.state, names)?;
+    if text.chars().count() > history.len() as usize {
+        return Err(LENGTH);
+    }
+    Ok((history, text, file.later))
+}
+
+/// Reads the past that a history was resumed after.
+pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeError> {
+    const STATE: DecodeError = DecodeError::Malformed("the state is not that of the history");
+    let file = File::read(bytes)?;
+    let mut history = History { limits: resumed.limits, ..History::default() };
+    apply::append(&mut history, &mut file.columns()?)?;
+    file.fill(&mut history)?;
+    let known = resumed.graph.past();
+    let same = |agent: u32| {
+        resumed.agents.name(agent) == history.agents.name(agent)
+            && resumed.agents.past(agent) == history.agents.events(agent)
+    };
+    let heads = history.graph.heads().iter();
+    if history.len() != known.len
+        || history.graph.heads() != known.heads
+        || !(0..history.agents.count() as u32).all(same)
+        || !heads.copied().all(|head| resumed.agents.id(head) == history.agents.id(head))
+    {
+        return Err(STATE);
+    }
+    Ok(history)
+}
+
+/// Reads the text alone; none if there are changes to be applied to it.
+pub(super) fn text(bytes: &[u8]) -> Result<Option<String>, DecodeError> {
+    let file = File::read(bytes)?;
+    if file.later.is_empty() { file.text().map(Some) } else { Ok(None) }
+}
+
+impl<'a> File<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<File<'a>, DecodeError> {
+        let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
+        match (magic, MAGIC) {
+            ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
+                return Err(DecodeError::Version(*version));
+            }
+            _ if magic != MAGIC => return Err(DecodeError::NotText),
+            _ => {}
         }
-        _ if magic != MAGIC => return Err(DecodeError::NotText),
-        _ => {}
+        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+            return Err(DecodeError::Checksum);
+        }
+        let mut reader = Reader(body.get(MAGIC.len()..).ok_or(DecodeError::Truncated)?);
+        let mut next = || reader.bytes();
+        let file = File {
+            state: next()?,
+            names: next()?,
+            text: next()?,
+            content: next()?,
+            agents: next()?,
+            graph: next()?,
+            ops: next()?,
+            later: next()?,
+        };
+        if !reader.is_empty() {
+            return Err(DecodeError::Malformed("bytes are left over"));
+        }
+        Ok(file)
     }
-    let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
-        return Err(DecodeError::Checksum);
+
+    fn text(&self) -> Result<String, DecodeError> {
+        if self.state.is_empty() {
+            return Err(DecodeError::Malformed("the text is missing: these are changes for a peer"));
+        }
+        utf8(unpack(self.text, &[])?)
     }
-    let mut reader = Reader(body.get(MAGIC.len()..).ok_or(DecodeError::Truncated)?);
-    let mut sections = [&[][..]; 6];
-    for section in &mut sections {
-        *section = reader.bytes()?;
+
+    /// Everything but the content.
+    fn columns(&self) -> Result<Changes, DecodeError> {
+        if self.agents.is_empty() {
+            return Err(DecodeError::Trimmed);
+        }
+        let names = read_names(self.names)?;
+        let (agents, events) = read_agents(&unpack(self.agents, &[])?, names.len())?;
+        let (graph, parents) = read_graph(&unpack(self.graph, &[])?, names.len(), events)?;
+        let ops = read_ops(&unpack(self.ops, &[])?, events)?;
+        Ok(Changes { names, agents, graph, parents, ops, events })
     }
-    if !reader.is_empty() {
-        return Err(DecodeError::Malformed("bytes are left over"));
+
+    /// Gives the events of a saved history their content: the walk says where in the text each character is.
+    fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
+        let text = self.text()?;
+        let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
+        let mut all = walk::sequence(history)?.characters;
+        let mut parts = Vec::with_capacity(all.len());
+        parts.extend(cut(&text, all.iter().filter(|each| !each.deleted))?);
+        all.retain(|each| each.deleted);
+        all.sort_unstable_by_key(|each| each.event);
+        parts.extend(cut(&deleted, all.iter())?);
+        parts.sort_unstable_by_key(|part| part.0);
+        history.ops.fill(parts.into_iter().map(|part| part.1).collect()).ok_or(LENGTH)
     }
-    Ok(sections)
+}
+
+/// Cuts a text into the parts that characters in a row inserted, each with the event that inserted the first.
+fn cut<'t, 'c>(
+    text: &'t str,
+    all: impl Iterator<Item = &'c Characters>,
+) -> Result<Vec<(u32, &'t str)>, DecodeError> {
+    let (mut rest, ascii) = (text, text.is_ascii());
+    let mut parts = Vec::new();
+    for each in all {
+        let bytes = if ascii { each.len as usize } else { byte_of_char(rest, each.len) };
+        let (part, later) = rest.split_at_checked(bytes).ok_or(LENGTH)?;
+        parts.push((each.event, part));
+        rest = later;
+    }
+    if rest.is_empty() { Ok(parts) } else { Err(LENGTH) }
+}
+
+const LENGTH: DecodeError = DecodeError::Malformed("there is more text, or less, than was inserted");
+
+/// Reads what is after a history.
+fn read_state(section: &[u8], names: Vec<Agent>) -> Result<History, DecodeError> {
+    const STATE: DecodeError = DecodeError::Malformed("the state contradicts itself");
+    let mut reader = Reader(section);
+    let len = reader.small()?;
+    let mut left = len;
+    let mut agents = Vec::new();
+    for name in names {
+        let events = reader.small()?;
+        left = left.checked_sub(events).filter(|_| events > 0).ok_or(STATE)?;
+        agents.push((name, events));
+    }
+    let mut back = Vec::new();
+    while !reader.is_empty() {
+        back.push((reader.small()?, reader.small()?, reader.small()?));
+    }
+    // An agent has several heads only if it did not know what it did itself; its later events have later numbers even so.
+    let (mut later, mut after, mut heads) = (len, BTreeMap::new(), Vec::new());
+    for (distance, agent, behind) in back.into_iter().rev() {
+        let lv = later.checked_sub(distance).filter(|_| distance > 0).ok_or(STATE)?;
+        let &(_, events) = agents.get(agent as usize).ok_or(STATE)?;
+        let seq = events.checked_sub(behind).and_then(|events| events.checked_sub(1)).ok_or(STATE)?;
+        if after.insert(agent, seq).is_some_and(|after| after <= seq) {
+            return Err(STATE);
+        }
+        heads.push(Head { lv, agent, seq });
+        later = lv;
+    }
+    heads.reverse();
+    let last = heads.last().map_or(0, |head| head.lv + 1);
+    let distinct = agents.iter().map(|agent| &agent.0).collect::<BTreeSet<_>>().len() == agents.len();
+    if left > 0 || last != len || !distinct {
+        return Err(STATE);
+    }
+    Ok(History::resume(agents, &heads, len))
 }
 
 fn read_names(section: &[u8]) -> Result<Vec<Agent>, DecodeError> {
@@ -113,9 +285,13 @@ fn read_agents(section: &[u8], names: usize) -> Result<(Vec<AgentRun>, u32), Dec
     Ok((runs, start))
 }
 
-fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>, DecodeError> {
+fn read_graph(
+    section: &[u8],
+    names: usize,
+    events: u32,
+) -> Result<(Vec<GraphRun>, Vec<Parent>), DecodeError> {
     let mut reader = Reader(section);
-    let (mut runs, mut start) = (Vec::new(), 0u32);
+    let (mut runs, mut parents, mut start) = (Vec::new(), Vec::new(), 0u32);
     while !reader.is_empty() {
         let distance = reader.small()?;
         start = start.checked_add(distance).filter(|&start| start < events).unwrap_or(events);
@@ -124,7 +300,6 @@ fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>
                 "a run of the graph begins outside the events, or where another does",
             ));
         }
-        let mut parents = Vec::new();
         loop {
             let parent = reader.number()?;
             match parent >> 1 {
@@ -147,22 +322,19 @@ fn read_graph(section: &[u8], names: usize, events: u32) -> Result<Vec<GraphRun>
                 break;
             }
         }
-        runs.push(GraphRun { start, parents });
+        runs.push(GraphRun { start, parents_end: parents.len() as u32 });
     }
     if runs.is_empty() && events > 0 {
         return Err(DecodeError::Malformed("the first event has no place in the graph"));
     }
-    Ok(runs)
+    Ok((runs, parents))
 }
 
-fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeError> {
+fn read_ops(section: &[u8], events: u32) -> Result<Ops, DecodeError> {
     const RANGE: DecodeError = DecodeError::Malformed("an operation's position or length is out of range");
     let mut reader = Reader(section);
     let mut ops = Ops::default();
     let (mut done, mut expected) = (0u32, 0u32);
-    let mut rest = content;
-    let ascii = content.is_ascii();
-    ops.reserve(content.len());
     while !reader.is_empty() {
         let head = reader.number()?;
         let kind = match head % 3 {
@@ -174,29 +346,15 @@ fn read_ops(section: &[u8], content: &str, events: u32) -> Result<Ops, DecodeErr
         let at = i64::from(expected).checked_add(unzigzag(head / 6)).ok_or(RANGE)?;
         let at = u32::try_from(at).ok().filter(|&at| at <= MAX_EVENTS).ok_or(RANGE)?;
         done = done.checked_add(len).filter(|&done| done <= events && len > 0).ok_or(RANGE)?;
+        ops.push_empty(kind, at, len);
         expected = match kind {
-            Kind::Insert => {
-                let bytes = if ascii { len as usize } else { byte_of_char(rest, len) };
-                let (text, later) = rest.split_at_checked(bytes).ok_or(DecodeError::Truncated)?;
-                if !ascii && text.chars().count() != len as usize {
-                    return Err(DecodeError::Malformed("less text than is inserted"));
-                }
-                ops.push_run(kind, at, len, text);
-                rest = later;
-                at.checked_add(len).filter(|&end| end <= MAX_EVENTS).ok_or(RANGE)?
-            }
-            Kind::Delete => {
-                ops.push_run(kind, at, len, "");
-                at
-            }
-            Kind::DeleteBack => {
-                ops.push_run(kind, at, len, "");
-                at.checked_sub(len).ok_or(RANGE)?
-            }
+            Kind::Insert => at.checked_add(len).filter(|&end| end <= MAX_EVENTS).ok_or(RANGE)?,
+            Kind::Delete => at,
+            Kind::DeleteBack => at.checked_sub(len).ok_or(RANGE)?,
         };
     }
-    if done != events || !rest.is_empty() {
-        return Err(DecodeError::Malformed("operations, content and events differ in number"));
+    if done != events {
+        return Err(DecodeError::Malformed("operations and events differ in number"));
     }
     Ok(ops)
 }

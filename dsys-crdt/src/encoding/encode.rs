@@ -1,10 +1,12 @@
 //! Writing.
 
-use super::MAGIC;
 use super::bytes::{put, put_bytes, zigzag};
+use super::decode::File;
+use super::{DecodeError, MAGIC, dictionary, lz4};
 use crate::agent::VersionVector;
 use crate::history::{History, Kind};
 use crate::rope::Rope;
+use crate::walk;
 
 /// A stretch of events that is written: local numbers `from..to` become `at..`.
 #[derive(Clone, Copy, Debug)]
@@ -14,30 +16,115 @@ struct Piece {
     at: u32,
 }
 
-pub(super) fn encode(history: &History, since: &VersionVector, text: Option<&Rope>) -> Vec<u8> {
-    let pieces = pieces(history, since);
-    let mut names = Names { numbers: vec![None; history.agents.count()], bytes: Vec::new(), count: 0 };
-    let agents = agents(history, &pieces, &mut names);
-    let graph = graph(history, &pieces, &mut names);
-    let (ops, content) = ops(history, &pieces);
-    let mut out = MAGIC.to_vec();
-    put_bytes(&mut out, &names.bytes);
-    for section in [&agents[..], &graph, &ops, content.as_bytes()] {
-        put_bytes(&mut out, &pack(section, &[]));
+/// What `since` lacks of a history, or of what `until` has of it, packed in a hurry.
+pub(super) fn changes(history: &History, since: &VersionVector, until: Option<&VersionVector>) -> Vec<u8> {
+    let pieces = pieces(history, since, until);
+    let mut content = String::new();
+    for piece in &pieces {
+        history.ops.slices(piece.from, piece.to).for_each(|op| content.push_str(history.ops.text(&op)));
     }
-    put_bytes(&mut out, &text.map_or(Vec::new(), |rope| pack(rope.text().as_bytes(), content.as_bytes())));
-    let checksum = crc32fast::hash(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
+    let pack = |column: &[u8]| packed(column, lz4_flex::block::compress(column));
+    file(history, &pieces, false, [pack(b""), pack(content.as_bytes())], pack)
+}
+
+/// A whole history and its text, packed as small as can be.
+pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeError> {
+    let mut deleted = walk::sequence(history)?.characters;
+    deleted.retain(|each| each.deleted);
+    deleted.sort_unstable_by_key(|each| each.event);
+    let text = rope.text();
+    let dictionary = dictionary(text.as_bytes());
+    let mut content = dictionary.to_vec();
+    for each in deleted {
+        let ops = history.ops.slices(each.event, each.event + each.len);
+        ops.for_each(|op| content.extend_from_slice(history.ops.text(&op).as_bytes()));
+    }
+    let content = packed(
+        content.get(dictionary.len()..).unwrap_or_default(),
+        lz4::compress(&content, dictionary.len()),
+    );
+    let pack = |column: &[u8]| packed(column, lz4::compress(column, 0));
+    let pieces = pieces(history, &VersionVector::default(), None);
+    Ok(file(history, &pieces, true, [pack(text.as_bytes()), content], pack))
+}
+
+fn file(
+    history: &History,
+    pieces: &[Piece],
+    whole: bool,
+    texts: [Vec<u8>; 2],
+    pack: impl Fn(&[u8]) -> Vec<u8>,
+) -> Vec<u8> {
+    let mut names = Names { numbers: vec![None; history.agents.count()], agents: Vec::new() };
+    let agents = agents(history, pieces, &mut names);
+    let graph = graph(history, pieces, &mut names);
+    let state = if whole { state(history, &names) } else { Vec::new() };
+    let mut out = MAGIC.to_vec();
+    put_bytes(&mut out, &state);
+    put_bytes(&mut out, &names.section(history));
+    let columns = [pack(&agents), pack(&graph), pack(&ops(history, pieces)), Vec::new()];
+    texts.iter().chain(&columns).for_each(|section| put_bytes(&mut out, section));
+    sealed(out)
+}
+
+/// A text at the version of a history, without the history, and changes since.
+pub(super) fn trimmed(history: &History, rope: &Rope, later: &[u8]) -> Vec<u8> {
+    let mut names = Names { numbers: vec![None; history.agents.count()], agents: Vec::new() };
+    let with_events = (0..history.agents.count() as u32).filter(|&agent| history.agents.events(agent) > 0);
+    for agent in with_events {
+        names.number(agent);
+    }
+    let mut out = MAGIC.to_vec();
+    put_bytes(&mut out, &state(history, &names));
+    put_bytes(&mut out, &names.section(history));
+    let text = rope.text();
+    put_bytes(&mut out, &packed(text.as_bytes(), lz4::compress(text.as_bytes(), 0)));
+    [&[], &[], &[], &[], later].iter().for_each(|section| put_bytes(&mut out, section));
+    sealed(out)
+}
+
+/// A trimmed text with other changes since.
+pub(super) fn retrim(file: &[u8], later: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut out = MAGIC.to_vec();
+    let file = File::read(file)?;
+    [file.state, file.names, file.text, &[], &[], &[], &[], later]
+        .iter()
+        .for_each(|each| put_bytes(&mut out, each));
+    Ok(sealed(out))
+}
+
+fn sealed(mut file: Vec<u8>) -> Vec<u8> {
+    let checksum = crc32fast::hash(&file);
+    file.extend_from_slice(&checksum.to_le_bytes());
+    file
+}
+
+/// What is needed to go on after the history.
+fn state(history: &History, names: &Names) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(&mut out, u64::from(history.len()));
+    names.agents.iter().for_each(|&agent| put(&mut out, u64::from(history.agents.events(agent))));
+    let heads = history.graph.heads();
+    let later = heads.iter().skip(1).copied().chain([history.len()]);
+    for (&head, later) in heads.iter().zip(later) {
+        put(&mut out, u64::from(later - head));
+        let (agent, seq) = history.agents.id(head);
+        put(&mut out, names.numbers.get(agent as usize).copied().flatten().unwrap_or(0));
+        put(&mut out, u64::from(history.agents.events(agent) - 1 - seq));
+    }
     out
 }
 
-/// What `since` lacks, in local order.
-fn pieces(history: &History, since: &VersionVector) -> Vec<Piece> {
+/// What `since` lacks, in local order. It lacks nothing of a past that is not here.
+fn pieces(history: &History, since: &VersionVector, until: Option<&VersionVector>) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut at = 0;
-    for (run, end) in history.agents.runs(0, history.len()) {
-        let known = since.get(history.agents.name(run.agent)).saturating_sub(run.seq);
-        let from = run.start.saturating_add(known);
+    for (run, end) in history.agents.runs(history.graph.past().len, history.len()) {
+        let name = history.agents.name(run.agent);
+        let has = |version: &VersionVector| {
+            run.start.saturating_add(version.get(name).saturating_sub(run.seq)).min(end)
+        };
+        let (from, end) = (has(since), until.map_or(end, has));
         if from >= end {
             continue;
         }
@@ -53,18 +140,22 @@ fn pieces(history: &History, since: &VersionVector) -> Vec<Piece> {
 /// Agents get numbers in the order in which the file mentions them.
 struct Names {
     numbers: Vec<Option<u64>>,
-    bytes: Vec<u8>,
-    count: u64,
+    agents: Vec<u32>,
 }
 
 impl Names {
-    fn number(&mut self, history: &History, agent: u32) -> u64 {
+    fn number(&mut self, agent: u32) -> u64 {
         let Some(place) = self.numbers.get_mut(agent as usize) else { return 0 };
         *place.get_or_insert_with(|| {
-            put_bytes(&mut self.bytes, history.agents.name(agent).as_bytes());
-            self.count += 1;
-            self.count - 1
+            self.agents.push(agent);
+            self.agents.len() as u64 - 1
         })
+    }
+
+    fn section(&self, history: &History) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.agents.iter().for_each(|&agent| put_bytes(&mut out, history.agents.name(agent).as_bytes()));
+        out
     }
 }
 
@@ -75,7 +166,7 @@ fn agents(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
         for (run, end) in history.agents.runs(piece.from, piece.to) {
             let Some(next) = next.get_mut(run.agent as usize) else { continue };
             let jumps = *next != run.seq;
-            put(&mut out, names.number(history, run.agent) * 2 + u64::from(jumps));
+            put(&mut out, names.number(run.agent) * 2 + u64::from(jumps));
             put(&mut out, u64::from(end - run.start));
             if jumps {
                 put(&mut out, u64::from(run.seq));
@@ -116,7 +207,7 @@ fn graph(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
                         None => {
                             let (agent, seq) = history.agents.id(parent);
                             put(&mut out, 1 << 1 | more);
-                            put(&mut out, names.number(history, agent));
+                            put(&mut out, names.number(agent));
                             put(&mut out, u64::from(seq));
                         }
                     }
@@ -129,8 +220,8 @@ fn graph(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
     out
 }
 
-fn ops(history: &History, pieces: &[Piece]) -> (Vec<u8>, String) {
-    let (mut out, mut content) = (Vec::new(), String::new());
+fn ops(history: &History, pieces: &[Piece]) -> Vec<u8> {
+    let mut out = Vec::new();
     let mut expected = 0;
     for piece in pieces {
         for op in history.ops.slices(piece.from, piece.to) {
@@ -145,21 +236,15 @@ fn ops(history: &History, pieces: &[Piece]) -> (Vec<u8>, String) {
                 put(&mut out, u64::from(op.len));
             }
             expected = if op.kind == Kind::Insert { op.at + op.len } else { op.low() };
-            content.push_str(history.ops.text(&op));
         }
     }
-    (out, content)
+    out
 }
 
 /// The length, then an LZ4 block or the bytes themselves.
-fn pack(bytes: &[u8], dictionary: &[u8]) -> Vec<u8> {
+fn packed(bytes: &[u8], block: Vec<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, bytes.len() as u64);
-    let packed = if dictionary.is_empty() {
-        lz4_flex::block::compress(bytes)
-    } else {
-        lz4_flex::block::compress_with_dict(bytes, dictionary)
-    };
-    out.extend_from_slice(if packed.len() < bytes.len() { &packed } else { bytes });
+    out.extend_from_slice(if block.len() < bytes.len() { &block } else { bytes });
     out
 }

@@ -1,7 +1,5 @@
 //! Which events an event's author knew.
 
-use std::collections::BTreeSet;
-
 use super::run_of;
 
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +9,13 @@ struct GraphRun {
     parents: u32,
 }
 
+/// What is known before a number of events: they, and which of them have no children there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version<'a> {
+    pub(crate) len: u32,
+    pub(crate) heads: &'a [u32],
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     runs: Vec<GraphRun>,
@@ -18,9 +23,22 @@ pub(crate) struct Graph {
     /// The events without children, in ascending order.
     heads: Vec<u32>,
     len: u32,
+    /// The events without children in the past that is not here, and how many events that has.
+    past_heads: Vec<u32>,
+    past: u32,
 }
 
 impl Graph {
+    /// As [`History::resume`](super::History::resume).
+    pub(super) fn resume(heads: Vec<u32>, len: u32) -> Graph {
+        Graph { heads: heads.clone(), len, past_heads: heads, past: len, ..Graph::default() }
+    }
+
+    /// The events that are not here.
+    pub(crate) fn past(&self) -> Version<'_> {
+        Version { len: self.past, heads: &self.past_heads }
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.len
     }
@@ -53,7 +71,7 @@ impl Graph {
 
     /// Appends events that follow all that is known.
     pub(crate) fn push_at_heads(&mut self, events: u32) {
-        if self.heads.len() == 1 && self.heads[0] + 1 == self.len {
+        if self.heads.len() == 1 && self.heads[0] + 1 == self.len && !self.runs.is_empty() {
             self.len += events;
             self.heads[0] = self.len - 1;
             return;
@@ -64,26 +82,28 @@ impl Graph {
 
     /// Appends events of which the first has these parents, given in ascending order, and each other its predecessor.
     pub(crate) fn push(&mut self, parents: &[u32], events: u32) {
-        if self.len == 0 || *parents != [self.len - 1] {
+        if self.runs.is_empty() || *parents != [self.len - 1] {
             self.runs.push(GraphRun { start: self.len, parents: self.pool.len() as u32 });
             self.pool.extend_from_slice(parents);
         }
-        self.heads.retain(|head| !parents.contains(head));
+        for parent in parents {
+            if let Ok(at) = self.heads.binary_search(parent) {
+                self.heads.remove(at);
+            }
+        }
         self.len += events;
         self.heads.push(self.len - 1);
     }
 
-    pub(crate) fn truncate(&mut self, len: u32) {
+    /// Forgets the events from number `len` on; the heads before it are given back.
+    pub(crate) fn truncate(&mut self, version: Version<'_>) {
         while let Some(&run) = self.runs.last()
-            && run.start >= len
+            && run.start >= version.len
         {
             self.pool.truncate(run.parents as usize);
             self.runs.pop();
         }
-        self.len = len;
-        let ends = (0..self.runs.len()).map(|run| self.end(run) - 1);
-        // A run's last event has a child only if some run names it.
-        let parents: BTreeSet<u32> = self.pool.iter().copied().collect();
-        self.heads = ends.filter(|end| !parents.contains(end)).collect();
+        self.len = version.len;
+        self.heads = version.heads.to_vec();
     }
 }

@@ -1,6 +1,8 @@
 //! What events do: runs of typing and deleting, and all text ever inserted, once, in one string.
 
-use super::run_of;
+use std::ops::Range;
+
+use super::{MAX_EVENTS, run_of};
 use crate::rope::byte_of_char;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub(crate) struct Op {
 }
 
 impl Op {
+    pub(crate) fn inserts(&self) -> bool {
+        self.kind == Kind::Insert
+    }
+
     /// The lowest position that is deleted.
     pub(crate) fn low(&self) -> u32 {
         if self.kind == Kind::DeleteBack { self.at.saturating_sub(self.len) } else { self.at }
@@ -48,12 +54,22 @@ pub(crate) struct Ops {
 }
 
 impl Ops {
+    /// As [`History::resume`](super::History::resume).
+    pub(super) fn resume(len: u32) -> Ops {
+        Ops { len, ..Ops::default() }
+    }
+
     pub(crate) fn content(&self) -> &str {
         &self.content
     }
 
     pub(crate) fn text(&self, op: &Op) -> &str {
-        self.content.get(op.content.0 as usize..op.content.1 as usize).unwrap_or_default()
+        self.between(op.content)
+    }
+
+    /// The content between two of its bytes.
+    pub(crate) fn between(&self, (from, to): (u32, u32)) -> &str {
+        self.content.get(from as usize..to as usize).unwrap_or_default()
     }
 
     /// Appends the insertion of `text`, `chars` long.
@@ -97,25 +113,73 @@ impl Ops {
         self.len += count;
     }
 
-    /// Makes place for so many bytes of content, which are there already in another form.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.content.reserve(bytes);
+    /// Appends a run as it was encoded, whose text follows through [`Ops::fill`].
+    pub(crate) fn push_empty(&mut self, kind: Kind, at: u32, len: u32) {
+        self.push(at, kind);
+        self.len += len;
+    }
+
+    /// Gives runs that were pushed empty their text, all of it in the order of the events. None if it is too short or too
+    /// long.
+    pub(crate) fn fill(&mut self, content: String) -> Option<()> {
+        if content.len() > MAX_EVENTS as usize {
+            return None;
+        }
+        let ascii = content.is_ascii();
+        let mut at = 0;
+        for index in 0..self.runs.len() {
+            let end = self.runs.get(index + 1).map_or(self.len, |next| next.start);
+            let run = &mut self.runs[index];
+            run.content = at as u32;
+            if run.kind == Kind::Insert {
+                let chars = end - run.start;
+                let rest = content.get(at..)?;
+                let bytes = if ascii { chars as usize } else { byte_of_char(rest, chars) };
+                if bytes > rest.len() || (!ascii && rest[..bytes].chars().count() != chars as usize) {
+                    return None;
+                }
+                at += bytes;
+            }
+        }
+        self.content = content;
+        (at == self.content.len()).then_some(())
     }
 
     /// Appends a run as it was encoded.
     pub(crate) fn push_run(&mut self, kind: Kind, at: u32, len: u32, text: &str) {
         match kind {
             Kind::Insert => self.insert(at, text, len),
-            Kind::Delete | Kind::DeleteBack => {
-                self.push(at, kind);
-                self.len += len;
-            }
+            Kind::Delete | Kind::DeleteBack => self.push_empty(kind, at, len),
         }
+    }
+
+    /// The run that holds an event.
+    pub(crate) fn run_of(&self, lv: u32) -> usize {
+        run_of(&self.runs, lv, |run| run.start)
+    }
+
+    /// The run that holds an event, which is in `run` or not far after it.
+    pub(crate) fn run_after(&self, mut run: usize, lv: u32) -> usize {
+        while self.runs.get(run + 1).is_some_and(|next| next.start <= lv) {
+            run += 1;
+        }
+        run
     }
 
     /// The operations of the events `from..to`.
     pub(crate) fn slices(&self, from: u32, to: u32) -> impl Iterator<Item = Op> + '_ {
-        let first = run_of(&self.runs, from, |run| run.start);
+        self.slices_among(0..self.runs.len(), from, to)
+    }
+
+    /// The same, where the run that holds `from` is known to be among some.
+    pub(crate) fn slices_among(
+        &self,
+        runs: Range<usize>,
+        from: u32,
+        to: u32,
+    ) -> impl Iterator<Item = Op> + '_ {
+        let among = &self.runs[runs.start..runs.end.min(self.runs.len())];
+        let first = runs.start + run_of(among, from, |run| run.start);
         (first..self.runs.len()).map_while(move |index| {
             let run = self.runs[index];
             (run.start < to).then(|| self.slice(index, run, from, to))

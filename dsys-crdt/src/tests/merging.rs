@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::data::trace;
-use crate::{Agent, DecodeError, Text};
+use crate::{Agent, DecodeError, Text, VersionVector};
 
 fn text(name: &str) -> Text {
     Text::new(Agent::new(name).unwrap())
@@ -38,28 +38,28 @@ fn by_their_authors(name: &str) {
             replica.delete(at..at + *deleted as usize).unwrap();
             replica.insert(at, inserted).unwrap();
         }
-        changes.push(replica.changes_since(&before));
+        changes.push(replica.changes_since(&before).unwrap());
         known[author][at] = true;
     }
     // Then all hear everything from one who has heard everything.
     let mut all = text("all");
     for replica in &replicas {
-        all.apply(&replica.changes_since(&all.version())).unwrap();
+        all.apply(&replica.changes_since(&all.version()).unwrap()).unwrap();
     }
     assert!(all.to_string() == trace.end_content);
     for replica in &mut replicas {
-        replica.apply(&all.changes_since(&replica.version())).unwrap();
+        replica.apply(&all.changes_since(&replica.version()).unwrap()).unwrap();
         assert!(replica.to_string() == trace.end_content);
         assert_eq!(replica.version(), all.version());
     }
-    let saved = all.save();
+    let saved = all.save().unwrap();
     assert!(Text::read_saved(&saved).unwrap() == trace.end_content);
     let mut loaded = Text::load(&saved, Agent::new("later").unwrap()).unwrap();
     assert!(loaded.to_string() == trace.end_content);
-    assert!(loaded.save() == saved);
+    assert!(loaded.save().unwrap() == saved);
     // It goes on as if it had never been closed.
     loaded.insert(0, "more").unwrap();
-    all.apply(&loaded.changes_since(&all.version())).unwrap();
+    all.apply(&loaded.changes_since(&all.version()).unwrap()).unwrap();
     assert_eq!(all.to_string(), loaded.to_string());
 }
 
@@ -108,12 +108,12 @@ fn run(count: usize, steps: Vec<Step>) -> Vec<Text> {
                 replica.delete(at..end).unwrap();
             }
             Step::Sync(who, from) => {
-                let changes = all[from % count].changes_since(&all[who % count].version());
+                let changes = all[from % count].changes_since(&all[who % count].version()).unwrap();
                 all[who % count].apply(&changes).unwrap();
             }
             Step::Reopen(who) => {
                 let replica = &mut all[who % count];
-                *replica = Text::load(&replica.save(), replica.agent().clone()).unwrap();
+                *replica = Text::load(&replica.save().unwrap(), replica.agent().clone()).unwrap();
             }
         }
     }
@@ -126,10 +126,10 @@ proptest! {
         let mut all = run(count, steps);
         for to in 0..count {
             for from in 0..count {
-                let changes = all[from].changes_since(&all[to].version());
+                let changes = all[from].changes_since(&all[to].version()).unwrap();
                 all[to].apply(&changes).unwrap();
                 // Once more: nothing is new.
-                let all_of_it = all[from].changes_since(&Default::default());
+                let all_of_it = all[from].changes_since(&Default::default()).unwrap();
                 prop_assert_eq!(all[to].apply(&all_of_it), Ok(0));
             }
         }
@@ -144,9 +144,9 @@ proptest! {
         steps in steps(), cut in any::<usize>(), bit in any::<usize>(), mend in any::<bool>()
     ) {
         let all = run(3, steps);
-        let changes = all[0].changes_since(&Default::default());
+        let changes = all[0].changes_since(&Default::default()).unwrap();
         let mut replica = all[1].clone();
-        let before = (replica.to_string(), replica.version(), replica.save());
+        let before = (replica.to_string(), replica.version(), replica.save().unwrap());
         let cut = &changes[..cut % changes.len()];
         prop_assert!(replica.apply(cut).is_err());
         let mut flipped = changes.clone();
@@ -158,13 +158,31 @@ proptest! {
             flipped[body..].copy_from_slice(&checksum.to_le_bytes());
         }
         match replica.apply(&flipped) {
-            Err(_) => prop_assert_eq!((replica.to_string(), replica.version(), replica.save()), before),
+            Err(_) => prop_assert_eq!((replica.to_string(), replica.version(), replica.save().unwrap()), before),
             Ok(_) => prop_assert!(mend),
         }
+        // A saved text that was tampered with opens or not; what was opened can be edited, and never panics.
+        let mut file = all[0].save().unwrap();
+        let body = file.len() - 4;
+        file[bit / 8 % body] ^= 1 << (bit % 8);
+        let checksum = crc32fast::hash(&file[..body]);
+        file[body..].copy_from_slice(&checksum.to_le_bytes());
+        if let Ok(mut opened) = Text::load(&file, Agent::new("x").unwrap()) {
+            let known = opened.version();
+            opened.insert(0, "x").unwrap();
+            opened.delete(0..1).unwrap();
+            prop_assert!(opened.changes_since(&known).is_ok());
+            let _ = opened.apply(&changes);
+            let saved = opened.save();
+            prop_assert_eq!(saved.is_ok(), opened.read_past().is_ok() || opened.trimmed().is_some());
+            if let Ok(saved) = saved {
+                prop_assert_eq!(Text::read_saved(&saved).unwrap(), opened.to_string());
+            }
+        }
         // Whatever came in, what it holds can be walked, saved and opened.
-        let saved = replica.save();
+        let saved = replica.save().unwrap();
         let mut other = text("other");
-        other.apply(&replica.changes_since(&Default::default())).unwrap();
+        other.apply(&replica.changes_since(&Default::default()).unwrap()).unwrap();
         prop_assert_eq!(other.to_string(), replica.to_string());
         prop_assert_eq!(Text::load(&saved, Agent::new("x").unwrap()).unwrap().to_string(), replica.to_string());
     }
@@ -191,9 +209,9 @@ fn changes_that_follow_unknown_ones_are_refused() {
     let version = a.version();
     a.insert(3, "two").unwrap();
     let mut b = text("b");
-    assert_eq!(b.apply(&a.changes_since(&version)), Err(DecodeError::Missing));
+    assert_eq!(b.apply(&a.changes_since(&version).unwrap()), Err(DecodeError::Missing));
     assert!(b.is_empty() && b.events() == 0);
-    assert_eq!(b.apply(&a.changes_since(&b.version())), Ok(6));
+    assert_eq!(b.apply(&a.changes_since(&b.version()).unwrap()), Ok(6));
     assert_eq!(b.to_string(), "onetwo");
 }
 
@@ -205,18 +223,151 @@ fn an_edit_outside_the_text_is_refused() {
     let mut liar = text("b");
     liar.rope = honest.rope.clone();
     liar.insert(9, "x").unwrap();
-    assert_eq!(text("c").apply(&liar.changes_since(&Default::default())), Err(DecodeError::OutOfRange));
-    assert_eq!(honest.apply(&liar.changes_since(&Default::default())), Err(DecodeError::OutOfRange));
+    assert_eq!(
+        text("c").apply(&liar.changes_since(&Default::default()).unwrap()),
+        Err(DecodeError::OutOfRange)
+    );
+    assert_eq!(honest.apply(&liar.changes_since(&Default::default()).unwrap()), Err(DecodeError::OutOfRange));
     assert_eq!((honest.to_string().as_str(), honest.events()), ("123456789", 9));
 }
 
 #[test]
+fn a_text_that_was_opened_goes_on_without_its_past() {
+    let mut a = text("a");
+    let mut b = text("b");
+    a.insert(0, "hello world").unwrap();
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
+    // Two heads.
+    a.insert(5, ",").unwrap();
+    b.delete(0..1).unwrap();
+    b.insert(0, "H").unwrap();
+    a.apply(&b.changes_since(&a.version()).unwrap()).unwrap();
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
+    let mut opened = Text::load(&a.save().unwrap(), a.agent().clone()).unwrap();
+    let known = opened.version();
+    assert_eq!((&known, opened.events()), (&a.version(), a.events()));
+    // Edits here and there, each after the other.
+    opened.insert(12, "!").unwrap();
+    opened.delete(0..1).unwrap();
+    b.apply(&opened.changes_since(&b.version()).unwrap()).unwrap();
+    b.insert(0, "h").unwrap();
+    opened.apply(&b.changes_since(&opened.version()).unwrap()).unwrap();
+    assert_eq!(opened.to_string(), "hello, world!");
+    assert!(opened.past.is_some(), "nothing of that refers to the past");
+    // Somebody who knew the text when it was opened, and edited at once with what came after.
+    let mut late = Text::load(&a.save().unwrap(), Agent::new("late").unwrap()).unwrap();
+    late.insert(5, " there").unwrap();
+    opened.apply(&late.changes_since(&known).unwrap()).unwrap();
+    assert!(opened.past.is_some(), "nor does that");
+    assert_eq!(opened.to_string(), "hello there, world!");
+    // Somebody who edited before.
+    let mut earlier = text("earlier");
+    let first = VersionVector([(a.agent().clone(), 11)].into());
+    earlier
+        .apply(&Text::load(&a.save().unwrap(), a.agent().clone()).unwrap().changes_since(&first).unwrap())
+        .unwrap_err();
+    let mut a = text("a");
+    a.insert(0, "hello world").unwrap();
+    earlier.apply(&a.changes_since(&Default::default()).unwrap()).unwrap();
+    earlier.insert(11, "?").unwrap();
+    opened.apply(&earlier.changes_since(&opened.version()).unwrap()).unwrap();
+    assert!(opened.past.is_none(), "that does");
+    b.apply(&late.changes_since(&b.version()).unwrap()).unwrap();
+    b.apply(&earlier.changes_since(&b.version()).unwrap()).unwrap();
+    assert_eq!((opened.to_string(), opened.version()), (b.to_string(), b.version()));
+    assert_eq!(opened.apply(&b.changes_since(&Default::default()).unwrap()), Ok(0));
+}
+
+#[test]
+fn a_trimmed_text_goes_on_with_who_has_the_rest() {
+    let mut a = text("a");
+    let mut b = text("b");
+    a.insert(0, &"much that nobody needs any more. ".repeat(100)).unwrap();
+    a.delete(0..3_200).unwrap();
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
+    let mut behind = b.clone();
+    behind.set_agent(Agent::new("behind").unwrap());
+    b.insert(5, "!").unwrap();
+    a.insert(0, "How ").unwrap();
+    a.apply(&b.changes_since(&a.version()).unwrap()).unwrap();
+    let known = a.version();
+    a.insert(0, "Well: ").unwrap();
+    let whole = a.save().unwrap();
+    for file in [a.save_since(&known).unwrap(), a.save_since(&a.version()).unwrap()] {
+        assert_eq!(Text::read_saved(&file).unwrap(), a.to_string());
+        let mut trimmed = Text::load(&file, Agent::new("c").unwrap()).unwrap();
+        assert_eq!(
+            (trimmed.to_string(), trimmed.version(), trimmed.events()),
+            (a.to_string(), a.version(), a.events())
+        );
+        assert!(trimmed.trimmed().is_some_and(|version| version.includes(&known)));
+        trimmed.insert(0, "> ").unwrap();
+        // What was done since is there after the next start, too; and it saves again what is there.
+        let again = trimmed.save().unwrap();
+        assert_eq!(Text::read_saved(&again).unwrap(), trimmed.to_string());
+        let mut trimmed = Text::load(&again, Agent::new("d").unwrap()).unwrap();
+        assert_eq!(trimmed.to_string(), format!("> {a}"));
+        assert_eq!(trimmed.save().unwrap(), again);
+        // To and fro with one who has everything.
+        let mut peer = Text::load(&whole, Agent::new("e").unwrap()).unwrap();
+        peer.delete(0..1).unwrap();
+        trimmed.apply(&peer.changes_since(&trimmed.version()).unwrap()).unwrap();
+        peer.apply(&trimmed.changes_since(&peer.version()).unwrap()).unwrap();
+        assert_eq!((peer.to_string(), peer.version()), (trimmed.to_string(), trimmed.version()));
+        // Somebody who was behind: refused, and nothing changed; who has everything takes it.
+        let mut late = behind.clone();
+        late.insert(0, "late").unwrap();
+        let changes = late.changes_since(&trimmed.version()).unwrap();
+        let before = trimmed.to_string();
+        assert_eq!(trimmed.apply(&changes), Err(DecodeError::Trimmed));
+        assert_eq!(trimmed.changes_since(&late.version()), Err(DecodeError::Trimmed));
+        assert_eq!(trimmed.read_past(), Err(DecodeError::Trimmed));
+        assert_eq!(trimmed.to_string(), before);
+        // A gap is a gap.
+        late.insert(0, "r").unwrap();
+        let gap = VersionVector([(late.agent().clone(), 4)].into());
+        let mut only = trimmed.version();
+        only.0.extend(gap.0);
+        assert_eq!(trimmed.apply(&late.changes_since(&only).unwrap()), Err(DecodeError::Missing));
+        peer.apply(&changes).unwrap();
+    }
+    assert_eq!(a.save_since(&Default::default()).map(|file| Text::read_saved(&file)), Ok(Ok(a.to_string())));
+    assert_eq!(
+        text("x").save_since(&Default::default()).map(|file| Text::read_saved(&file)),
+        Ok(Ok(String::new()))
+    );
+}
+
+#[test]
+fn a_past_that_makes_no_sense_is_found_when_it_is_needed() {
+    let mut a = text("a");
+    a.insert(0, "hello").unwrap();
+    let mut saved = a.save().unwrap();
+    // The history inserts at 1 of nothing; the text is the same.
+    let at = saved.len() - 4 - 3;
+    assert_eq!(saved[at..at + 2], [3, 5]);
+    saved[at] += 12;
+    let checksum = crc32fast::hash(&saved[..saved.len() - 4]).to_le_bytes();
+    saved.truncate(saved.len() - 4);
+    saved.extend(checksum);
+    let mut opened = Text::load(&saved, Agent::new("b").unwrap()).unwrap();
+    opened.insert(5, "!").unwrap();
+    assert_eq!(opened.read_past(), Err(DecodeError::Past));
+    assert_eq!(opened.save(), Err(DecodeError::Past));
+    assert_eq!(opened.changes_since(&Default::default()), Err(DecodeError::Past));
+    assert_eq!(text("c").apply(&saved), Err(DecodeError::OutOfRange));
+    // Nothing is lost: whoever has the honest history takes what was added.
+    a.apply(&opened.changes_since(&a.version()).unwrap()).unwrap();
+    assert_eq!((a.to_string().as_str(), opened.to_string().as_str()), ("hello!", "hello!"));
+}
+
+#[test]
 fn a_version_from_the_future_is_named() {
-    let mut saved = text("a").save();
+    let mut saved = text("a").save().unwrap();
     saved[7] = 2;
     assert_eq!(Text::read_saved(&saved), Err(DecodeError::Version(2)));
     assert_eq!(Text::read_saved(b"something else altogether"), Err(DecodeError::NotText));
-    let mut changes = text("a").changes_since(&Default::default());
+    let mut changes = text("a").changes_since(&Default::default()).unwrap();
     assert!(matches!(Text::load(&changes, Agent::new("a").unwrap()), Err(DecodeError::Malformed(_))));
     *changes.last_mut().unwrap() ^= 1;
     assert_eq!(text("b").apply(&changes), Err(DecodeError::Checksum));
@@ -228,17 +379,24 @@ fn golden_bytes() {
     let mut a = text("a");
     a.insert(0, "hello wörld").unwrap();
     let mut b = text("b");
-    b.apply(&a.changes_since(&b.version())).unwrap();
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
     a.delete(9..11).unwrap();
     b.insert(5, ",").unwrap();
     b.delete(5..6).unwrap();
-    a.apply(&b.changes_since(&a.version())).unwrap();
+    a.apply(&b.changes_since(&a.version()).unwrap()).unwrap();
     a.insert(9, "!").unwrap();
     assert_eq!(a.to_string(), "hello wör!");
-    let hex: String = a.save().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, GOLDEN);
-    assert_eq!(Text::load(&a.save(), Agent::new("c").unwrap()).unwrap().to_string(), "hello wör!");
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(a.save().unwrap()), SAVED);
+    assert_eq!(hex(a.changes_since(&Default::default()).unwrap()), CHANGES);
+    assert_eq!(hex(a.save_since(&b.version()).unwrap()), TRIMMED);
+    let opened = Text::load(&a.save().unwrap(), Agent::new("c").unwrap()).unwrap();
+    assert_eq!(opened.to_string(), "hello wör!");
 }
 
-const GOLDEN: &str = "647379737478740104016101620706000d02020001080700000d080209040807030b16022a0730\
-    0f0e68656c6c6f2077c3b6726c642c210c0b68656c6c6f2077c3b6722167f64c91";
+const SAVED: &str = "647379737478740106100e0201000004016101620c0b68656c6c6f2077c3b6722104036c642c0706000d020200\
+    01080700000d080209040807030b16022a0730009e6c5728";
+const CHANGES: &str = "647379737478740100040161016201000f0e68656c6c6f2077c3b6726c642c210706000d0202000108070000\
+    0d080209040807030b16022a073000c92f4266";
+const TRIMMED: &str = "6473797374787401060d0b0201010004016101620d0c68656c6c6f2077c3b6726c64000000002f6473797374\
+    7874010004016101620100020121060501020b00010a090002000a0205020101040370020000f3899f2da3137be6";

@@ -40,7 +40,12 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn text(&self) -> String {
-        self.visible(&vec![true; self.events.len()]).iter().map(|&node| self.nodes[node].value).collect()
+        self.text_at(&vec![true; self.events.len()])
+    }
+
+    /// The text as one sees it who knows these events.
+    pub(crate) fn text_at(&self, known: &[bool]) -> String {
+        self.visible(known).iter().map(|&node| self.nodes[node].value).collect()
     }
 
     /// The nodes visible to one who knows these events.

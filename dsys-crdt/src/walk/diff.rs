@@ -1,62 +1,89 @@
 //! What two versions do not share.
+#![allow(clippy::indexing_slicing)] // Items are those of the zone for which memory was made.
 
-use std::collections::BinaryHeap;
+use super::plan::{At, Items};
 
-use crate::history::Graph;
-
-/// Ranges of events, the latest first.
-pub(super) type Ranges = Vec<(u32, u32)>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Side {
-    A,
-    B,
-    Both,
+/// Events of one item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) item: u32,
+    pub(super) from: u32,
+    pub(super) to: u32,
 }
 
-/// The events from number `from` on that only version `a` has, and those that only version `b` has.
-///
-/// Walks back from both, the latest event first, until everything that is left to visit is in both.
-pub(super) fn diff(graph: &Graph, from: u32, a: &[u32], b: &[u32]) -> (Ranges, Ranges) {
-    let (mut only_a, mut only_b) = (Vec::new(), Vec::new());
-    let mut queue: BinaryHeap<(u32, Side)> = BinaryHeap::new();
-    queue.extend(a.iter().map(|&lv| (lv, Side::A)));
-    queue.extend(b.iter().map(|&lv| (lv, Side::B)));
-    let mut unshared = queue.len();
-    while unshared > 0 {
-        let Some((mut lv, mut side)) = queue.pop() else { break };
-        unshared -= usize::from(side != Side::Both);
-        let run = graph.run_of(lv);
-        let start = graph.start(run).max(from);
-        // All that is queued in the same run is an ancestor of this one, or the same.
-        while let Some(&(next, other)) = queue.peek()
-            && next >= start
-        {
-            queue.pop();
-            unshared -= usize::from(other != Side::Both);
-            record(side, next + 1, lv + 1, &mut only_a, &mut only_b);
-            lv = next;
-            if other != side {
-                side = Side::Both;
-            }
-        }
-        record(side, start, lv + 1, &mut only_a, &mut only_b);
-        if start == graph.start(run) {
-            for &parent in graph.parents(run).iter().filter(|&&parent| parent >= from) {
-                queue.push((parent, side));
-                unshared += usize::from(side != Side::Both);
-            }
-        }
+const A: usize = 0;
+const B: usize = 1;
+
+/// Finds differences in a zone; keeps its memory from one to the next.
+#[derive(Debug, Default)]
+pub(super) struct Diff {
+    /// By item: the end of what each version has of it, as far as is known; 0 if that is nothing.
+    ends: Vec<[u32; 2]>,
+    /// Bit `i % 64` of word `i / 64`: item `i` has an end and has not been visited.
+    pending: Vec<u64>,
+    /// What only the first version has, and what only the second has, the latest first.
+    only: [Vec<Stretch>; 2],
+}
+
+impl Diff {
+    /// Makes place for a zone of so many items.
+    pub(super) fn reset(&mut self, items: usize) {
+        self.ends.clear();
+        self.ends.resize(items, [0; 2]);
+        self.pending.clear();
+        self.pending.resize(items / 64 + 1, 0);
     }
-    (only_a, only_b)
-}
 
-fn record(side: Side, from: u32, to: u32, only_a: &mut Ranges, only_b: &mut Ranges) {
-    if from < to {
-        match side {
-            Side::A => only_a.push((from, to)),
-            Side::B => only_b.push((from, to)),
-            Side::Both => {}
+    /// Finds the events of the zone that only version `a` has, the latest first, and those that only version `b` has;
+    /// and how many steps it took.
+    ///
+    /// Walks back from both, the latest item first, until everything that is left to visit is in both.
+    pub(super) fn find(&mut self, items: &Items, a: &[At], b: &[At]) -> ([&[Stretch]; 2], u64) {
+        self.only.iter_mut().for_each(Vec::clear);
+        let (mut unshared, mut steps) = (0, 0);
+        a.iter().for_each(|&at| unshared += self.push(at, [at.lv + 1, 0]));
+        b.iter().for_each(|&at| unshared += self.push(at, [0, at.lv + 1]));
+        let mut word = a.iter().chain(b).max().map_or(0, |at| at.item as usize / 64);
+        loop {
+            steps += 1;
+            let bits = self.pending[word];
+            if bits == 0 {
+                if word == 0 {
+                    break;
+                }
+                word -= 1;
+                continue;
+            }
+            let item = (word * 64) as u32 + bits.ilog2();
+            self.pending[word] ^= 1 << (item % 64);
+            let [a, b] = std::mem::take(&mut self.ends[item as usize]);
+            if unshared == 0 {
+                continue; // All that is left is forgotten.
+            }
+            if a != b {
+                unshared -= 1;
+                let side = if a > b { A } else { B };
+                let from = items.get(item).start.max(a.min(b));
+                self.only[side].push(Stretch { item, from, to: a.max(b) });
+            }
+            for &parent in items.parents(item) {
+                let end = |has: u32| if has > 0 { parent.lv + 1 } else { 0 };
+                unshared += self.push(parent, [end(a), end(b)]);
+            }
         }
+        let [only_a, only_b] = &self.only;
+        ([only_a, only_b], steps)
+    }
+
+    /// Notes what the versions have of an item; gives by how much the number of pending items changes of which they have
+    /// different parts.
+    fn push(&mut self, at: At, has: [u32; 2]) -> i32 {
+        let ends = &mut self.ends[at.item as usize];
+        let before = ends[A] != ends[B];
+        for (end, has) in ends.iter_mut().zip(has) {
+            *end = has.max(*end);
+        }
+        self.pending[at.item as usize / 64] |= 1 << (at.item % 64);
+        i32::from(ends[A] != ends[B]) - i32::from(before)
     }
 }

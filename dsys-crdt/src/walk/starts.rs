@@ -22,7 +22,7 @@ impl Starts {
         self.words.resize(len / 4096 + 1, 0);
         // What an old leaf says is never read, for its bit is not set.
         if self.leaf.len() < len {
-            self.leaf = vec![0; len];
+            self.leaf = vec![0; len.next_power_of_two()];
         }
     }
 

@@ -59,6 +59,8 @@ pub(super) struct Tracker {
     old: Starts,
     /// By event since `base`: the character that it deletes.
     targets: Vec<u32>,
+    /// How many spans were shifted or passed by.
+    steps: u64,
 }
 
 impl Tracker {
@@ -70,6 +72,7 @@ impl Tracker {
             events: Starts::default(),
             old: Starts::default(),
             targets: Vec::new(),
+            steps: 0,
         }
     }
 
@@ -79,7 +82,8 @@ impl Tracker {
         self.events.reset((to - from) as usize);
         self.old.reset(chars as usize + 1);
         if self.targets.len() < (to - from) as usize {
-            self.targets.resize((to - from) as usize, 0);
+            // Fresh memory costs nothing before it is written; what is there is never read before it is written.
+            self.targets = vec![0; ((to - from) as usize).next_power_of_two()];
         }
         self.order.reset([chars; 2]);
         self.leaves.clear();
@@ -89,6 +93,21 @@ impl Tracker {
             self.old.set(0, 0);
         }
         self.leaves.push(leaf);
+    }
+
+    /// How many spans were shifted or passed by since this was asked last.
+    pub(super) fn take_steps(&mut self) -> u64 {
+        std::mem::take(&mut self.steps)
+    }
+
+    /// By event since the beginning of the zone: the character that it deletes.
+    pub(super) fn into_targets(self) -> Vec<u32> {
+        self.targets
+    }
+
+    /// All characters in order, deleted ones too.
+    pub(super) fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.order.iter().flat_map(|leaf| self.leaves[leaf as usize].spans())
     }
 
     /// How many characters there are after all events walked.
@@ -163,8 +182,8 @@ impl Tracker {
     }
 
     /// Takes events into the prepared version, or out of it; they have been walked before.
-    pub(super) fn shift(&mut self, from: u32, to: u32, forwards: bool, history: &History) {
-        for op in history.ops.slices(from, to) {
+    pub(super) fn shift(&mut self, ops: impl Iterator<Item = Op>, forwards: bool) {
+        for op in ops {
             if op.kind == Kind::Insert {
                 self.shift_chars(op.start, op.len, forwards);
                 continue;
@@ -182,6 +201,8 @@ impl Tracker {
                 };
                 let up = run(u32::wrapping_add);
                 let down = if up > 0 { 0 } else { run(u32::wrapping_sub) };
+                // Looking through targets is cheap, but not free.
+                self.steps += u64::from(up.max(down) / 64);
                 self.shift_chars(id - down, up.max(down) + 1, forwards);
                 at += up.max(down) as usize + 1;
             }
@@ -190,6 +211,7 @@ impl Tracker {
 
     fn shift_chars(&mut self, mut id: u32, mut len: u32, forwards: bool) {
         while len > 0 {
+            self.steps += 1;
             let (place, offset) = self.locate(id);
             let span = self.leaves[place.leaf as usize].spans[place.slot];
             let count = len.min(span.len - offset);
@@ -235,9 +257,10 @@ impl Tracker {
     }
 
     /// The next span from `place` on that is inserted at the prepared version.
-    fn known_from(&self, place: Place) -> Option<(Place, Span)> {
+    fn known_from(&mut self, place: Place) -> Option<(Place, Span)> {
         let Place { mut leaf, slot: mut from } = place;
         while leaf != NONE {
+            self.steps += 1;
             let spans = self.leaves[leaf as usize].spans();
             if let Some(found) = (from..spans.len()).find(|&slot| spans[slot].is_inserted()) {
                 // The end of a leaf is the start of the next.
@@ -255,7 +278,7 @@ impl Tracker {
     /// The order is Fugue's, maximally non-interleaving (Weidner & Kleppmann, "The Art of the Fugue", 2023, §5): among
     /// insertions with the same left origin the one with the farther right origin stands first, then agents decide.
     fn integrate(
-        &self,
+        &mut self,
         place: Place,
         id: u32,
         left: u32,
@@ -278,6 +301,7 @@ impl Tracker {
             if end.is_some_and(|end| end.leaf == at.leaf && end.slot == at.slot) {
                 break;
             }
+            self.steps += 1;
             let other = self.leaves[at.leaf as usize].spans[at.slot];
             if other.is_inserted() {
                 break;

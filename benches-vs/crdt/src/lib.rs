@@ -1,0 +1,5 @@
+//! What is measured, and with whom.
+#![allow(missing_docs)]
+
+pub mod data;
+pub mod peers;

@@ -1,0 +1,229 @@
+//! Taking back what one author did.
+#![allow(clippy::indexing_slicing)] // Segments are pushed before they are looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::encoding::DecodeError;
+use crate::places::Places;
+use crate::text::{EditError, Text};
+
+/// Takes back what the agent of a text did there, in groups, and brings it back, whatever others did meanwhile.
+///
+/// It belongs to one [`Text`]. To take an insertion back is to delete what is left of it; to take a deletion back is to
+/// insert the same characters where they stood, unless somebody else deleted them too. Both are edits like any other:
+/// other replicas need not know of undo.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    /// The agent's number in the text, and how many of its events are in groups.
+    agent: u32,
+    seen: u32,
+    done: Vec<Range<u32>>,
+    undone: Vec<Range<u32>>,
+    /// By character, the one that was inserted in its place when its deletion was taken back; and the way back.
+    copies: BTreeMap<u32, u32>,
+    originals: BTreeMap<u32, u32>,
+}
+
+impl Undo {
+    /// So many groups are kept; the oldest are forgotten.
+    pub const GROUPS: usize = 1_000;
+
+    /// Edits that the text's agent makes from now on can be taken back.
+    pub fn new(text: &Text) -> Undo {
+        let agent = text.agent;
+        let seen = text.history.agents.events(agent);
+        Undo {
+            agent,
+            seen,
+            done: Vec::new(),
+            undone: Vec::new(),
+            copies: BTreeMap::new(),
+            originals: BTreeMap::new(),
+        }
+    }
+
+    /// Ends a group: the edits made since the last one will be taken back together. What was taken back before them cannot
+    /// be brought back any more. Does nothing if there are none.
+    pub fn end_group(&mut self, text: &Text) {
+        let now = text.history.agents.events(self.agent);
+        if now > self.seen {
+            push(&mut self.done, self.seen..now);
+            self.undone.clear();
+            self.seen = now;
+        }
+    }
+
+    /// How many groups can be taken back.
+    pub fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Whether none can be.
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// Takes back the last group, which ends here if it has not. False if there is none, or the text has another agent now.
+    ///
+    /// # Errors
+    /// As [`Text::read_past`], or if the history is full.
+    pub fn undo(&mut self, text: &mut Text) -> Result<bool, DecodeError> {
+        self.end_group(text);
+        let Some(group) = self.done.last().cloned().filter(|_| text.agent == self.agent) else {
+            return Ok(false);
+        };
+        let inverse = self.invert(text, group)?;
+        self.done.pop();
+        push(&mut self.undone, inverse);
+        Ok(true)
+    }
+
+    /// Brings back what was taken back last. False if there is nothing: it was brought back, or something was edited since.
+    ///
+    /// # Errors
+    /// As [`Undo::undo`].
+    pub fn redo(&mut self, text: &mut Text) -> Result<bool, DecodeError> {
+        self.end_group(text);
+        let Some(group) = self.undone.last().cloned().filter(|_| text.agent == self.agent) else {
+            return Ok(false);
+        };
+        let inverse = self.invert(text, group)?;
+        self.undone.pop();
+        push(&mut self.done, inverse);
+        Ok(true)
+    }
+
+    /// Does the opposite of a group; gives the events that did it.
+    fn invert(&mut self, text: &mut Text, group: Range<u32>) -> Result<Range<u32>, DecodeError> {
+        text.read_past()?;
+        let segments = segments(&self.opposites(&text.places()?, group));
+        // All or nothing: what follows cannot fail but for this.
+        let size: usize = segments.iter().map(|each| each.deleted + each.inserted.len()).sum();
+        if !text.history.has_room(size, size * 4) {
+            return Err(DecodeError::Full);
+        }
+        let full = |_: EditError| DecodeError::Full;
+        for segment in segments.into_iter().rev() {
+            text.delete(segment.at..segment.at + segment.deleted).map_err(full)?;
+            let copy = text.history.len();
+            text.insert(segment.at, &segment.inserted.iter().map(|each| each.1).collect::<String>())
+                .map_err(full)?;
+            for ((original, _), copy) in segment.inserted.into_iter().zip(copy..) {
+                self.copies.insert(original, copy);
+                self.originals.insert(copy, original);
+            }
+        }
+        let now = text.history.agents.events(self.agent);
+        Ok(std::mem::replace(&mut self.seen, now)..now)
+    }
+
+    /// What is to be done to each character, in the order of the text.
+    fn opposites(&self, places: &Places<'_>, group: Range<u32>) -> Vec<Opposite> {
+        let history = places.history();
+        let mut by_others = BTreeSet::new();
+        for (run, end) in history.agents.runs(0, history.len()).filter(|(run, _)| run.agent != self.agent) {
+            let deletions = history.ops.slices(run.start, end).filter(|op| !op.inserts());
+            by_others.extend(
+                deletions.flat_map(|op| op.start..op.start + op.len).filter_map(|lv| places.target_of(lv)),
+            );
+        }
+        let (mut found, mut gone, mut own) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        for event in group.filter_map(|seq| history.agents.local(self.agent, seq)) {
+            let inserts = places.rank_of(event).is_some();
+            let Some(mut character) = (if inserts { Some(event) } else { places.target_of(event) }) else {
+                continue;
+            };
+            let stood = places.rank_of(character);
+            let mut kept_away = by_others.contains(&character);
+            while let Some(&copy) = self.copies.get(&character) {
+                character = copy;
+                kept_away |= by_others.contains(&character);
+            }
+            let (Some(stood), Some((at, visible))) = (stood, places.place_of(character)) else { continue };
+            if inserts {
+                own.insert(character);
+                if visible {
+                    found.insert((at, true, stood), Opposite { at, restored: None });
+                }
+            } else if !visible && !kept_away && !own.contains(&character) {
+                let text = history.ops.slices(character, character + 1).next();
+                let restored = text.and_then(|op| history.ops.text(&op).chars().next());
+                let restored = restored.map(|restored| (character, restored));
+                gone.insert(stood, (event, restored));
+            }
+        }
+        let mut last = None;
+        for (stood, (event, restored)) in gone {
+            // The next of a row stands where the one before it does.
+            let at = match last {
+                Some(((row, offset), at)) if (row, offset + 1) == stood => at,
+                _ => self.place_behind(places, stood, event),
+            };
+            last = Some((stood, at));
+            found.insert((at, false, stood), Opposite { at, restored });
+        }
+        found.into_values().collect()
+    }
+
+    /// Where a character is to stand again that stood at that rank and was deleted by an event: behind the next one before
+    /// it that is visible. Where characters were copied, it is the copies of that time that tell their order, for a copy
+    /// stands in front of what had been deleted around the original.
+    fn place_behind(&self, places: &Places<'_>, (mut row, mut offset): (u32, u32), deleted_by: u32) -> usize {
+        loop {
+            let span = places.characters(row);
+            for event in (span.event..span.event + offset).rev() {
+                let copied_later = event > deleted_by && self.originals.contains_key(&event);
+                let mut latest = event;
+                let replaced = self.copies.get(&latest).is_some_and(|&copy| copy < deleted_by);
+                while let Some(&copy) = self.copies.get(&latest) {
+                    latest = copy;
+                }
+                if let Some((at, true)) = places.place_of(latest).filter(|_| !copied_later && !replaced) {
+                    return at + 1;
+                }
+                if span.deleted && self.copies.range(span.event..event).next().is_none() {
+                    break;
+                }
+            }
+            let Some(before) = row.checked_sub(1) else { return 0 };
+            (row, offset) = (before, places.characters(before).len);
+        }
+    }
+}
+
+/// Deletes a character, or inserts one in place of one that was deleted.
+struct Opposite {
+    at: usize,
+    restored: Option<(u32, char)>,
+}
+
+/// One edit of characters side by side.
+struct Segment {
+    at: usize,
+    deleted: usize,
+    inserted: Vec<(u32, char)>,
+}
+
+fn segments(opposites: &[Opposite]) -> Vec<Segment> {
+    let mut all: Vec<Segment> = Vec::new();
+    for each in opposites {
+        let joins = all.last().is_some_and(|last| last.at + last.deleted == each.at);
+        if !joins {
+            all.push(Segment { at: each.at, deleted: 0, inserted: Vec::new() });
+        }
+        let last = all.len() - 1;
+        match each.restored {
+            None => all[last].deleted += 1,
+            Some(restored) => all[last].inserted.push(restored),
+        }
+    }
+    all
+}
+
+fn push(groups: &mut Vec<Range<u32>>, group: Range<u32>) {
+    if groups.len() == Undo::GROUPS {
+        groups.remove(0);
+    }
+    groups.push(group);
+}
