@@ -59,6 +59,20 @@ fn another_cannot_answer_in_a_peers_place() {
 }
 
 #[test]
+fn who_has_lost_all_successors_claims_no_key() {
+    let after = |number| vec![NodeAddr::new(id(number))];
+    let mut node =
+        Chord::new(id(0), after(9), Config::default()).on_ring(Some(id(2).into()), &after(1), &after(1));
+    let way = || Message::Request { call: 1, ask: Ask::Way(Key::from_bytes([1; 32])) };
+    assert!(!give(&mut node, id(5), way()).is_empty());
+    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
+    let cx = &mut Context::new(Time::ZERO, &mut rng, &mut effects);
+    node.handle(Input::Timer(dsys_dht::chord::Timer::Stabilize), cx);
+    node.handle(Input::PeerDown(id(1)), cx);
+    assert!(!node.is_member() && give(&mut node, id(5), way()).is_empty());
+}
+
+#[test]
 fn who_has_not_joined_answers_nothing() {
     let mut node = Chord::new(id(0), vec![id(1).into()], Config::default());
     let ask = Message::Request { call: 1, ask: Ask::Way(Key::from_bytes([1; 32])) };
