@@ -5,6 +5,7 @@
 #[cfg(feature = "keys")]
 mod envelope;
 mod flood;
+mod full;
 mod overlay;
 mod partial;
 #[cfg(feature = "keys")]
