@@ -32,6 +32,7 @@
 
 pub mod broadcast;
 mod compose;
+pub mod detector;
 #[cfg(feature = "keys")]
 pub mod envelope;
 mod estimate;
@@ -45,6 +46,7 @@ pub mod membership;
 pub mod path;
 mod peers;
 pub mod plumtree;
+pub mod reconcile;
 #[cfg(feature = "keys")]
 pub mod router;
 pub mod rumor;

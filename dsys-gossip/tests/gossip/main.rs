@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
+mod detector;
 #[cfg(feature = "keys")]
 mod envelope;
 mod flood;
@@ -11,6 +12,7 @@ mod partial;
 #[cfg(feature = "keys")]
 mod path;
 mod plumtree;
+mod reconcile;
 #[cfg(feature = "keys")]
 mod router;
 mod rumor_rules;

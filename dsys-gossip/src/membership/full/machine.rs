@@ -433,7 +433,7 @@ impl Full {
         let own = self.ping(target, cx);
         self.relayed.insert(own, Relayed { from, seq, target });
         // In time for the one who asked.
-        let wait = self.config.period.saturating_sub(self.config.answer_within).mul_f64(0.8);
+        let wait = self.config.period.saturating_sub(self.config.answer_within).mul_f64(0.6);
         cx.set_timer(Timer::Relay(own), wait);
     }
 
