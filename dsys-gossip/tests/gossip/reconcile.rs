@@ -34,7 +34,7 @@ fn cells_for(differences: usize, rng: &mut Rng) -> usize {
     }
     let mut cells = theirs.cells().iter();
     loop {
-        let cell = cells.next().expect("enough cells");
+        let cell = cells.next().unwrap();
         if let Some(found) = peeler.peel(std::slice::from_ref(cell)) {
             assert_eq!(found.ours.len() + found.theirs.len(), differences);
             return peeler.cells();

@@ -106,6 +106,9 @@ impl Full {
         self.gossip.add(Self::alive(id, member));
         if back {
             self.up += 1;
+            if !self.round.contains(&id) {
+                self.round.push(id);
+            }
             cx.emit(Event::Up(id));
         }
         if changed {

@@ -108,7 +108,7 @@ pub struct Full {
     pub(super) gossip: Gossip,
     probe: Option<Probe>,
     relayed: BTreeMap<u32, Relayed>,
-    /// What is left of the present round.
+    /// What is left of the present round; those to choose from, if targets are random.
     pub(super) round: Vec<NodeId>,
     seq: u32,
     periods: u32,
@@ -262,9 +262,11 @@ impl Full {
 
     fn period(&mut self, cx: &mut Context<'_, Self>) {
         self.conclude(cx);
-        let now = cx.now();
-        let keep = self.config.remember_down;
-        self.members.retain(|_, member| member.down.is_none_or(|since| now - since <= keep));
+        let (now, keep) = (cx.now(), self.config.remember_down);
+        let some_down = self.members.len() > self.up;
+        if some_down {
+            self.members.retain(|_, member| member.down.is_none_or(|since| now - since <= keep));
+        }
         cx.set_timer(Timer::Period, self.patient(self.config.period));
         if self.away {
             return;
@@ -273,7 +275,7 @@ impl Full {
         if self.up == 0 {
             self.turn_to_a_contact(cx);
         }
-        if self.up == 0 || self.periods.is_multiple_of(self.config.retry_down.max(1)) {
+        if some_down && (self.up == 0 || self.periods.is_multiple_of(self.config.retry_down.max(1))) {
             let down: Vec<NodeId> =
                 self.members.iter().filter(|(_, member)| !member.is_up()).map(|(id, _)| *id).collect();
             if let Some(lost) = cx.rng().choose(&down).copied() {
@@ -290,19 +292,23 @@ impl Full {
 
     /// Whom to probe next.
     fn target(&mut self, cx: &mut Context<'_, Self>) -> Option<NodeId> {
-        let up = |members: &BTreeMap<NodeId, Member>| -> Vec<NodeId> {
-            members.iter().filter(|(_, member)| member.is_up()).map(|(id, _)| *id).collect()
-        };
-        if self.config.targets == Targets::Random {
-            return cx.rng().choose(&up(&self.members)).copied();
-        }
         for _ in 0..2 {
-            while let Some(next) = self.round.pop() {
-                if self.members.get(&next).is_some_and(Member::is_up) {
+            while !self.round.is_empty() {
+                let at = match self.config.targets {
+                    Targets::Random => cx.rng().index(self.round.len()),
+                    Targets::RoundRobin => self.round.len() - 1,
+                };
+                let next = self.round.get(at).copied()?;
+                let up = self.members.get(&next).is_some_and(Member::is_up);
+                if !up || self.config.targets == Targets::RoundRobin {
+                    self.round.swap_remove(at);
+                }
+                if up {
                     return Some(next);
                 }
             }
-            self.round = up(&self.members);
+            let up = self.members.iter().filter(|(_, member)| member.is_up());
+            self.round = up.map(|(id, _)| *id).collect();
             cx.rng().shuffle(&mut self.round);
         }
         None

@@ -70,7 +70,7 @@ fn spread(size: usize, smoke: bool, report: &mut Report) {
     let every = size / 100;
     for at in 0..size {
         let id = name(&mut rng);
-        if at % every != 0 || at / every % 2 == 0 {
+        if at % every != 0 || (at / every).is_multiple_of(2) {
             sketch.insert(id);
             one.push(id);
         }
