@@ -31,6 +31,7 @@
 //! - **What exists.** [`topic`] is the upper half of this, with [`membership::partial`] and [`plumtree`].
 
 pub mod broadcast;
+pub mod certificate;
 mod compose;
 pub mod detector;
 #[cfg(feature = "keys")]
@@ -53,6 +54,7 @@ pub mod rumor;
 mod seen;
 #[cfg(feature = "keys")]
 mod store;
+mod timestamp;
 pub mod topic;
 
 #[cfg(feature = "keys")]
@@ -64,3 +66,4 @@ pub use id::MessageId;
 pub use router::{Cursor, Message, Published};
 #[cfg(feature = "keys")]
 pub use store::MemoryStore;
+pub use timestamp::Timestamp;

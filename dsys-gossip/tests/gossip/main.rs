@@ -2,6 +2,7 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
+mod certificate;
 mod detector;
 #[cfg(feature = "keys")]
 mod envelope;

@@ -81,9 +81,11 @@ impl Full {
             self.gossip.add(Self::alive(id, &member));
             self.members.insert(id, member);
             self.up += 1;
-            // Somewhere in the present round (SWIM §4.3).
-            let at = cx.rng().index(self.round.len() + 1);
-            self.round.insert(at, id);
+            // Somewhere in the present round (SWIM §4.3); one that has not begun will have it.
+            if !self.round.is_empty() {
+                let at = cx.rng().index(self.round.len() + 1);
+                self.round.insert(at, id);
+            }
             cx.emit(Event::Up(id));
             return true;
         };
