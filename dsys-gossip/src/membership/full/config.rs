@@ -31,7 +31,7 @@ pub struct Config {
     pub hearsay: u32,
     /// How many others must share it until it lasts no longer than one of our own (Lifeguard's K).
     pub confirmations: usize,
-    /// How often a node is pinged before it is declared down.
+    /// How often a node is pinged before it is declared down; half as often on hearsay.
     pub verify: u8,
     /// The worst that we can think of our own health (Lifeguard's S): waits are up to so many times longer, and once.
     pub max_health: u8,
@@ -43,7 +43,7 @@ pub struct Config {
     pub max_taken: usize,
     /// How long a node that is down is remembered.
     pub remember_down: Duration,
-    /// Every so many periods one of them is tried.
+    /// Every so many periods one of them is tried, by about ten of all members.
     pub retry_down: u32,
     /// At most so many members, those that are down included.
     pub max_members: usize,

@@ -275,7 +275,8 @@ impl Full {
         if self.up == 0 {
             self.turn_to_a_contact(cx);
         }
-        if some_down && (self.up == 0 || self.periods.is_multiple_of(self.config.retry_down.max(1))) {
+        let turn = self.periods.is_multiple_of(self.config.retry_down.max(1));
+        if some_down && (self.up == 0 || (turn && cx.rng().below(self.up as u64) < 10)) {
             let down: Vec<NodeId> =
                 self.members.iter().filter(|(_, member)| !member.is_up()).map(|(id, _)| *id).collect();
             if let Some(lost) = cx.rng().choose(&down).copied() {

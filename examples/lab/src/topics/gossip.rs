@@ -4,6 +4,7 @@ mod broadcast;
 mod membership;
 mod reconcile;
 mod rumor;
+mod slow;
 
 use super::Topic;
 use crate::args::Args;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, NodeId, Rng, Time};
 use dsys_gossip::membership::full::{Config, Event, Full, Message, Targets};
 use dsys_sim::measure::Summary;
-use dsys_sim::{Change, Connections, Crash, Faults, Network};
+use dsys_sim::{Connections, Crash, Faults, Network};
 
+use super::slow::{Slow, hangs};
 use crate::args::Args;
 use crate::report::{Allowed, Report};
 
@@ -124,10 +125,10 @@ fn detection(nodes: u32, seeds: u64, smoke: bool, report: &mut Report) {
 
 fn wrongly_down(seeds: u64, smoke: bool, report: &mut Report) {
     let lasting = Duration::from_secs(if smoke { 30 } else { 300 });
-    let down = |network: &mut Network<Full>| {
+    fn down<M: dsys_core::Machine<Event = Event, Message: Clone>>(network: &mut Network<M>) -> f64 {
         let events = network.take_events();
         events.iter().filter(|one| matches!(one.event, Event::Down(_))).count() as f64
-    };
+    }
     let (mut lossy, mut slow) = (Summary::default(), Summary::default());
     for seed in 0..seeds {
         let (mut network, _) = known(100, seed, Config::default());
@@ -135,17 +136,18 @@ fn wrongly_down(seeds: u64, smoke: bool, report: &mut Report) {
         network.run_for(lasting);
         lossy.add(down(&mut network));
 
-        let (mut network, ids) = known(128, seed, Config::default());
+        let mut network =
+            Network::new(dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) });
+        let ids: Vec<NodeId> = (0..128).map(|index| network.id(index)).collect();
         let mut rng = Rng::from_seed(seed);
-        for node in ids.iter().take(32) {
-            let mut at = Duration::from_millis(rng.below(5_000));
-            while at < lasting {
-                // Hung for one to four seconds, in which what comes is lost; then well for as long.
-                let pause = Duration::from_millis(1_000 + rng.below(3_000));
-                for [from, to] in [[vec![*node], ids.clone()], [ids.clone(), vec![*node]]] {
-                    network.schedule(Time::ZERO + at, Change::Cut { from, to, lasting: pause });
-                }
-                at += pause + Duration::from_millis(1_000 + rng.below(3_000));
+        for (at, id) in ids.iter().enumerate() {
+            let inner =
+                Full::new(*id, Config::default()).with_members(ids.iter().map(|id| NodeAddr::new(*id)));
+            // The first 32 hang for one to four seconds, then are well for as long.
+            let mut some = || Duration::from_millis(1_000 + rng.below(3_000));
+            let hangs = if at < 32 { hangs(lasting, &mut some) } else { Vec::new() };
+            if network.add(Slow::new(inner, hangs)).is_err() {
+                return;
             }
         }
         network.run_for(lasting);
