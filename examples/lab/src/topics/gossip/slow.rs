@@ -1,9 +1,10 @@
 //! A process that hangs now and then: what comes meanwhile is handled afterwards, late but not lost.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
-use dsys_core::{Context, Effect, Input, Machine, NodeId, Time};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, Time};
 
 /// A machine whose process hangs at these times. While it does nothing is handled; then messages first, as the network's
 /// driver has it, and timers that have run out meanwhile and that no message has stopped.
@@ -21,13 +22,20 @@ pub(super) enum Timer<T> {
     Wake,
 }
 
-/// Hangs, and times without, as long as `some` says each time.
-pub(super) fn hangs(lasting: Duration, some: &mut impl FnMut() -> Duration) -> Vec<(Time, Time)> {
-    let (mut at, mut hangs) = (Time::ZERO + some(), Vec::new());
+/// Hangs and times without, each of so many milliseconds.
+pub(super) fn hangs(
+    lasting: Duration,
+    stops: &Range<u64>,
+    runs: &Range<u64>,
+    rng: &mut Rng,
+) -> Vec<(Time, Time)> {
+    let mut some =
+        |range: &Range<u64>| Duration::from_millis(range.start + rng.below(range.end - range.start));
+    let (mut at, mut hangs) = (Time::ZERO + some(runs), Vec::new());
     while at < Time::ZERO + lasting {
-        let end = at + some();
+        let end = at + some(stops);
         hangs.push((at, end));
-        at = end + some();
+        at = end + some(runs);
     }
     hangs
 }
