@@ -16,6 +16,7 @@
 //!   listeners a few pings, and a suspicion of one's own may be short.
 //! - A word of doubt never raises an incarnation, and a word of life only by [`Config::max_jump`], so that nobody can be
 //!   outbid for good.
+//! - Where a message has room for it, it carries something old: so whoever the epidemic has missed hears of it later.
 //! - Nodes that are down are remembered for a while, and one is tried now and then: so a partition heals.
 
 mod config;

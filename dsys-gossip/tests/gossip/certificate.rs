@@ -60,7 +60,7 @@ fn schedule(seed: u64, sites: usize) -> Outcome {
         network.run_for(Duration::from_secs(5 + rng.below(50)));
         if round == 1 {
             let knows = |id: &NodeId| network.machine(*id).is_some_and(|one| one.get(b"reborn").is_none());
-            let author = ids.iter().copied().filter(knows).next_back().unwrap_or(killer);
+            let author = ids.iter().copied().rfind(knows).unwrap_or(killer);
             network.command(author, Command::Put("reborn".into(), "second".into()));
         }
         if rng.chance(0.7) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{Context, Input, Machine, NodeAddr, NodeId};
+use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Rng};
 
 use super::gossip::Gossip;
 use super::member;
@@ -217,7 +217,7 @@ impl Full {
     }
 
     /// The updates for a message to this node: first what is wrong with itself (Lifeguard §IV.C).
-    fn updates(&mut self, to: NodeId) -> Vec<Update> {
+    fn updates(&mut self, to: NodeId, rng: &mut Rng) -> Vec<Update> {
         let mut updates = Vec::new();
         if let Some(member) = self.members.get(&to) {
             let claim = match member.state() {
@@ -229,13 +229,21 @@ impl Full {
             updates.extend(claim.map(of));
         }
         let times = (self.config.retransmit as f64 * self.magnitude().ceil()) as u32;
-        updates.extend(self.gossip.take(self.config.max_updates.saturating_sub(updates.len()), times));
+        let room = self.config.max_updates.saturating_sub(updates.len());
+        updates.extend(self.gossip.take(room, times));
+        // An epidemic misses somebody now and then. Where there is room old news goes too.
+        if updates.len() < self.config.max_updates
+            && let Some(any) = rng.choose(&self.round)
+            && let Some(member) = self.members.get(any).filter(|member| member.state() == State::Alive)
+        {
+            updates.push(Self::alive(*any, member));
+        }
         updates
     }
 
     pub(super) fn ping(&mut self, to: NodeId, cx: &mut Context<'_, Self>) -> u32 {
         self.seq = self.seq.wrapping_add(1);
-        let (seq, updates) = (self.seq, self.updates(to));
+        let (seq, updates) = (self.seq, self.updates(to, cx.rng()));
         cx.send(to, Message::Ping { seq, updates });
         seq
     }
@@ -334,7 +342,7 @@ impl Full {
             probe.asked = others.len();
         }
         for relay in others {
-            let updates = self.updates(relay);
+            let updates = self.updates(relay, cx.rng());
             cx.send(relay, Message::PingReq { seq, target, updates });
         }
     }
@@ -399,7 +407,7 @@ impl Full {
         }
         match message {
             Message::Ping { seq, .. } => {
-                let mut updates = self.updates(from);
+                let mut updates = self.updates(from, cx.rng());
                 if !self.members.contains_key(&from) {
                     // It knows us and we do not know it.
                     updates.insert(0, self.myself());
@@ -448,7 +456,7 @@ impl Full {
         if let Some(relayed) = self.relayed.get(&seq).copied().filter(|relayed| relayed.target == from) {
             self.relayed.remove(&seq);
             cx.cancel_timer(Timer::Relay(seq));
-            let updates = self.updates(relayed.from);
+            let updates = self.updates(relayed.from, cx.rng());
             cx.send(relayed.from, Message::Ack { seq: relayed.seq, updates });
         }
         // From the target itself, or from a relay, which we believe.
@@ -483,7 +491,7 @@ impl Machine for Full {
             Input::Timer(Timer::Verify(id)) => self.verify(id, cx),
             Input::Timer(Timer::Relay(seq)) => {
                 if let Some(relayed) = self.relayed.remove(&seq) {
-                    let updates = self.updates(relayed.from);
+                    let updates = self.updates(relayed.from, cx.rng());
                     cx.send(relayed.from, Message::Nack { seq: relayed.seq, updates });
                 }
             }

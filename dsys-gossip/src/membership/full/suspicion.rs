@@ -61,10 +61,11 @@ impl Full {
 
     /// Pings a suspect, or declares it down if it was pinged often enough.
     pub(super) fn verify(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
-        let step = self.suspicion() / u32::from(self.config.verify.max(1));
+        let lasting = self.suspicion();
         let Some(doubt) = self.members.get_mut(&id).and_then(|member| member.doubt.as_mut()) else { return };
         // Where others have looked before us, and all look at once, fewer will do.
         let most = if doubt.own { self.config.verify } else { self.config.verify / 2 }.max(1);
+        let step = lasting / u32::from(most);
         if doubt.pings >= most {
             self.declare_down(id, cx);
             return;

@@ -75,7 +75,7 @@ fn first_suspicion(nodes: u32, theirs: f64, deaths: u32, smoke: bool, report: &m
             let second = first.as_secs_f64().ceil() as u64;
             network.run_until(Time::ZERO + Duration::from_secs(second));
             network.restart(doomed);
-            network.run_for(Duration::from_secs(20));
+            network.run_for(Duration::from_secs(5));
         }
     }
     let name = format!("SWIM, n = {nodes}: periods to the first suspicion");
