@@ -284,8 +284,8 @@ fn what_is_said_of_us_is_refuted_and_what_is_said_of_the_past_is_not_heard() {
 
 #[test]
 fn a_suspicion_ends_with_a_word_of_the_suspect_or_after_so_many_pings() {
-    // On hearsay half as many.
-    let config = Config { verify: 6, ..Config::default() };
+    // On hearsay a third of them.
+    let config = Config { verify: 9, ..Config::default() };
     let mut bench = Bench::new(config);
     let suspect = bench.ids[2];
     let hearsay = bench.claim(2, 0, Claim::Suspect(bench.ids[1]));

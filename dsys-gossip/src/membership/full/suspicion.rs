@@ -64,7 +64,7 @@ impl Full {
         let lasting = self.suspicion();
         let Some(doubt) = self.members.get_mut(&id).and_then(|member| member.doubt.as_mut()) else { return };
         // Where others have looked before us, and all look at once, fewer will do.
-        let most = if doubt.own { self.config.verify } else { self.config.verify / 2 }.max(1);
+        let most = if doubt.own { self.config.verify } else { self.config.verify / 3 }.max(1);
         let step = lasting / u32::from(most);
         if doubt.pings >= most {
             self.declare_down(id, cx);
