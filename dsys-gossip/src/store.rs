@@ -208,7 +208,7 @@ mod tests {
     fn each_bound_drops_what_has_been_there_longest_of_whichever_topic() {
         let (one, other) = (TopicId([1; 8]), TopicId([2; 8]));
         let at = |second: u64| Time::from_nanos(second * 1_000_000_000);
-        let mut store = MemoryStore::with_budget(4 * ENTRY + 100).messages(3).age(Duration::from_secs(5));
+        let mut store = MemoryStore::with_budget(4 * ENTRY + 101).messages(3).age(Duration::from_secs(5));
         assert_eq!(store.append(one, kept(1, 1), at(0)), 0);
         assert_eq!(store.append(other, kept(2, 1), at(1)), 0);
         assert_eq!(store.append(one, kept(3, 1), at(2)), 1);

@@ -284,7 +284,7 @@ fn what_is_said_of_us_is_refuted_and_what_is_said_of_the_past_is_not_heard() {
 
 #[test]
 fn a_suspicion_ends_with_a_word_of_the_suspect_or_after_so_many_pings() {
-    // On hearsay a third of them.
+    // A third of them where somebody claims that it is dead.
     let config = Config { verify: 9, ..Config::default() };
     let mut bench = Bench::new(config);
     let suspect = bench.ids[2];

@@ -31,7 +31,8 @@ pub struct Config {
     pub hearsay: u32,
     /// How many others must share it until it lasts no longer than one of our own (Lifeguard's K).
     pub confirmations: usize,
-    /// How often a node is pinged before it is declared down; a third as often on hearsay.
+    /// How often a node is pinged before it is declared down; a third as often if others have declared it down, or many
+    /// suspect it.
     pub verify: u8,
     /// The worst that we can think of our own health (Lifeguard's S): waits are up to so many times longer, and once.
     pub max_health: u8,
@@ -59,7 +60,7 @@ pub struct Config {
 
 impl Default for Config {
     /// A period of a second, half of it for an answer, three relays; a suspicion of 0.8 periods for each power of ten,
-    /// six times as long on hearsay; six pings before anybody is declared down, two on hearsay.
+    /// six times as long on hearsay; six pings before anybody is declared down, two where others have looked before us.
     fn default() -> Self {
         Config {
             period: Duration::from_secs(1),

@@ -131,8 +131,12 @@ impl Full {
         }
         // Hearsay: we look for ourselves, now.
         self.suspect(id, Some(from), cx);
-        let doubt = self.members.get(&id).and_then(|member| member.doubt.as_ref());
-        if doubt.is_some_and(|doubt| doubt.pings == 0) {
+        let doubt = self.members.get_mut(&id).and_then(|member| member.doubt.as_mut());
+        let unseen = doubt.is_some_and(|doubt| {
+            doubt.claimed = true;
+            doubt.pings == 0
+        });
+        if unseen {
             self.verify(id, cx);
         }
     }

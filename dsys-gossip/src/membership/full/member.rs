@@ -39,6 +39,8 @@ pub(super) struct Doubt {
     pub(super) since: Time,
     /// By probes of our own, not only by hearsay.
     pub(super) own: bool,
+    /// Somebody has declared it down.
+    pub(super) claimed: bool,
     /// Who shares it.
     pub(super) by: BTreeSet<NodeId>,
     /// Pings sent to see for ourselves.

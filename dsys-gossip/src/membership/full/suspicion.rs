@@ -18,6 +18,7 @@ impl Full {
         let doubt = member.doubt.get_or_insert_with(|| Doubt {
             since: now,
             own: false,
+            claimed: false,
             by: BTreeSet::new(),
             pings: 0,
         });
@@ -63,8 +64,9 @@ impl Full {
     pub(super) fn verify(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
         let lasting = self.suspicion();
         let Some(doubt) = self.members.get_mut(&id).and_then(|member| member.doubt.as_mut()) else { return };
-        // Where others have looked before us, and all look at once, fewer will do.
-        let most = if doubt.own { self.config.verify } else { self.config.verify / 3 }.max(1);
+        // Where several others have looked before us, and all look at once, fewer will do.
+        let looked = doubt.claimed || doubt.by.len() > self.config.confirmations;
+        let most = if looked && !doubt.own { self.config.verify / 3 } else { self.config.verify }.max(1);
         let step = lasting / u32::from(most);
         if doubt.pings >= most {
             self.declare_down(id, cx);
