@@ -10,7 +10,6 @@
 //! messages, and one pass over the payload gives its name and what was signed.
 
 mod door;
-mod timestamp;
 mod topic_name;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -19,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::MessageId;
 
+pub use crate::Timestamp;
 pub use door::{Door, DoorConfig, DoorStats, Refusal};
-pub use timestamp::Timestamp;
 pub use topic_name::{BadTopicName, TopicId, TopicName};
 
 const SIGNED: Domain = Domain::from_static("dsys/gossip/envelope/1");

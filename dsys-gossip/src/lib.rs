@@ -10,28 +10,34 @@
 //!  connections   PeerDown of the driver; refused dials
 //!       |
 //!  membership    per topic: partial views, over links that all topics share.   Up, Down
-//!       |        per node: full membership and failure detection, which raises Down for every topic
 //!       v
-//!  broadcast     flood, rumor or plumtree; its PeerUp and PeerDown are the membership's Up and Down.   Delivered, Lost
+//!  broadcast     flood or plumtree; its PeerUp and PeerDown are the membership's Up and Down.   Delivered, Lost, Violated
 //!       |
-//!  anti-entropy  compares names with a neighbour when it comes up and now and then; what is missing is fetched from the
-//!       |        store of the other and enters as if it had been delivered. A `Lost` of the tree asks for it at once
+//!  catching up   asks a neighbour for names when it comes up and now and then; what is missing is fetched from the
+//!       |        store of the other and enters as if it had been delivered. A `Lost` of the tree asks at once
 //!       v
-//!  retention     what was delivered, for those who come later: bounded, deletions by death certificates
+//!  retention     what was delivered, for those who come later: bounded by count, bytes and age
 //!       v
 //!     the app
 //! ```
 //!
-//! - **The door.** A broadcast does not look into payloads. The whole checks an envelope (signature, expiry, size) before
-//!   any part sees its message, so that what is forged is neither delivered nor passed on, and costs the sender.
-//! - **Names.** All parts know messages by one [`MessageId`], and each remembers names for longer than messages, so
+//! - **The door.** A broadcast does not look into payloads. The whole checks an envelope (size, topic, expiry, date,
+//!   duplicate, signature) before any part sees its message, so that what is forged is neither delivered nor passed on, and
+//!   costs the sender its place.
+//! - **Names.** All parts know messages by one [`MessageId`], and names are remembered for longer than messages live, so
 //!   what one part has delivered another does not deliver again.
-//! - **Who is asked.** A broadcast and an anti-entropy speak to neighbours only. So the membership is the one place that
+//! - **Who is asked.** A broadcast and catching up speak to neighbours only. So the membership is the one place that
 //!   dials, and the one that hears of silence and refusal.
-//! - **What exists.** [`topic`] is the upper half of this, with [`membership::partial`] and [`plumtree`].
+//! - **One rule for wrongs.** Whoever breaks a bound is *barred* from the topic by its membership; the connection, which
+//!   other topics use, stands.
+//!
+//! `topic` is membership and broadcast, `router` the whole, and `Gossip` the handle on it. Full membership, failure
+//! detectors, reconciliation and death certificates stand beside it, each for itself.
 
 pub mod broadcast;
+pub mod certificate;
 mod compose;
+pub mod detector;
 #[cfg(feature = "keys")]
 pub mod envelope;
 mod estimate;
@@ -45,12 +51,14 @@ pub mod membership;
 pub mod path;
 mod peers;
 pub mod plumtree;
+pub mod reconcile;
 #[cfg(feature = "keys")]
 pub mod router;
 pub mod rumor;
 mod seen;
 #[cfg(feature = "keys")]
 mod store;
+mod timestamp;
 pub mod topic;
 
 #[cfg(feature = "keys")]
@@ -62,3 +70,4 @@ pub use id::MessageId;
 pub use router::{Cursor, Message, Published};
 #[cfg(feature = "keys")]
 pub use store::MemoryStore;
+pub use timestamp::Timestamp;

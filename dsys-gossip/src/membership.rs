@@ -1,3 +1,4 @@
-//! Who else is there.
+//! Who takes part: views of all that each node keeps for itself.
 
+pub mod full;
 pub mod partial;

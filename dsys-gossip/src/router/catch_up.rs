@@ -167,16 +167,17 @@ impl CatchUp {
         };
         let (first, end) = store.range(self.topic);
         // A place in another log of ours, or one that never was, is no place.
-        let begin =
-            after.filter(|(log, place)| *log == self.log && *place <= end).map_or(first, |after| after.1);
+        let known = after.filter(|(log, place)| *log == self.log && *place <= end);
+        let begin = known.map_or(first, |after| after.1);
         let (mut ids, mut upto) = (Vec::new(), begin.max(first));
-        // What it has given us itself is passed over, but not without end.
+        // What it has given us itself is passed over, but not without end; and not if it does not know our log, for it may
+        // have given it in an earlier life.
         for (place, kept) in store.from(self.topic, begin).take(4 * config.max_names) {
             if ids.len() >= config.max_names {
                 break;
             }
             upto = place + 1;
-            if kept.from != peer && kept.end > now {
+            if (known.is_none() || kept.from != peer) && kept.end > now {
                 ids.push(kept.id);
             }
         }

@@ -9,7 +9,6 @@ use crate::{plumtree, topic};
 
 /// How a node takes part in its topics, and its bounds. Each bound is counted in [`Stats`](super::Stats) when it is hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Config {
     /// Each topic's membership and tree. The tree's bounds of payload and of the age of names are set by `door`.
     pub topic: topic::Config,

@@ -40,7 +40,7 @@ pub enum Body {
         upto: (u64, u64),
         /// Whether there is more behind it.
         more: bool,
-        /// The names, without those that the receiver itself has sent.
+        /// The names; without those that the receiver itself has sent, if it named a place.
         ids: Vec<MessageId>,
     },
     /// "Send me these."

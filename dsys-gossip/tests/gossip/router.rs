@@ -4,12 +4,14 @@ mod hostile;
 mod world;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeId, Time};
+use dsys_core::{NodeAddr, NodeId, SecretKey, Time};
 use dsys_gossip::path::{Proof, blame};
-use dsys_gossip::router::{Command, Config, Cursor, Event, Published, Rate, Refused};
+use dsys_gossip::router::{Command, Config, Cursor, Event, Published, Rate, Refused, Router};
 use dsys_gossip::{MemoryStore, MessageId};
+use dsys_sim::swarm::Campaign;
 use dsys_sim::{Connections, Crash, Faults};
 
 use world::{World, name};
@@ -296,4 +298,69 @@ fn two_runs_of_a_seed_are_one() {
     };
     assert_eq!(run(), run());
     assert!(matches!(dsys_sim::Config::default().connections, Connections::Tracked { .. }));
+}
+
+#[test]
+fn after_any_faults_every_log_has_the_same_messages_each_delivered_once() {
+    // Nodes of the campaign have no keys: what they write is signed by keys made of their names.
+    let mut campaign = Campaign::new(|id: NodeId, _: &[Vec<u8>], _: &[NodeId]| {
+        let key = Arc::new(SecretKey::from_bytes(*id.as_bytes()));
+        let config = Config { compare_every: 5 * SECOND, ..Config::default() };
+        Router::new(key, id, MemoryStore::with_budget(1 << 20), world::epoch(), config)
+    })
+    .work(|network, nodes| {
+        // Whoever was restarted has to join again.
+        for second in 0..60 {
+            for (at, node) in nodes.iter().enumerate() {
+                let contacts = vec![NodeAddr::new(nodes[(at + 1) % nodes.len()])];
+                let join = Command::Join { topic: name("a"), contacts };
+                network.command_at(Time::ZERO + Duration::from_secs(2 * second), *node, join);
+            }
+        }
+        for number in 0..12u64 {
+            let (payload, topic) = (number.to_string().into(), name("a"));
+            let publish = Command::Publish { topic, ticket: number, payload };
+            let node = nodes[number as usize % nodes.len()];
+            network.command_at(Time::ZERO + Duration::from_millis(300 + 1_300 * number), node, publish);
+        }
+    })
+    .invariant(|network| {
+        // Nobody is barred, for nobody does wrong; and a life delivers no message twice.
+        let barred =
+            network.machines().find(|(_, node)| node.stats(&name("a")).is_some_and(|one| one.barred > 0));
+        if let Some((id, _)) = barred {
+            return Err(format!("{id:?} has barred somebody"));
+        }
+        let mut lives = BTreeSet::new();
+        let mut last = std::collections::BTreeMap::new();
+        for emitted in network.events() {
+            if let Event::Delivered(_, message) = &emitted.event {
+                // Places begin anew with each life.
+                let life = last.entry(emitted.node).or_insert((0u32, None));
+                if life.1.is_some_and(|place| message.place <= place) {
+                    life.0 += 1;
+                }
+                life.1 = Some(message.place);
+                if !lives.insert((emitted.node, life.0, message.id)) {
+                    return Err(format!("{:?} was given {:?} twice", emitted.node, message.id));
+                }
+            }
+        }
+        Ok(())
+    })
+    .goal(|network| {
+        let kept: Vec<(NodeId, usize)> =
+            network.machines().map(|(id, node)| (id, node.store().len())).collect();
+        let most = kept.iter().map(|(_, kept)| *kept).max().unwrap_or(0);
+        let waits = network.now() < Time::ZERO + 40 * SECOND;
+        match kept.iter().find(|(_, kept)| *kept < most || waits) {
+            Some((id, kept)) => Err(format!("{id:?} has {kept} of {most}")),
+            None => Ok(()),
+        }
+    });
+    campaign.check_every = 200;
+    campaign.patience = Duration::from_secs(100);
+    if let Err(failure) = campaign.run(0..40) {
+        panic!("{failure}");
+    }
 }

@@ -104,6 +104,68 @@ fn partial_and_topic() {
     check(&message, message.size(), "0103");
 }
 
+#[test]
+fn full() {
+    use dsys_core::{NodeAddr, NodeId};
+    use dsys_gossip::membership::full::{Claim, Message, Meta, Update};
+    let addr = NodeAddr::new(NodeId::from_number(5)).with("192.0.2.7:443".parse().unwrap());
+    let meta = Meta::from([("k".to_owned(), "v".to_owned())]);
+    let of = |claim| Update { id: NodeId::from_number(5), incarnation: 300, claim };
+    let five = format!("{}05", "00".repeat(31));
+    let alive = format!("{five}ac0200{five}0100c0000207bb0301016b0176");
+    let updates = vec![of(Claim::Alive { addr, meta })];
+    let cases = [
+        (Message::Ping { seq: 300, updates }, format!("00ac0201{alive}")),
+        (Message::Ack { seq: 1, updates: vec![of(Claim::Down)] }, format!("010101{five}ac0202")),
+        (
+            Message::PingReq {
+                seq: 1,
+                target: NodeId::from_number(5),
+                updates: vec![of(Claim::Suspect(NodeId::from_number(5)))],
+            },
+            format!("0201{five}01{five}ac0201{five}"),
+        ),
+        (Message::Nack { seq: 1, updates: vec![] }, "030100".into()),
+        (Message::Join { updates: vec![] }, "0400".into()),
+        (Message::Members { updates: vec![] }, "0500".into()),
+    ];
+    for (message, hex) in cases {
+        check(&message, message.size(), &hex);
+    }
+}
+
+#[test]
+fn certificates_and_reconciliation() {
+    use dsys_core::NodeId;
+    use dsys_gossip::Timestamp;
+    use dsys_gossip::certificate::{Entry, Message, Seen, Stamp, What};
+    use dsys_gossip::reconcile::{Cell, Fingerprint, Range};
+    let five = format!("{}05", "00".repeat(31));
+    let time = Timestamp::from_millis(300);
+    let stamp = Stamp { time, by: NodeId::from_number(5) };
+    let sites = std::collections::BTreeSet::from([NodeId::from_number(5)]);
+    let dead = What::Dead { activated: time, sites: sites.clone(), held: sites };
+    let seen = Seen { key: "k".into(), stamp, activated: time, held: 2 };
+    let entries = vec![
+        ("k".into(), Entry { stamp, what: What::Item("v".into()) }),
+        ("k".into(), Entry { stamp, what: dead }),
+    ];
+    let (written, id) = (format!("ac02{five}"), MessageId([7; 16]));
+    let sevens = "07".repeat(16);
+    let message = Message::Compare { from: "k".into(), to: None, have: vec![seen] };
+    let hex = format!("00016b0001016b{written}ac0202");
+    check(&message, hex.len() / 2, &hex);
+    let message = Message::Differ { entries, want: vec!["k".into()] };
+    let hex = format!("0102016b{written}000176016b{written}01ac0201{five}01{five}01016b");
+    check(&message, hex.len() / 2, &hex);
+    let cell = Cell { count: -1, hashes: 300, names: [7; 16] };
+    check(&cell, 19, &format!("01ac02{sevens}"));
+    let range = |has| Range { from: id, to: Some(id), has };
+    check(&range(Fingerprint::Sum(300, [7; 16])), 52, &format!("{sevens}01{sevens}00ac02{sevens}"));
+    check(&range(Fingerprint::All(vec![id])), 51, &format!("{sevens}01{sevens}0101{sevens}"));
+    check(&range(Fingerprint::Besides(vec![])), 35, &format!("{sevens}01{sevens}0200"));
+}
+
 #[cfg(feature = "keys")]
 #[test]
 fn router() {
@@ -155,6 +217,8 @@ proptest::proptest! {
         read::<Message>(&bytes);
         read::<flood::Message>(&bytes);
         read::<dsys_gossip::topic::Message>(&bytes);
+        read::<dsys_gossip::certificate::Message>(&bytes);
+        read::<Vec<dsys_gossip::reconcile::Range>>(&bytes);
         #[cfg(feature = "keys")]
         read::<dsys_gossip::router::Wire>(&bytes);
     }

@@ -240,11 +240,7 @@ async fn ends_are_told(world: World) {
     let (node, key) = world.node();
     let (_, wrong) = world.node();
     assert!(matches!(Gossip::builder(&node, &wrong).spawn(), Err(SpawnError::OtherKey)));
-    let config = {
-        let mut config = Config::default();
-        config.max_topics = 1;
-        config
-    };
+    let config = Config { max_topics: 1, ..Config::default() };
     let gossip = Gossip::builder(&node, &key).config(config).spawn().unwrap();
     assert!(matches!(Gossip::builder(&node, &key).spawn(), Err(SpawnError::Protocol(_))));
     assert!(matches!(gossip.open("Not a name").await, Err(JoinError::Name(_))));

@@ -1,7 +1,10 @@
 //! The protocols of `dsys-gossip` against the tables of their papers.
 
 mod broadcast;
+mod membership;
+mod reconcile;
 mod rumor;
+mod slow;
 mod spread;
 
 use super::Topic;
@@ -10,7 +13,7 @@ use crate::report::Report;
 
 pub(super) const TOPIC: Topic = Topic {
     name: "gossip",
-    about: "epidemics against Demers et al. 1987, tables 1 to 3; flooding, trees, and topics whose nodes die",
+    about: "epidemics against Demers et al. 1987, tables 1 to 3; flooding, trees, topics whose nodes die; SWIM; reconciliation",
     run,
 };
 
@@ -18,4 +21,6 @@ fn run(args: &Args, report: &mut Report) {
     rumor::run(args, report);
     broadcast::run(args, report);
     spread::run(args, report);
+    membership::run(args, report);
+    reconcile::run(args, report);
 }
