@@ -200,27 +200,6 @@ async fn a_budget_is_given_back(world: World) {
 /// DESIGN §4: of a simultaneous dial that of the smaller id stays. While its own dial is under way, the node with
 /// the smaller id holds the other's, but for no longer than half of what the other waits for a HELLO.
 #[tokio::test]
-async fn a_protocol_that_begins_between_the_hellos_is_told() {
-    let host = Host::new();
-    let secret = SecretKey::generate().unwrap();
-    let node = node(&secret, NodeConfig::default(), Duration::from_secs(5));
-    let (dialler, to) = (node.clone(), host.addr.clone());
-    let dial = tokio::spawn(async move { dialler.connect(to).await });
-    let connection = soon("a dial", host.transport.accept()).await.unwrap();
-    let mut theirs = soon("a HELLO", connection.accept_uni()).await.unwrap();
-    let _late = node.protocol("late/1", ProtocolConfig::default()).unwrap();
-    let _ours = say(&connection, &[CONTROL, HELLO]).await;
-    soon("the dial", dial).await.unwrap().unwrap();
-    let mut said = Vec::new();
-    soon("the protocol is told", async {
-        while !said.windows(6).any(|word| word == b"late/1") {
-            said.push(theirs.read_u8().await.unwrap());
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_dial_that_hangs_costs_the_other_one_half_the_hello_timeout() {
     let (small, large) = two_keys();
     let mut config = NodeConfig::default();

@@ -5,10 +5,12 @@ mod common;
 
 use std::time::Duration;
 
+use common::raw::{CONTROL, HELLO, Host, say};
 use common::{World, soon, until};
 use dsys_core::{NodeAddr, NodeId, SecretKey};
 use dsys_transport::{
-    DialError, Node, NodeConfig, OpenError, PeerChange, ProtocolConfig, StreamError, Tag, code,
+    Connection, DialError, Node, NodeConfig, OpenError, PeerChange, ProtocolConfig, StreamError, Tag,
+    Transport, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -374,4 +376,23 @@ impl Look for Node {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         next.as_mut().poll(&mut cx).is_pending()
     }
+}
+
+#[tokio::test]
+async fn a_protocol_that_begins_between_the_hellos_is_told() {
+    let (host, node) = (Host::new(), World::Quic.node());
+    let (dialler, to) = (node.clone(), host.addr.clone());
+    let dial = tokio::spawn(async move { dialler.connect(to).await });
+    let connection = soon("a dial", host.transport.accept()).await.unwrap();
+    let mut theirs = soon("a HELLO", connection.accept_uni()).await.unwrap();
+    let _late = node.protocol("late/1", ProtocolConfig::default()).unwrap();
+    let _ours = say(&connection, &[CONTROL, HELLO]).await;
+    soon("the dial", dial).await.unwrap().unwrap();
+    let mut said = Vec::new();
+    soon("the protocol is told", async {
+        while !said.windows(6).any(|word| word == b"late/1") {
+            said.push(theirs.read_u8().await.unwrap());
+        }
+    })
+    .await;
 }
