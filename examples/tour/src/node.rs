@@ -63,9 +63,11 @@ pub enum StartError {
 
 /// At most this many are remembered to have the folder.
 const MAX_SOURCES: usize = 256;
-/// While a folder is fetched, the DHT is asked who else has it: again after this,
+/// While a folder is fetched, the DHT is asked who else has it: again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// and then twice as long after each time, but not longer.
+/// So often, until somebody is found: a DHT that is just coming together answers for a part of itself.
+const ASK_SOON: u32 = 50;
+/// Then twice as long after each time, but not longer than this.
 const ASK_AT_MOST: Duration = Duration::from_secs(5);
 
 impl Participant {
@@ -221,7 +223,7 @@ impl Life {
 /// Asks the DHT again and again who has the folder. Nobody has proven that it is so; whoever dials will see.
 async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, me: NodeId) {
     let mut pause = ASK_AGAIN;
-    loop {
+    for asked in 0_u32.. {
         let mut providers = dht.find_providers(&Key::from_bytes(root));
         while let Some(Ok(provider)) = providers.next().await {
             let addr = provider.addr;
@@ -233,7 +235,9 @@ async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, me: 
             });
         }
         sleep(pause).await;
-        pause = (2 * pause).min(ASK_AT_MOST);
+        if asked >= ASK_SOON || !sources.borrow().is_empty() {
+            pause = (2 * pause).min(ASK_AT_MOST);
+        }
     }
 }
 
