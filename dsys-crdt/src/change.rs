@@ -24,11 +24,13 @@
 //! How it works, and its limits: `ARCHITECTURE.md`, "How a document is kept".
 
 mod columns;
+mod entries;
 mod fork;
 pub(crate) mod graph;
 mod log;
 mod policy;
 mod receive;
+pub(crate) mod saved;
 mod waiting;
 
 pub use columns::{BundleError, decode, encode};
