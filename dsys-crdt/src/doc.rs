@@ -47,8 +47,8 @@ use container::{Id, Kind};
 use dsys_core::SecretKey;
 pub use edit::Edit;
 use read::tokens;
-use state::{Sound, State, What};
 pub use saved::{Snapshot, SnapshotError};
+use state::{Sound, State, What};
 pub use value::Value;
 
 use crate::change::{BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
@@ -114,6 +114,8 @@ pub enum Event {
         /// How much.
         by: i64,
     },
+    /// Somebody may write now, or no longer.
+    Access,
     /// Changes have ceased to count, or begun to: anything may be different.
     Rebuilt,
 }

@@ -11,6 +11,8 @@ mod history;
 pub mod laws;
 mod order;
 mod places;
+#[cfg(feature = "store")]
+pub mod repo;
 mod rope;
 mod text;
 pub mod types;

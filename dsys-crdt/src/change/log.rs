@@ -208,6 +208,12 @@ impl<P: Policy> Log<P> {
         (0..graph.len()).filter(|&number| has.get(number as usize) == Some(&false)).collect()
     }
 
+    /// Changes by their numbers.
+    #[cfg(feature = "store")]
+    pub(crate) fn as_they_are(&self, numbers: &[u32]) -> Vec<Change> {
+        numbers.iter().filter_map(|&number| self.at(number)).cloned().collect()
+    }
+
     /// Changes by their numbers, without the signatures of those for which another of them vouches.
     pub(crate) fn sparingly_signed(&self, numbers: &[u32]) -> Vec<Change> {
         let mut vouched: BTreeSet<ChangeId> = BTreeSet::new();
@@ -255,7 +261,9 @@ impl<P: Policy> Log<P> {
 
     /// Whether one change has seen another, or is it; false if one of them is not in the log.
     pub fn has_seen(&self, id: &ChangeId, other: &ChangeId) -> bool {
-        self.number(id).zip(self.number(other)).is_some_and(|(id, other)| self.known.graph.has_seen(id, other))
+        self.number(id)
+            .zip(self.number(other))
+            .is_some_and(|(id, other)| self.known.graph.has_seen(id, other))
     }
 
     /// A proof for every author who has signed two changes in one place.

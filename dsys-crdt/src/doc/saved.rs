@@ -13,10 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use dsys_core::NodeId;
 use serde::{Deserialize, Serialize};
 
+use super::Doc;
 use super::container::{Container, Id, Kind};
 use super::state::State;
 use super::text_field::SavedText;
-use super::Doc;
 use crate::Agent;
 use crate::change::saved::Head;
 use crate::change::{Log, LogConfig, Policy};

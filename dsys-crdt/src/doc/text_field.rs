@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::op::TextEdit;
 use crate::change::graph::Graph;
-use crate::walk::Refused;
 use crate::history::{Kind, Limits, MAX_EVENTS, Version};
+use crate::walk::Refused;
 use crate::{Agent, Text};
 
 /// A text, and which of its events were the last of each change.
