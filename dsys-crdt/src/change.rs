@@ -33,7 +33,7 @@ mod receive;
 pub(crate) mod saved;
 mod waiting;
 
-pub use columns::{BundleError, decode, encode};
+pub use columns::{BundleError, decode, decode_within, encode};
 use dsys_core::{Domain, NodeId, SecretKey, Signature};
 pub use fork::{Branch, Fork, NoFork};
 pub use log::{Log, LogConfig};

@@ -5,7 +5,7 @@
 //! grows.
 #![allow(clippy::indexing_slicing)] // Numbers of changes and lines are given out here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dsys_core::NodeId;
@@ -70,6 +70,15 @@ impl Graph {
     /// The author's change before it.
     pub(super) fn previous(&self, change: u32) -> Option<u32> {
         self.parents(change).first().copied().filter(|_| self.has_previous(change))
+    }
+
+    /// Those that no other follows.
+    pub(super) fn tips(&self) -> BTreeSet<u32> {
+        let mut followed = vec![false; self.nodes.len()];
+        for parent in self.nodes.iter().flat_map(|node| node.parents.all()) {
+            followed[*parent as usize] = true;
+        }
+        (0..self.len()).filter(|&number| !followed[number as usize]).collect()
     }
 
     /// Whose change it is.

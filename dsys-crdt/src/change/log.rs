@@ -69,6 +69,8 @@ impl Default for LogConfig {
 pub(super) struct Known {
     pub(super) graph: Graph,
     pub(super) names: Names,
+    /// Those that no other follows, counting or not.
+    pub(super) tips: BTreeSet<u32>,
     /// Grants and revocations, with the change that each is in.
     pub(super) access: Vec<(u32, Access)>,
 }
@@ -294,6 +296,12 @@ impl<P: Policy> Log<P> {
     /// The place of a change in the order of arrival.
     pub(crate) fn number(&self, id: &ChangeId) -> Option<u32> {
         self.known.names.get(id)
+    }
+
+    /// The numbers of the changes that no other follows, counting or not.
+    #[cfg(feature = "sync")]
+    pub(crate) fn tips(&self) -> impl Iterator<Item = u32> {
+        self.known.tips.iter().copied()
     }
 
     pub(crate) fn graph(&self) -> &Graph {

@@ -159,6 +159,10 @@ impl<P: Policy> Log<P> {
             *first = seq.min(*first);
         }
         self.known.names.push(id);
+        for parent in self.known.graph.parents(own) {
+            self.known.tips.remove(parent);
+        }
+        self.known.tips.insert(own);
         self.known.access.extend(header.access.iter().map(|access| (own, *access)));
         for parent in change.header.follows() {
             self.heads.remove(parent);
@@ -189,6 +193,7 @@ impl<P: Policy> Log<P> {
         let removed = self.entries.split_off(before);
         removed.iter().for_each(|_| self.known.graph.pop());
         self.known.names.truncate(before);
+        self.known.tips = self.known.graph.tips();
         self.known.access.retain(|(number, _)| (*number as usize) < before);
         self.forks.clone_from(forks);
         self.branched.clear();

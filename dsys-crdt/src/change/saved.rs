@@ -116,7 +116,8 @@ impl<P: Policy> Log<P> {
         }
         let heads = head.heads.iter().map(|head| ids.get(*head as usize).copied());
         let heads = heads.collect::<Option<BTreeSet<ChangeId>>>()?;
-        let known = Known { graph, names: Names::saved(ids, head.sorted), access: head.access };
+        let tips = graph.tips();
+        let known = Known { graph, tips, names: Names::saved(ids, head.sorted), access: head.access };
         Some(Log {
             known,
             entries: Entries::packed(packed, counts),

@@ -1,0 +1,32 @@
+//! Documents in step with those of peers, as a machine (feature `sync`).
+//!
+//! Two peers tell each other the last changes that they have of a document that both share. Who knows the other's last
+//! changes sends what follows them: one round trip for whoever was away. Who does not know them says what it has, sparsely
+//! ([`Log::summary`](crate::change::Log::summary)), and gets what it lacks, and at most as much again.
+//!
+//! ```text
+//! A                                   B
+//! | Heads (my last changes)           |
+//! |---------------------------------->|   knows them:  Changes, piece by piece
+//! |<----------------------------------|   does not:    Have (a sparse list of what I have)
+//! | Changes 1, 2, 3, 4                |
+//! |---------------------------------->|
+//! |                          Stored 1 |   durable there, so that the next piece may go
+//! |<----------------------------------|
+//! ```
+//!
+//! A new change is pushed: by its author to all, and by those whom it reaches to their other peers. Who gets one twice says
+//! so ([`Message::Spare`]), and from then on that peer only announces what it has from others: the links that remain are a
+//! tree (Plumtree: Leitão, Pereira & Rodrigues, "Epidemic Broadcast Trees", SRDS 2007, §3).
+//!
+//! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
+
+mod config;
+mod link;
+mod machine;
+mod message;
+mod piece;
+
+pub use config::Config;
+pub use machine::{Command, Event, Library, Stats, Sync, Timer};
+pub use message::Message;
