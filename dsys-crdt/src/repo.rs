@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-pub(crate) use document::{Cell, now};
+use document::{Cell, now};
 pub use document::{ChangeError, Doc, Dynamic};
 use dsys_core::{NodeId, SecretKey};
 use file::{File, Info, Write};

@@ -19,14 +19,31 @@
 //! so ([`Message::Spare`]), and from then on that peer only announces what it has from others: the links that remain are a
 //! tree (Plumtree: Leitão, Pereira & Rodrigues, "Epidemic Broadcast Trees", SRDS 2007, §3).
 //!
+//! On a network, with documents in a [`Repo`](crate::repo::Repo) (feature `net`), it takes three lines:
+//!
+//! ```no_run
+//! # async fn example(node: dsys_transport::Node, ticket: dsys_core::Ticket) -> Result<(), Box<dyn std::error::Error>> {
+//! # use dsys_crdt::repo::{Doc, Repo};
+//! # use dsys_crdt::sync::Sync;
+//! let repo = Repo::open("notes.redb").await?;
+//! let doc: Doc = repo.create("shopping")?;
+//! let sync = Sync::spawn(&node, &repo)?;
+//! sync.share(&doc, [ticket.0]).await?;
+//! # Ok(()) }
+//! ```
+//!
 //! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
 
 mod config;
+#[cfg(feature = "net")]
+mod handle;
 mod link;
 mod machine;
 mod message;
 mod piece;
 
 pub use config::Config;
-pub use machine::{Command, Event, Library, Stats, Sync, Timer};
+#[cfg(feature = "net")]
+pub use handle::{Builder, Ended, SpawnError, Sync};
+pub use machine::{Command, Event, Library, Replicator, Stats, Timer};
 pub use message::Message;

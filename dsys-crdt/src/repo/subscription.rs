@@ -39,6 +39,21 @@ pub enum Update {
         /// and so many are to come.
         left: u64,
     },
+    /// A peer says that it does not share the document with us.
+    Declined {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A peer announces changes that it does not give: another has to.
+    Withheld {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// An author has signed two changes in one place; [`Log::forks`](crate::change::Log::forks) has the proof.
+    Forked {
+        /// The author.
+        author: NodeId,
+    },
     /// There was more than this subscriber has taken: look at the document anew.
     Missed,
 }

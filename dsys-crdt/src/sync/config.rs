@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The bounds and times of a [`Sync`](super::Sync).
+/// The bounds and times of a [`Replicator`](super::Replicator).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

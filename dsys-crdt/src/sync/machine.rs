@@ -29,12 +29,14 @@ pub trait Library {
 
 /// Keeps documents in step with those of peers.
 #[derive(Debug)]
-pub struct Sync<L> {
+pub struct Replicator<L> {
     library: L,
     config: Config,
     shared: BTreeMap<DocumentId, Shared>,
     peers: BTreeMap<NodeId, Peer>,
     stats: Stats,
+    /// Those that the app knows.
+    told: Stats,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ struct Peer {
     redial: Option<(Time, Duration)>,
 }
 
-/// What the app asks of a [`Sync`].
+/// What the app asks of a [`Replicator`].
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Share a document with these peers, and with those who name it and may read it.
@@ -67,7 +69,7 @@ pub enum Command {
     Presence(DocumentId, Vec<u8>),
 }
 
-/// What a [`Sync`] tells the app.
+/// What a [`Replicator`] tells the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -83,9 +85,11 @@ pub enum Event {
     Withheld(DocumentId, NodeId),
     /// An author has signed two changes in one place: [`Log::forks`] has the proof.
     Forked(DocumentId, NodeId),
+    /// What was counted so far, now and then.
+    Counted(Stats),
 }
 
-/// The names of a [`Sync`]'s timers.
+/// The names of a [`Replicator`]'s timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// To see what has no answer.
@@ -94,7 +98,7 @@ pub enum Timer {
     Announce,
 }
 
-/// What a [`Sync`] has counted.
+/// What a [`Replicator`] has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -116,10 +120,10 @@ pub struct Stats {
     pub withheld: u64,
 }
 
-impl<L: Library> Sync<L> {
+impl<L: Library> Replicator<L> {
     /// Shares nothing yet.
-    pub fn new(library: L, config: Config) -> Sync<L> {
-        Sync { library, config, shared: BTreeMap::new(), peers: BTreeMap::new(), stats: Stats::default() }
+    pub fn new(library: L, config: Config) -> Replicator<L> {
+        Replicator { library, config, shared: BTreeMap::new(), peers: BTreeMap::new(), stats: Stats::default(), told: Stats::default() }
     }
 
     /// What was counted so far.
@@ -474,6 +478,10 @@ impl<L: Library> Sync<L> {
             }
         }
         self.redial(cx);
+        if self.told != self.stats {
+            self.told = self.stats;
+            cx.emit(Event::Counted(self.stats));
+        }
         cx.set_timer(Timer::Round, patience / 4);
     }
 
@@ -552,7 +560,7 @@ impl<L: Library> Sync<L> {
     }
 }
 
-impl<L: Library> Machine for Sync<L> {
+impl<L: Library> Machine for Replicator<L> {
     type Message = Message;
     type Command = Command;
     type Event = Event;

@@ -5,6 +5,7 @@ mod converging;
 #[path = "../../src/tests/data.rs"]
 mod data;
 mod hostile;
+mod network;
 mod replica;
 mod traces;
 mod wire;

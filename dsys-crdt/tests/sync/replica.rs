@@ -6,7 +6,7 @@ use std::time::Duration;
 use dsys_core::{Context, Effect, Input, Machine, NodeId, SecretKey, Token, Write};
 use dsys_crdt::change::{Change, DocumentId, Log, Open, Received, encode};
 use dsys_crdt::doc::{Doc, Value};
-use dsys_crdt::sync::{Command, Config, Event, Library, Message, Sync, Timer};
+use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
 
 pub(crate) const OURS: DocumentId = DocumentId::from_bytes([1; 32]);
 pub(crate) const SECRET: DocumentId = DocumentId::from_bytes([2; 32]);
@@ -39,7 +39,7 @@ impl Library for Shelf {
 
 pub(crate) struct Replica {
     pub(crate) key: SecretKey,
-    pub(crate) sync: Sync<Shelf>,
+    pub(crate) sync: Replicator<Shelf>,
     shares: Vec<Command>,
     writes: BTreeMap<u64, (DocumentId, u32)>,
     tokens: u64,
@@ -84,14 +84,14 @@ impl Replica {
         }
         let shares = shares.into_iter().map(|(document, peers)| Command::Share(document, peers)).collect();
         let key = SecretKey::from_bytes(*id.as_bytes());
-        Replica { key, sync: Sync::new(shelf, quick()), shares, writes: BTreeMap::new(), tokens: 0 }
+        Replica { key, sync: Replicator::new(shelf, quick()), shares, writes: BTreeMap::new(), tokens: 0 }
     }
 
     pub(crate) fn doc(&self, document: &DocumentId) -> Option<&Doc<Open>> {
         self.sync.library().docs.get(document).map(|(doc, ..)| doc)
     }
 
-    fn hand(&mut self, input: Input<Sync<Shelf>>, cx: &mut Context<'_, Self>) {
+    fn hand(&mut self, input: Input<Replicator<Shelf>>, cx: &mut Context<'_, Self>) {
         let mut effects = Vec::new();
         let now = cx.now();
         self.sync.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
