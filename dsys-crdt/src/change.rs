@@ -24,14 +24,16 @@
 //! How it works, and its limits: `ARCHITECTURE.md`, "How a document is kept".
 
 mod columns;
+mod entries;
 mod fork;
 pub(crate) mod graph;
 mod log;
 mod policy;
 mod receive;
+pub(crate) mod saved;
 mod waiting;
 
-pub use columns::{BundleError, decode, encode};
+pub use columns::{BundleError, decode, decode_within, encode};
 use dsys_core::{Domain, NodeId, SecretKey, Signature};
 pub use fork::{Branch, Fork, NoFork};
 pub use log::{Log, LogConfig};

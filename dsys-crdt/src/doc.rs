@@ -35,6 +35,7 @@ mod container;
 mod edit;
 mod op;
 mod read;
+mod saved;
 mod stage;
 mod state;
 mod text_field;
@@ -46,7 +47,8 @@ use container::{Id, Kind};
 use dsys_core::SecretKey;
 pub use edit::Edit;
 use read::tokens;
-use state::{State, What};
+pub use saved::{Snapshot, SnapshotError};
+use state::{Sound, State, What};
 pub use value::Value;
 
 use crate::change::{BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
@@ -112,6 +114,8 @@ pub enum Event {
         /// How much.
         by: i64,
     },
+    /// Somebody may write now, or no longer.
+    Access,
     /// Changes have ceased to count, or begun to: anything may be different.
     Rebuilt,
 }
@@ -141,6 +145,19 @@ impl<P: Policy> Doc<P> {
         wall: u64,
         edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
     ) -> Result<Change, DocError> {
+        Ok(self.change_telling(key, wall, edit)?.0)
+    }
+
+    /// As [`Doc::change`], and gives what is different now.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn change_telling(
+        &mut self,
+        key: &SecretKey,
+        wall: u64,
+        edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
+    ) -> Result<(Change, Vec<Event>), DocError> {
         let author = key.public();
         let number = self.log.len() as u32;
         let parents: Vec<u32> = self.log.heads().iter().filter_map(|head| self.log.number(head)).collect();
@@ -149,7 +166,7 @@ impl<P: Policy> Doc<P> {
         let agent = Agent::new(author.as_bytes()).map_err(|_| DocError::NotFound)?;
         let mut edits = Edit::new(&mut self.state, number, start, agent);
         let done = edit(&mut edits);
-        let (body, texts) = (edits.body, edits.texts);
+        let Edit { body, texts, done: ops, .. } = edits;
         let committed = done.and_then(|()| Ok(self.log.commit(key, wall, body.encode())?));
         match &committed {
             Ok(_) => {
@@ -164,7 +181,7 @@ impl<P: Policy> Doc<P> {
             Err(_) if body.ops.is_empty() && texts.is_empty() => {}
             Err(_) => self.rebuild(),
         }
-        committed
+        Ok((committed?, self.events(&ops)))
     }
 
     /// Takes in changes of others, in any order, as [`Log::receive`]; gives what became of them, and what is different now.
@@ -175,8 +192,22 @@ impl<P: Policy> Doc<P> {
             self.rebuild();
             return (received, vec![Event::Rebuilt]);
         }
+        let events = self.advance(before);
+        (received, events)
+    }
+
+    /// Shows the changes from number `before` on that count.
+    fn advance(&mut self, before: u32) -> Vec<Event> {
         let new: Vec<u32> = self.log.counting_from(before).collect();
         let done = self.state.apply(&self.log, &new);
+        if self.state.broken {
+            self.rebuild();
+            return vec![Event::Rebuilt];
+        }
+        self.events(&done)
+    }
+
+    fn events(&self, done: &[Sound]) -> Vec<Event> {
         let mut pointers: BTreeMap<&Id, Option<String>> = BTreeMap::new();
         let events: BTreeSet<Event> = done
             .iter()
@@ -185,7 +216,7 @@ impl<P: Policy> Doc<P> {
                 Some(event(pointer.clone()?, &op.what))
             })
             .collect();
-        (received, events.into_iter().collect())
+        events.into_iter().collect()
     }
 
     /// Takes in what [`Doc::encode_since`] gave at another replica.

@@ -11,7 +11,11 @@ mod history;
 pub mod laws;
 mod order;
 mod places;
+#[cfg(feature = "store")]
+pub mod repo;
 mod rope;
+#[cfg(feature = "sync")]
+pub mod sync;
 mod text;
 pub mod types;
 mod undo;

@@ -112,6 +112,14 @@ pub fn encode(changes: &[Change]) -> Vec<u8> {
 /// # Errors
 /// If the bytes are none such.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Change>, BundleError> {
+    decode_within(bytes, usize::MAX)
+}
+
+/// [`decode`] of what has at most so many bytes when unpacked: a peer may claim, and have, 255 times as many as it sends.
+///
+/// # Errors
+/// As there.
+pub fn decode_within(bytes: &[u8], most: usize) -> Result<Vec<Change>, BundleError> {
     let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(BundleError::NotChanges)?;
     match (magic, MAGIC) {
         ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
@@ -123,9 +131,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Change>, BundleError> {
     let damaged = |_| BundleError::Malformed("they do not unpack");
     let (length, packed): (u64, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
     // An LZ4 block grows by 255 times at most.
-    let length = usize::try_from(length).ok().filter(|length| *length / 255 <= packed.len());
     let length =
-        length.ok_or(BundleError::Malformed("they claim to be longer than their packed form can give"))?;
+        usize::try_from(length).ok().filter(|length| *length / 255 <= packed.len() && *length <= most);
+    let length = length
+        .ok_or(BundleError::Malformed("they are longer than may be, or than their packed form can give"))?;
     let plain = lz4_flex::block::decompress(packed, length);
     let plain = plain.map_err(|_| BundleError::Malformed("they do not unpack"))?;
     let columns: Columns = postcard::from_bytes(&plain).map_err(damaged)?;

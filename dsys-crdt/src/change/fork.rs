@@ -70,11 +70,10 @@ impl Branch {
 pub(super) fn prove<P: Policy>(log: &Log<P>, author: &NodeId, seq: u64) -> Option<Fork> {
     let graph = &log.known.graph;
     let forked = (0..graph.len()).find(|&number| {
-        log.entry(number)
-            .is_some_and(|entry| entry.change.header.author == *author && entry.change.header.seq == seq)
+        *graph.author(number) == *author && log.at(number).is_some_and(|change| change.header.seq == seq)
     })?;
-    let previous = log.entry(forked)?.change.header.previous;
-    let previous = previous.and_then(|id| log.known.numbers.get(&id).copied());
+    let previous = log.at(forked)?.header.previous;
+    let previous = previous.and_then(|id| log.number(&id));
     let mut branches = graph.next_of(author, previous).into_iter().map(|first| branch(log, first));
     Some(Fork { left: branches.next()??, right: branches.next()?? })
 }
@@ -83,7 +82,7 @@ fn branch<P: Policy>(log: &Log<P>, first: u32) -> Option<Branch> {
     let mut headers = Vec::new();
     let mut at = first;
     loop {
-        let change = &log.entry(at)?.change;
+        let change = log.at(at)?;
         headers.push(change.header.clone());
         if let Some(signature) = change.signature {
             return Some(Branch { headers, signature });

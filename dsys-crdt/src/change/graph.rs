@@ -5,7 +5,7 @@
 //! grows.
 #![allow(clippy::indexing_slicing)] // Numbers of changes and lines are given out here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dsys_core::NodeId;
@@ -18,7 +18,15 @@ struct Node {
     /// How many of each line's it has seen, but for its own; lines that are missing: none.
     seen: Arc<[u32]>,
     /// Its own previous one first, if there is one.
-    parents: Vec<u32>,
+    parents: Parents,
+}
+
+/// Few changes follow more than one.
+#[derive(Clone, Debug)]
+enum Parents {
+    None,
+    One([u32; 1]),
+    Many(Box<[u32]>),
 }
 
 #[derive(Clone, Debug)]
@@ -41,13 +49,13 @@ impl Graph {
     }
 
     pub(crate) fn parents(&self, change: u32) -> &[u32] {
-        &self.nodes[change as usize].parents
+        self.nodes[change as usize].parents.all()
     }
 
     /// The changes that begin or continue a line right behind `previous`: more than one after a fork.
     pub(super) fn next_of(&self, author: &NodeId, previous: Option<u32>) -> Vec<u32> {
         let lines = self.of_author.get(author).into_iter().flatten().map(|&line| &self.lines[line as usize]);
-        let follows = |change: &u32| self.nodes[*change as usize].parents.first().copied() == previous;
+        let follows = |change: &u32| self.nodes[*change as usize].parents.all().first().copied() == previous;
         let within = previous.and_then(|previous| {
             let Node { line, at, .. } = self.nodes[previous as usize];
             self.lines[line as usize].changes.get(at as usize + 1).copied()
@@ -57,6 +65,25 @@ impl Graph {
             None => !self.has_previous(*first),
         });
         within.into_iter().chain(first).collect()
+    }
+
+    /// The author's change before it.
+    pub(super) fn previous(&self, change: u32) -> Option<u32> {
+        self.parents(change).first().copied().filter(|_| self.has_previous(change))
+    }
+
+    /// Those that no other follows.
+    pub(super) fn tips(&self) -> BTreeSet<u32> {
+        let mut followed = vec![false; self.nodes.len()];
+        for parent in self.nodes.iter().flat_map(|node| node.parents.all()) {
+            followed[*parent as usize] = true;
+        }
+        (0..self.len()).filter(|&number| !followed[number as usize]).collect()
+    }
+
+    /// Whose change it is.
+    pub(super) fn author(&self, change: u32) -> &NodeId {
+        &self.lines[self.nodes[change as usize].line as usize].author
     }
 
     /// The last changes of an author's lines.
@@ -143,7 +170,7 @@ impl Graph {
         };
         let at = self.lines[line as usize].changes.len() as u32;
         self.lines[line as usize].changes.push(number);
-        self.nodes.push(Node { line, at, seen, parents });
+        self.nodes.push(Node { line, at, seen, parents: parents.into() });
         number
     }
 
@@ -170,7 +197,27 @@ impl Graph {
     fn has_previous(&self, change: u32) -> bool {
         let node = &self.nodes[change as usize];
         let author = |change: u32| self.lines[self.nodes[change as usize].line as usize].author;
-        node.at > 0 || node.parents.first().is_some_and(|&parent| author(parent) == author(change))
+        node.at > 0 || node.parents.all().first().is_some_and(|&parent| author(parent) == author(change))
+    }
+}
+
+impl Parents {
+    fn all(&self) -> &[u32] {
+        match self {
+            Parents::None => &[],
+            Parents::One(one) => one,
+            Parents::Many(many) => many,
+        }
+    }
+}
+
+impl From<Vec<u32>> for Parents {
+    fn from(parents: Vec<u32>) -> Parents {
+        match parents.as_slice() {
+            [] => Parents::None,
+            [one] => Parents::One([*one]),
+            _ => Parents::Many(parents.into()),
+        }
     }
 }
 

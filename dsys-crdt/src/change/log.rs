@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dsys_core::{NodeId, SecretKey};
 
+use super::entries::{Entries, Names};
 use super::graph::Graph;
 use super::receive::Received;
 use super::waiting::Waiting;
@@ -22,7 +23,7 @@ pub struct Log<P> {
     pub(super) policy: P,
     pub(super) config: LogConfig,
     pub(super) known: Known,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
     /// Those that count and that none that counts follows.
     pub(super) heads: BTreeSet<ChangeId>,
     pub(super) waiting: Waiting,
@@ -67,16 +68,11 @@ impl Default for LogConfig {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) graph: Graph,
-    pub(super) numbers: BTreeMap<ChangeId, u32>,
+    pub(super) names: Names,
+    /// Those that no other follows, counting or not.
+    pub(super) tips: BTreeSet<u32>,
     /// Grants and revocations, with the change that each is in.
     pub(super) access: Vec<(u32, Access)>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) id: ChangeId,
-    pub(super) change: Change,
-    pub(super) counts: bool,
 }
 
 impl<P: Policy> Log<P> {
@@ -92,7 +88,7 @@ impl<P: Policy> Log<P> {
             policy,
             config,
             known: Known::default(),
-            entries: Vec::new(),
+            entries: Entries::default(),
             heads: BTreeSet::new(),
             waiting: Waiting::default(),
             forks: BTreeMap::new(),
@@ -145,13 +141,10 @@ impl<P: Policy> Log<P> {
         let last: Vec<u32> = self.known.graph.last_of(&author).collect();
         let (previous, seq) = match last.as_slice() {
             [] => (None, 0),
-            [last] => match self
-                .entry(*last)
-                .filter(|entry| entry.counts && !self.forks.contains_key(&author))
-            {
-                Some(entry) => (Some(entry.id), entry.change.header.seq.checked_add(1).ok_or(Refused::Full)?),
-                None => return Err(Refused::Suspended),
-            },
+            [last] if self.entries.counts(*last) && !self.forks.contains_key(&author) => {
+                let seq = self.at(*last).and_then(|change| change.header.seq.checked_add(1));
+                (self.id_of(*last), seq.ok_or(Refused::Full)?)
+            }
             _ => return Err(Refused::Suspended),
         };
         let others = self.heads().into_iter().filter(|head| Some(*head) != previous).collect();
@@ -186,21 +179,26 @@ impl<P: Policy> Log<P> {
             let back = std::iter::successors(Some(1usize), |back| back.checked_mul(2));
             back.map_while(|back| line.len().checked_sub(back).and_then(|at| line.get(at)))
         });
-        sampled.filter_map(|&number| self.entry(number)).map(|entry| entry.id).collect()
+        sampled.filter_map(|&number| self.id_of(number)).collect()
     }
 
     /// What somebody lacks who has these changes ([`Log::summary`] or [`Log::heads`] there) and what they follow; what
     /// follows others comes behind them. Changes that are not known here say nothing. Of each author's changes the last is
     /// signed, which vouches for the others.
     pub fn since(&self, known: &[ChangeId]) -> Vec<Change> {
+        self.sparingly_signed(&self.lacking(known))
+    }
+
+    /// The numbers of the changes that somebody lacks who has these and what they follow, in ascending order.
+    pub(crate) fn lacking(&self, known: &[ChangeId]) -> Vec<u32> {
         let graph = &self.known.graph;
         let mut has = vec![false; self.entries.len()];
         for id in known {
-            if let Some(has) = self.known.numbers.get(id).and_then(|&number| has.get_mut(number as usize)) {
+            if let Some(has) = self.number(id).and_then(|number| has.get_mut(number as usize)) {
                 *has = true;
             }
         }
-        for number in (0..graph.len()).rev().filter(|&number| self.entry(number).is_some()) {
+        for number in (0..graph.len()).rev() {
             if has.get(number as usize) == Some(&true) {
                 for &parent in graph.parents(number) {
                     if let Some(has) = has.get_mut(parent as usize) {
@@ -209,18 +207,30 @@ impl<P: Policy> Log<P> {
                 }
             }
         }
-        let lacking = self.entries.iter().zip(&has).filter(|(_, has)| !**has);
-        let vouched: BTreeSet<ChangeId> =
-            lacking.clone().filter_map(|(entry, _)| entry.change.header.previous).collect();
-        lacking
-            .map(|(entry, _)| {
-                let mut change = entry.change.clone();
-                if vouched.contains(&entry.id) {
-                    change.signature = None;
-                }
-                change
-            })
-            .collect()
+        (0..graph.len()).filter(|&number| has.get(number as usize) == Some(&false)).collect()
+    }
+
+    /// Changes by their numbers.
+    #[cfg(feature = "store")]
+    pub(crate) fn as_they_are(&self, numbers: &[u32]) -> Vec<Change> {
+        numbers.iter().filter_map(|&number| self.at(number)).cloned().collect()
+    }
+
+    /// Changes by their numbers, without the signatures of those for which another of them vouches.
+    pub(crate) fn sparingly_signed(&self, numbers: &[u32]) -> Vec<Change> {
+        let mut vouched: BTreeSet<ChangeId> = BTreeSet::new();
+        let mut changes: Vec<Change> = Vec::with_capacity(numbers.len());
+        for &number in numbers.iter().rev() {
+            let (Some(id), Some(change)) = (self.id_of(number), self.at(number)) else { continue };
+            let mut change = change.clone();
+            if vouched.remove(&id) {
+                change.signature = None;
+            }
+            vouched.extend(change.header.previous);
+            changes.push(change);
+        }
+        changes.reverse();
+        changes
     }
 
     /// [`Log::since`] as bytes.
@@ -238,23 +248,24 @@ impl<P: Policy> Log<P> {
 
     /// A change that is in the log.
     pub fn get(&self, id: &ChangeId) -> Option<&Change> {
-        self.known.numbers.get(id).and_then(|&number| self.entry(number)).map(|entry| &entry.change)
+        self.number(id).and_then(|number| self.at(number))
     }
 
     /// Whether a change is in the log and counts.
     pub fn counts(&self, id: &ChangeId) -> bool {
-        self.known.numbers.get(id).and_then(|&number| self.entry(number)).is_some_and(|entry| entry.counts)
+        self.number(id).is_some_and(|number| self.entries.counts(number))
     }
 
     /// The changes that count, what they follow first.
     pub fn counting(&self) -> impl Iterator<Item = (&ChangeId, &Change)> {
-        self.entries.iter().filter(|entry| entry.counts).map(|entry| (&entry.id, &entry.change))
+        self.counting_from(0).filter_map(|number| Some((self.known.names.of(number)?, self.at(number)?)))
     }
 
     /// Whether one change has seen another, or is it; false if one of them is not in the log.
     pub fn has_seen(&self, id: &ChangeId, other: &ChangeId) -> bool {
-        let number = |id| self.known.numbers.get(id).copied();
-        number(id).zip(number(other)).is_some_and(|(id, other)| self.known.graph.has_seen(id, other))
+        self.number(id)
+            .zip(self.number(other))
+            .is_some_and(|(id, other)| self.known.graph.has_seen(id, other))
     }
 
     /// A proof for every author who has signed two changes in one place.
@@ -274,7 +285,7 @@ impl<P: Policy> Log<P> {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.len() == 0
     }
 
     /// How many changes wait for others.
@@ -284,7 +295,13 @@ impl<P: Policy> Log<P> {
 
     /// The place of a change in the order of arrival.
     pub(crate) fn number(&self, id: &ChangeId) -> Option<u32> {
-        self.known.numbers.get(id).copied()
+        self.known.names.get(id)
+    }
+
+    /// The numbers of the changes that no other follows, counting or not.
+    #[cfg(feature = "sync")]
+    pub(crate) fn tips(&self) -> impl Iterator<Item = u32> {
+        self.known.tips.iter().copied()
     }
 
     pub(crate) fn graph(&self) -> &Graph {
@@ -292,13 +309,17 @@ impl<P: Policy> Log<P> {
     }
 
     pub(crate) fn at(&self, number: u32) -> Option<&Change> {
-        self.entry(number).map(|entry| &entry.change)
+        self.entries.get(number)
+    }
+
+    /// The name of a change by its number.
+    pub(crate) fn id_of(&self, number: u32) -> Option<ChangeId> {
+        self.known.names.of(number).copied()
     }
 
     /// The numbers of the changes that count, from `before` on.
     pub(crate) fn counting_from(&self, before: u32) -> impl Iterator<Item = u32> {
-        let entries = self.entries.iter().zip(0..).skip(before as usize);
-        entries.filter(|(entry, _)| entry.counts).map(|(_, number)| number)
+        (before..self.known.graph.len()).filter(|&number| self.entries.counts(number))
     }
 
     /// The number at which an author has forked first.
@@ -311,9 +332,5 @@ impl<P: Policy> Log<P> {
         let Some(header) = self.at(number).map(|change| &change.header) else { return false };
         let previous = header.previous.and_then(|previous| self.number(&previous));
         self.known.graph.next_of(&header.author, previous).len() > 1
-    }
-
-    pub(super) fn entry(&self, number: u32) -> Option<&Entry> {
-        self.entries.get(number as usize)
     }
 }

@@ -80,7 +80,7 @@ pub struct Past<'a> {
 impl Past<'_> {
     /// Whether the change has seen another.
     pub fn contains(&self, id: &ChangeId) -> bool {
-        self.known.numbers.get(id).is_some_and(|&number| self.known.graph.seen_by(self.sight, number))
+        self.known.names.get(id).is_some_and(|number| self.known.graph.seen_by(self.sight, number))
     }
 
     /// Whether the change has seen a grant for a key that no revocation it has seen had seen.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dsys_core::NodeId;
 
-use super::log::Entry;
 use super::policy::Past;
 use super::{Access, Change, ChangeId, Log, Policy, Refused, hash_of_body, is_signed};
 
@@ -34,7 +33,7 @@ impl<P: Policy> Log<P> {
         let mut new: BTreeMap<ChangeId, Change> = BTreeMap::new();
         for change in changes {
             let id = change.header.id();
-            if !self.known.numbers.contains_key(&id) {
+            if !self.known.names.contains(&id) {
                 // One that waits has its signature; a second copy may have been sent without.
                 let change = self.waiting.remove(&id).unwrap_or(change);
                 match self.look(&change) {
@@ -60,8 +59,8 @@ impl<P: Policy> Log<P> {
         }
         received.accepted = self.entries.len() - before;
         received.rebuild = self.count_from(before, &forks);
-        let new = self.entries.iter().skip(before);
-        received.counting = new.filter(|entry| entry.counts).map(|entry| entry.id).collect();
+        received.counting =
+            self.counting_from(before as u32).filter_map(|number| self.id_of(number)).collect();
         received.forked = std::mem::take(&mut self.branched).into_iter().collect();
         received
     }
@@ -120,7 +119,7 @@ impl<P: Policy> Log<P> {
     }
 
     fn missing_to(&self, change: &Change) -> Option<ChangeId> {
-        change.header.follows().find(|id| !self.known.numbers.contains_key(id)).copied()
+        change.header.follows().find(|id| !self.known.names.contains(id)).copied()
     }
 
     /// Puts a change whose signature is known to be good, and all of whose parents are here, into the log.
@@ -133,9 +132,9 @@ impl<P: Policy> Log<P> {
         if by > self.config.max_ahead {
             return Err(Refused::FarFuture { by });
         }
-        let number = |id: &ChangeId| self.known.numbers.get(id).copied();
+        let number = |id: &ChangeId| self.number(id);
         let previous = header.previous.as_ref().and_then(number);
-        let before = previous.and_then(|previous| self.entry(previous)).map(|entry| &entry.change.header);
+        let before = previous.and_then(|previous| self.at(previous)).map(|change| &change.header);
         match before {
             Some(before)
                 if before.author != header.author || before.seq.checked_add(1) != Some(header.seq) =>
@@ -159,13 +158,17 @@ impl<P: Policy> Log<P> {
             let first = self.forks.entry(author).or_insert(seq);
             *first = seq.min(*first);
         }
-        self.known.numbers.insert(id, own);
+        self.known.names.push(id);
+        for parent in self.known.graph.parents(own) {
+            self.known.tips.remove(parent);
+        }
+        self.known.tips.insert(own);
         self.known.access.extend(header.access.iter().map(|access| (own, *access)));
         for parent in change.header.follows() {
             self.heads.remove(parent);
         }
         self.heads.insert(id);
-        self.entries.push(Entry { id, change, counts: true });
+        self.entries.push(change);
         Ok(())
     }
 
@@ -173,12 +176,12 @@ impl<P: Policy> Log<P> {
     fn orphans(&self, before: usize) -> BTreeSet<ChangeId> {
         let mut vouched = BTreeSet::new();
         let mut orphans = BTreeSet::new();
-        for (at, entry) in self.entries.iter().enumerate().skip(before).rev() {
-            let known = self.known.graph.after(at as u32).is_some_and(|next| vouched.contains(&next));
-            if known || entry.change.signature.is_some() {
-                vouched.insert(at as u32);
+        for at in (before as u32..self.known.graph.len()).rev() {
+            let known = self.known.graph.after(at).is_some_and(|next| vouched.contains(&next));
+            if known || self.at(at).is_some_and(|change| change.signature.is_some()) {
+                vouched.insert(at);
             } else {
-                orphans.insert(entry.id);
+                orphans.extend(self.id_of(at));
             }
         }
         orphans
@@ -186,23 +189,23 @@ impl<P: Policy> Log<P> {
 
     /// Takes the last changes out of the log again.
     fn back_to(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> Vec<(ChangeId, Change)> {
+        let ids = self.known.names.all().iter().skip(before).copied().collect::<Vec<_>>();
         let removed = self.entries.split_off(before);
-        for entry in &removed {
-            self.known.graph.pop();
-            self.known.numbers.remove(&entry.id);
-        }
+        removed.iter().for_each(|_| self.known.graph.pop());
+        self.known.names.truncate(before);
+        self.known.tips = self.known.graph.tips();
         self.known.access.retain(|(number, _)| (*number as usize) < before);
         self.forks.clone_from(forks);
         self.branched.clear();
         self.recount(before);
-        removed.into_iter().map(|entry| (entry.id, entry.change)).collect()
+        ids.into_iter().zip(removed).collect()
     }
 
     /// Finds out which of the changes from `before` on count, where `forks` were known before them. Gives whether it is
     /// otherwise than it was for older ones.
     pub(super) fn count_from(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> bool {
         let graph = &self.known.graph;
-        let counts = |number: &u32| self.entry(*number).is_some_and(|entry| entry.counts);
+        let counts = |number: &u32| self.entries.counts(*number);
         let plain = |number: u32| !self.is_suspended(number) && graph.parents(number).iter().all(counts);
         let is_new = |(number, access): &(u32, Access)| {
             matches!(access, Access::Revoke(_)) && *number as usize >= before
@@ -224,11 +227,11 @@ impl<P: Policy> Log<P> {
         for at in (0..self.entries.len()).rev() {
             let is_backed = backed.get(at) == Some(&true);
             let counts = is_backed || !self.is_suspended(at as u32);
-            let Some(entry) = self.entries.get_mut(at) else { continue };
-            changed |= at < before && entry.counts != counts;
-            entry.counts = counts;
+            let Some(counted) = self.entries.counts.get_mut(at) else { continue };
+            changed |= at < before && *counted != counts;
+            *counted = counts;
             if counts && !is_backed {
-                self.heads.insert(entry.id);
+                self.heads.extend(self.known.names.of(at as u32));
             }
             if counts {
                 for &parent in self.known.graph.parents(at as u32) {
@@ -243,12 +246,13 @@ impl<P: Policy> Log<P> {
 
     /// Whether a change counts only if somebody else builds on it.
     fn is_suspended(&self, change: u32) -> bool {
-        let Some(Entry { change: Change { header, .. }, .. }) = self.entry(change) else { return false };
         let graph = &self.known.graph;
+        let author = graph.author(change);
         let concurrent = |other| !graph.has_seen(change, other) && !graph.has_seen(other, change);
-        self.forks.get(&header.author).is_some_and(|&first| header.seq >= first)
+        let seq = || self.at(change).map_or(0, |change| change.header.seq);
+        self.forks.get(author).is_some_and(|&first| seq() >= first)
             || self.known.access.iter().any(|(number, access)| {
-                *access == Access::Revoke(header.author) && *number != change && concurrent(*number)
+                *access == Access::Revoke(*author) && *number != change && concurrent(*number)
             })
     }
 }

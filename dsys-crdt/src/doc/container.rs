@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::op::{Item, Name};
 use super::text_field::TextField;
 use crate::Agent;
 use crate::types::{Stamp, Tree};
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Id {
     Root,
     Made(Stamp),
@@ -32,7 +34,7 @@ pub(super) enum Kind {
     Counter(i128),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) stamp: Stamp,
     pub(super) by: u32,
@@ -40,13 +42,13 @@ pub(super) struct Entry {
 }
 
 /// The children of a tree's root, and what stands in them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct List {
     pub(super) tree: Tree,
     pub(super) elements: BTreeMap<Stamp, Element>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Element {
     pub(super) by: u32,
     pub(super) item: Item,

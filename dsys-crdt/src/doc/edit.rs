@@ -23,11 +23,12 @@ pub struct Edit<'a> {
     agent: Agent,
     pub(super) body: Body,
     pub(super) texts: BTreeSet<Id>,
+    pub(super) done: Vec<Sound>,
 }
 
 impl<'a> Edit<'a> {
     pub(super) fn new(state: &'a mut State, number: u32, start: u64, agent: Agent) -> Self {
-        Edit { state, number, start, agent, body: Body::default(), texts: BTreeSet::new() }
+        Edit { state, number, start, agent, body: Body::default(), texts: BTreeSet::new(), done: Vec::new() }
     }
 
     /// Sets an entry of a map, in place of whatever stood there.
@@ -237,6 +238,7 @@ impl<'a> Edit<'a> {
         self.body.ops.push(op);
         // Here everything is known to the author.
         self.state.run_one(&op_here, &|_| true);
+        self.done.push(op_here);
     }
 }
 

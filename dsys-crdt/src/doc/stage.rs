@@ -75,7 +75,9 @@ impl State {
                 }
                 (Op::Edit(_, edits), Kind::Text(field)) => {
                     staged.texts.insert(id.clone());
-                    field.push(log.graph(), number, &own, &edits)?;
+                    let pushed = field.push(log.graph(), number, &own, &edits);
+                    self.broken |= field.broken;
+                    pushed?;
                     What::Edit
                 }
                 (Op::Add(_, by), Kind::Counter(_)) => What::Add(by),
@@ -132,7 +134,11 @@ impl State {
         };
         let shown =
             texts.iter().try_for_each(|id| match self.containers.get_mut(id).map(|it| &mut it.kind) {
-                Some(Kind::Text(field)) => field.show(),
+                Some(Kind::Text(field)) => {
+                    let shown = field.show();
+                    self.broken |= field.broken;
+                    shown
+                }
                 _ => None,
             });
         if shown.is_none() {

@@ -21,15 +21,18 @@ pub(super) const MAX_DEPTH: u32 = 64;
 pub(super) struct State {
     pub(super) containers: BTreeMap<Id, Container>,
     /// For each change, the first Lamport time behind its operations; 0 for those that do not count.
-    ends: Vec<u64>,
+    pub(super) ends: Vec<u64>,
     /// Changes that said nothing that makes sense.
     pub(super) void: BTreeSet<u32>,
     /// The agents of authors, and of changes behind an author's first fork.
     pub(super) keys: BTreeMap<NodeId, Agent>,
     pub(super) branches: BTreeMap<u32, Agent>,
+    /// A part that was kept on the disk could not be read: all is to be built again.
+    pub(super) broken: bool,
 }
 
 /// An operation that makes sense, with its names resolved.
+#[derive(Debug)]
 pub(super) struct Sound {
     pub(super) number: u32,
     pub(super) stamp: Stamp,
@@ -37,6 +40,7 @@ pub(super) struct Sound {
     pub(super) what: What,
 }
 
+#[derive(Debug)]
 pub(super) enum What {
     Set(String, Item),
     Unset(String),
@@ -54,6 +58,7 @@ impl Default for State {
             void: BTreeSet::new(),
             keys: BTreeMap::new(),
             branches: BTreeMap::new(),
+            broken: false,
         }
     }
 }

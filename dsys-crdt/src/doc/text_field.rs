@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::op::TextEdit;
 use crate::change::graph::Graph;
 use crate::history::{Kind, Limits, MAX_EVENTS, Version};
+use crate::walk::Refused;
 use crate::{Agent, Text};
 
 /// A text, and which of its events were the last of each change.
@@ -17,6 +20,8 @@ pub(super) struct TextField {
     shown: u32,
     /// and these of them have no children among them.
     heads: Vec<u32>,
+    /// The file that the text was opened from could not be read: the text is to be built again.
+    pub(super) broken: bool,
 }
 
 impl TextField {
@@ -26,7 +31,7 @@ impl TextField {
         // is the policy's business.
         text.history.limits =
             Limits { branches: u32::MAX, events_in_walk: u32::MAX, steps_per_edit: u32::MAX };
-        TextField { text, edits: BTreeMap::new(), shown: 0, heads: Vec::new() }
+        TextField { text, edits: BTreeMap::new(), shown: 0, heads: Vec::new(), broken: false }
     }
 
     /// Notes that the last events are a change's, made here, and shown already.
@@ -48,6 +53,7 @@ impl TextField {
         edits: &[TextEdit],
     ) -> Option<()> {
         let mut parents = self.version(graph, change);
+        self.reach(&parents)?;
         let history = &mut self.text.history;
         let agent = history.agents.number(agent);
         for edit in edits {
@@ -82,13 +88,37 @@ impl TextField {
     /// Brings the text to all events; if one of the new edits lies outside the text that its author saw, the new ones are
     /// forgotten, and there is nothing.
     pub(super) fn show(&mut self) -> Option<()> {
-        let before = Version { len: self.shown, heads: &self.heads };
-        if crate::text::catch_up(&self.text.history, &mut self.text.rope, before, None).is_err() {
+        let mut shown = self.catch_up();
+        if matches!(shown, Err(Refused::Past)) {
+            self.read_past();
+            shown = self.catch_up();
+        }
+        if shown.is_err() {
             self.forget();
             return None;
         }
         self.seen();
         Some(())
+    }
+
+    fn catch_up(&mut self) -> Result<(), Refused> {
+        let before = Version { len: self.shown, heads: &self.heads };
+        crate::text::catch_up(&self.text.history, &mut self.text.rope, before, None)
+    }
+
+    /// Reads the past of a text that was opened from a file, if one of these events stands in it and is no head there.
+    fn reach(&mut self, events: &[u32]) -> Option<()> {
+        let past = self.text.history.graph.past();
+        let inside = |event: &u32| *event < past.len && !past.heads.contains(event);
+        if events.iter().any(inside) {
+            self.read_past();
+        }
+        (!self.broken).then_some(())
+    }
+
+    fn read_past(&mut self) {
+        // The file's checksum was right when it was opened.
+        self.broken |= self.text.read_past().is_err();
     }
 
     /// The rope holds all events.
@@ -129,5 +159,52 @@ impl TextField {
         let mut events: Vec<u32> = newest.map(|(_, _, last)| *last).collect();
         events.sort_unstable();
         events
+    }
+}
+
+/// A text as it is kept: its file, and for each line of changes the distances of those that edited from each other, and of
+/// their last events.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedText {
+    agent: Agent,
+    file: Vec<u8>,
+    edits: Vec<(u32, Vec<(u32, u32)>)>,
+}
+
+impl TextField {
+    /// None if the file that the text was opened from cannot be read.
+    pub(super) fn save(&self) -> Option<SavedText> {
+        let text = &self.text;
+        let unchanged = text.past.as_deref().filter(|_| text.history.graph.past().len == text.history.len());
+        let file = match unchanged {
+            Some(file) => file.to_vec(),
+            None => text.save().ok()?,
+        };
+        let line = |(&line, edits): (&u32, &Vec<(u32, u32)>)| {
+            let before = std::iter::once((0, 0)).chain(edits.iter().copied());
+            let distances = edits.iter().zip(before);
+            (line, distances.map(|(it, before)| (it.0 - before.0, it.1.wrapping_sub(before.1))).collect())
+        };
+        Some(SavedText { agent: text.agent().clone(), file, edits: self.edits.iter().map(line).collect() })
+    }
+}
+
+impl SavedText {
+    /// None if the file is damaged.
+    pub(super) fn load(self) -> Option<TextField> {
+        let mut field = TextField::new(self.agent.clone());
+        let limits = field.text.history.limits;
+        field.text = Text::load(&self.file, self.agent).ok()?;
+        field.text.history.limits = limits;
+        for (line, distances) in self.edits {
+            let mut last = (0u32, 0u32);
+            let sum = |(at, event): (u32, u32)| {
+                last = (last.0.wrapping_add(at), last.1.wrapping_add(event));
+                last
+            };
+            field.edits.insert(line, distances.into_iter().map(sum).collect());
+        }
+        field.seen();
+        Some(field)
     }
 }

@@ -8,7 +8,7 @@ use dsys_crdt::laws::Random;
 use crate::{DOCUMENT, json, key, meet};
 
 /// One to three random edits; those that fail are left out.
-fn edit(doc: &mut Edit<'_>, random: &mut Random) -> Result<(), DocError> {
+pub(crate) fn edit(doc: &mut Edit<'_>, random: &mut Random) -> Result<(), DocError> {
     for _ in 0..1 + random.below(3) {
         let key = format!("/{}", random.choose(&["a", "b", "c"]).unwrap());
         let length = |doc: &Edit<'_>, at: &str| match doc.get(at) {

@@ -4,6 +4,7 @@
 mod converging;
 mod edits;
 mod hostile;
+mod kept;
 
 use dsys_core::SecretKey;
 use dsys_crdt::change::{DocumentId, Open};

@@ -1,0 +1,136 @@
+//! The changes of a log by their numbers, which are the order of their arrival; and the numbers by their names.
+//!
+//! Changes that were saved stay packed, a chunk of [`CHUNK`] each, until somebody looks at one of the chunk.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use super::{Change, ChangeId, columns};
+
+/// So many changes are packed together.
+pub(crate) const CHUNK: usize = 1_024;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entries {
+    /// Each but the last full.
+    packed: Vec<Chunk>,
+    /// How many changes are packed.
+    past: usize,
+    recent: Vec<Change>,
+    /// Whether each counts.
+    pub(super) counts: Vec<bool>,
+}
+
+#[derive(Clone, Debug)]
+struct Chunk {
+    bytes: Arc<[u8]>,
+    changes: Arc<OnceLock<Vec<Change>>>,
+}
+
+impl Entries {
+    /// Those of a saved log.
+    pub(super) fn packed(chunks: Vec<Arc<[u8]>>, counts: Vec<bool>) -> Entries {
+        let packed = chunks.into_iter().map(|bytes| Chunk { bytes, changes: Arc::default() }).collect();
+        Entries { packed, past: counts.len(), recent: Vec::new(), counts }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Change> {
+        let number = number as usize;
+        match number.checked_sub(self.past) {
+            Some(recent) => self.recent.get(recent),
+            None => self.packed.get(number / CHUNK)?.changes()?.get(number % CHUNK),
+        }
+    }
+
+    pub(super) fn counts(&self, number: u32) -> bool {
+        self.counts.get(number as usize) == Some(&true)
+    }
+
+    pub(super) fn push(&mut self, change: Change) {
+        self.recent.push(change);
+        self.counts.push(true);
+    }
+
+    /// Takes out the last changes, which are recent.
+    pub(super) fn split_off(&mut self, before: usize) -> Vec<Change> {
+        self.counts.truncate(before.max(self.past));
+        self.recent.split_off(before.saturating_sub(self.past).min(self.recent.len()))
+    }
+
+    /// A chunk as [`columns::encode`] gives it: as it is, if it was packed and full.
+    pub(super) fn chunk(&self, at: usize) -> Vec<u8> {
+        let numbers = at * CHUNK..((at + 1) * CHUNK).min(self.len());
+        match self.packed.get(at).filter(|_| numbers.end <= self.past) {
+            Some(chunk) => chunk.bytes.to_vec(),
+            None => columns::encode(
+                &numbers.filter_map(|number| self.get(number as u32)).cloned().collect::<Vec<_>>(),
+            ),
+        }
+    }
+}
+
+impl Chunk {
+    fn changes(&self) -> Option<&Vec<Change>> {
+        // The chunk's checksum was right, so what was encoded decodes.
+        let changes = self.changes.get_or_init(|| columns::decode(&self.bytes).unwrap_or_default());
+        (!changes.is_empty()).then_some(changes)
+    }
+}
+
+/// What the changes are called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    ids: Vec<ChangeId>,
+    /// The numbers of those that were saved, in the order of their names.
+    sorted: Arc<[u32]>,
+    recent: BTreeMap<ChangeId, u32>,
+}
+
+impl Names {
+    pub(super) fn saved(ids: Vec<ChangeId>, sorted: Vec<u32>) -> Names {
+        Names { ids, sorted: sorted.into(), recent: BTreeMap::new() }
+    }
+
+    pub(super) fn get(&self, id: &ChangeId) -> Option<u32> {
+        if let Some(number) = self.recent.get(id) {
+            return Some(*number);
+        }
+        let at = self.sorted.binary_search_by_key(&Some(id), |number| self.ids.get(*number as usize)).ok()?;
+        self.sorted.get(at).copied()
+    }
+
+    pub(super) fn contains(&self, id: &ChangeId) -> bool {
+        self.get(id).is_some()
+    }
+
+    pub(super) fn of(&self, number: u32) -> Option<&ChangeId> {
+        self.ids.get(number as usize)
+    }
+
+    pub(super) fn all(&self) -> &[ChangeId] {
+        &self.ids
+    }
+
+    pub(super) fn push(&mut self, id: ChangeId) {
+        self.recent.insert(id, self.ids.len() as u32);
+        self.ids.push(id);
+    }
+
+    /// Forgets the last names, which are recent.
+    pub(super) fn truncate(&mut self, before: usize) {
+        for id in self.ids.drain(before.min(self.ids.len())..) {
+            self.recent.remove(&id);
+        }
+    }
+
+    /// All numbers in the order of the names.
+    pub(super) fn sorted(&self) -> Vec<u32> {
+        let mut numbers: Vec<u32> = (0..self.ids.len() as u32).collect();
+        numbers.sort_unstable_by_key(|number| self.ids.get(*number as usize));
+        numbers
+    }
+}

@@ -1,0 +1,187 @@
+//! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
+//!
+//! ```text
+//! "dsysdoc" 1       magic and version, of the head
+//! postcard of       the head of the log, the state
+//! CRC-32            of everything before it; also behind each chunk of changes
+//! ```
+//!
+//! None of it is verified again, so it must never come from a peer: what a peer has to say are changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dsys_core::NodeId;
+use serde::{Deserialize, Serialize};
+
+use super::Doc;
+use super::container::{Container, Id, Kind};
+use super::state::State;
+use super::text_field::SavedText;
+use crate::Agent;
+use crate::change::saved::Head;
+use crate::change::{Log, LogConfig, Policy};
+
+const MAGIC: &[u8; 8] = b"dsysdoc\x01";
+
+/// A document's bytes for one's own disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// So many changes are in it.
+    pub changes: u32,
+    /// The state at the heads, and what is known about the changes.
+    pub head: Vec<u8>,
+    /// The changes, with the number of each chunk. Chunks that are full never change again.
+    pub chunks: Vec<(u32, Vec<u8>)>,
+}
+
+/// Why a snapshot does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// It is of a version that this one does not know.
+    #[error("the document was kept by version {0} of the format, and this is version 1: update dsys-crdt")]
+    Version(u8),
+    /// It is not what was written.
+    #[error("the kept document is damaged ({0}): fetch it from a peer, or from a backup")]
+    Damaged(&'static str),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedState {
+    containers: Vec<(Id, u32, u32, Option<(Id, Option<String>)>, SavedKind)>,
+    ends: Vec<u64>,
+    void: BTreeSet<u32>,
+    keys: BTreeMap<NodeId, Agent>,
+    branches: BTreeMap<u32, Agent>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum SavedKind {
+    Map(BTreeMap<String, Vec<super::container::Entry>>),
+    List(super::container::List),
+    Text(SavedText),
+    Counter(i128),
+}
+
+impl<P: Policy> Doc<P> {
+    /// What is to be kept, where the chunks with the changes before number `from` are kept already.
+    ///
+    /// # Errors
+    /// If a text that was opened from a damaged snapshot cannot be read.
+    pub fn snapshot(&self, from: u32) -> Result<Snapshot, SnapshotError> {
+        let State { containers, ends, void, keys, branches, broken: _ } = &self.state;
+        let container = |(id, it): (&Id, &Container)| {
+            let kind = match &it.kind {
+                Kind::Map(map) => SavedKind::Map(map.clone()),
+                Kind::List(list) => SavedKind::List(list.clone()),
+                Kind::Text(field) => SavedKind::Text(field.save()?),
+                Kind::Counter(sum) => SavedKind::Counter(*sum),
+            };
+            Some((id.clone(), it.by, it.depth, it.parent.clone(), kind))
+        };
+        let containers = containers.iter().map(container).collect::<Option<Vec<_>>>();
+        let state = SavedState {
+            containers: containers.ok_or(SnapshotError::Damaged("a text's history"))?,
+            // Mostly one more than the last.
+            ends: deltas(ends),
+            void: void.clone(),
+            keys: keys.clone(),
+            branches: branches.clone(),
+        };
+        let mut head = MAGIC.to_vec();
+        // Writing to memory fails only for types that postcard does not know.
+        head.extend(postcard::to_allocvec(&(self.log.head(), state)).unwrap_or_default());
+        let chunks = self.log.chunks(from).map(|(at, bytes)| (at, sealed(bytes))).collect();
+        Ok(Snapshot { changes: self.log.len() as u32, head: sealed(head), chunks })
+    }
+
+    /// Opens a snapshot with all of its chunks, in order. Nothing is verified.
+    ///
+    /// # Errors
+    /// If it is damaged, or of another version.
+    pub fn restore(policy: P, snapshot: &Snapshot) -> Result<Doc<P>, SnapshotError> {
+        let damaged = SnapshotError::Damaged;
+        let head = unsealed(&snapshot.head)?;
+        let (magic, head) = head.split_first_chunk::<8>().ok_or(damaged("too short"))?;
+        match (magic, MAGIC) {
+            _ if magic == MAGIC => {}
+            ([name @ .., version], [ours @ .., _]) if name == ours => {
+                return Err(SnapshotError::Version(*version));
+            }
+            _ => return Err(damaged("its first bytes")),
+        }
+        let read = postcard::from_bytes(head).map_err(|_| damaged("its head"));
+        let (head, state): (Head, SavedState) = read?;
+        let chunks = snapshot.chunks.iter().zip(0..).map(|((at, chunk), expected)| match *at == expected {
+            true => Ok(unsealed(chunk)?.to_vec()),
+            false => Err(damaged("a chunk is missing")),
+        });
+        let chunks = chunks.collect::<Result<Vec<Vec<u8>>, _>>()?;
+        let log = Log::of_saved(policy, LogConfig::default(), head, &chunks);
+        let log = log.ok_or(damaged("the chunks do not fit the head"))?;
+        let containers = state.containers.into_iter().map(|(id, by, depth, parent, kind)| {
+            let kind = match kind {
+                SavedKind::Map(map) => Kind::Map(map),
+                SavedKind::List(list) => Kind::List(list),
+                SavedKind::Text(text) => Kind::Text(Box::new(text.load()?)),
+                SavedKind::Counter(sum) => Kind::Counter(sum),
+            };
+            Some((id, Container { by, depth, parent, kind }))
+        });
+        let state = State {
+            containers: containers.collect::<Option<_>>().ok_or(damaged("a text"))?,
+            ends: sums(&state.ends),
+            void: state.void,
+            keys: state.keys,
+            branches: state.branches,
+            broken: false,
+        };
+        Ok(Doc { log, state })
+    }
+
+    /// Takes in what came after a snapshot: what [`encode`](crate::change::encode) gives of changes that were taken in here
+    /// before, in the same order. Their signatures are not verified.
+    ///
+    /// # Errors
+    /// If they are not such.
+    pub fn replay(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let changes = crate::change::decode(bytes).map_err(|_| SnapshotError::Damaged("a change"))?;
+        let before = self.log.len() as u32;
+        match self.log.replay(changes) {
+            Ok(true) => self.rebuild(),
+            Ok(false) => drop(self.advance(before)),
+            Err(_) => return Err(SnapshotError::Damaged("a change does not fit the others")),
+        }
+        Ok(())
+    }
+}
+
+/// With a checksum behind it.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn unsealed(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
+    let (content, checksum) = bytes.split_last_chunk::<4>().ok_or(SnapshotError::Damaged("too short"))?;
+    match crc32fast::hash(content) == u32::from_le_bytes(*checksum) {
+        true => Ok(content),
+        false => Err(SnapshotError::Damaged("its checksum")),
+    }
+}
+
+fn deltas(values: &[u64]) -> Vec<u64> {
+    let before = std::iter::once(0).chain(values.iter().copied());
+    values.iter().zip(before).map(|(value, before)| value.wrapping_sub(before)).collect()
+}
+
+fn sums(deltas: &[u64]) -> Vec<u64> {
+    let mut last = 0u64;
+    let sum = |delta: &u64| {
+        last = last.wrapping_add(*delta);
+        last
+    };
+    deltas.iter().map(sum).collect()
+}

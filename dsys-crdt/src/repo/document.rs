@@ -1,0 +1,373 @@
+//! The handle to a document of a repo.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dsys_core::NodeId;
+use tokio::sync::watch;
+
+use super::file::Write;
+use super::subscription::Subscribers;
+use super::{Inner, Link, RepoError, Rule, Subscription, Update};
+use crate::change::{Change, ChangeId, DocumentId, Log, Received, Refused};
+use crate::doc::{self, DocError, Edit, Event, Value};
+
+/// A document of which no type is known: its places are JSON pointers.
+#[derive(Clone, Copy, Debug)]
+pub enum Dynamic {}
+
+/// A handle to a document of a repo. Clones are handles to the same. Methods that look at it lock it for so long, and read
+/// it from the file when it is first used.
+pub struct Doc<T = Dynamic> {
+    cell: Arc<Cell>,
+    shape: PhantomData<fn() -> T>,
+}
+
+/// Why a change was not made, or not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// The change makes no sense. The document is as it was.
+    #[error(transparent)]
+    Doc(#[from] DocError),
+    /// The repo cannot be used. The document is as it was.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+/// A document that is open, shared by all handles.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) link: Link,
+    repo: Arc<Inner>,
+    /// Itself.
+    cell: Weak<Cell>,
+    state: Mutex<State>,
+    /// So many changes are on the disk.
+    stored: watch::Sender<u32>,
+    subscribers: Subscribers,
+    removed: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None before it is used.
+    doc: Option<doc::Doc<Rule>>,
+    new: bool,
+    /// So many changes are in the snapshot that was written last.
+    kept: u32,
+}
+
+impl<T> Doc<T> {
+    pub(super) fn of(cell: Arc<Cell>) -> Doc<T> {
+        Doc { cell, shape: PhantomData }
+    }
+
+    /// The document's name among all.
+    pub fn id(&self) -> DocumentId {
+        self.cell.link.document
+    }
+
+    /// What somebody else needs to open it too, with [`Repo::join`](super::Repo::join).
+    pub fn link(&self) -> Link {
+        self.cell.link
+    }
+
+    /// The same document as another type, or as none.
+    pub fn cast<U>(&self) -> Doc<U> {
+        Doc::of(self.cell.clone())
+    }
+
+    /// Looks at the document with all that [`doc::Doc`] gives.
+    ///
+    /// # Errors
+    /// If it cannot be read from the file.
+    pub fn read<R>(&self, look: impl FnOnce(&doc::Doc<Rule>) -> R) -> Result<R, RepoError> {
+        self.cell.with(|state| look(state))
+    }
+
+    /// Everything, as a value: as JSON through `serde_json`, say.
+    ///
+    /// # Errors
+    /// As [`Doc::read`].
+    pub fn value(&self) -> Result<Value, RepoError> {
+        self.read(doc::Doc::value)
+    }
+
+    /// What a JSON pointer leads to.
+    ///
+    /// # Errors
+    /// As [`Doc::read`].
+    pub fn get(&self, pointer: &str) -> Result<Option<Value>, RepoError> {
+        self.read(|doc| doc.get(pointer))
+    }
+
+    /// The version here.
+    ///
+    /// # Errors
+    /// As [`Doc::read`].
+    pub fn heads(&self) -> Result<Vec<ChangeId>, RepoError> {
+        self.read(doc::Doc::heads)
+    }
+
+    /// Lets keys write: the [`Repo::id`](super::Repo::id) of others.
+    ///
+    /// # Errors
+    /// If we are not the owner, or the disk failed.
+    pub fn grant(&self, to: impl IntoIterator<Item = NodeId>) -> Result<(), ChangeError> {
+        self.cell.commit(|log, inner| log.grant(&inner.key, now(), to))
+    }
+
+    /// Lets keys write no longer; what they wrote and is not here does not count.
+    ///
+    /// # Errors
+    /// As [`Doc::grant`].
+    pub fn revoke(&self, from: impl IntoIterator<Item = NodeId>) -> Result<(), ChangeError> {
+        self.cell.commit(|log, inner| log.revoke(&inner.key, now(), from))
+    }
+
+    /// Waits until all that is in the document now is on the disk, so that peers may hear of it.
+    ///
+    /// # Errors
+    /// The disk's.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn saved(&self) -> Result<(), RepoError> {
+        let now = self.read(|doc| doc.log().len() as u32)?;
+        let mut stored = self.cell.stored.subscribe();
+        if *stored.borrow_and_update() >= now {
+            return Ok(());
+        }
+        // Whatever was given to be written before this is then written, or has failed.
+        self.cell.repo.writer.flush().await
+    }
+
+    /// Follows what happens to it from now on, as a stream.
+    pub fn subscribe(&self) -> Subscription {
+        self.cell.subscribers.subscribe()
+    }
+
+    /// Makes one change of all that `edit` does, places given by JSON pointers. It is in the document at once, on the disk
+    /// and at the peers soon; [`Doc::saved`] waits for the disk. Waits itself only where very much is unwritten.
+    ///
+    /// # Errors
+    /// Those of the edits, of the rule, of the disk. The document is then as it was.
+    pub fn change_raw(
+        &self,
+        edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
+    ) -> Result<(), ChangeError> {
+        self.cell.change(edit)
+    }
+
+    #[cfg(any(test, feature = "net"))]
+    pub(crate) fn cell(&self) -> &Arc<Cell> {
+        &self.cell
+    }
+}
+
+impl Doc {
+    /// As [`Doc::change_raw`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn change(
+        &self,
+        edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
+    ) -> Result<(), ChangeError> {
+        self.cell.change(edit)
+    }
+}
+
+impl<T> Clone for Doc<T> {
+    fn clone(&self) -> Self {
+        Doc::of(self.cell.clone())
+    }
+}
+
+impl<T> std::fmt::Debug for Doc<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Doc").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Cell {
+    pub(super) fn new(repo: Arc<Inner>, link: Link, new: bool) -> Arc<Cell> {
+        Arc::new_cyclic(|cell| Cell {
+            link,
+            cell: cell.clone(),
+            repo,
+            state: Mutex::new(State { doc: None, new, kept: 0 }),
+            stored: watch::Sender::new(0),
+            subscribers: Subscribers::default(),
+            removed: AtomicBool::new(false),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_read(&self) -> bool {
+        self.state().doc.is_some()
+    }
+
+    pub(super) fn remove(&self) {
+        self.removed.store(true, Ordering::Release);
+        self.subscribers.end();
+    }
+
+    /// Does something with the document, which is read first if need be.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut doc::Doc<Rule>) -> R) -> Result<R, RepoError> {
+        let mut state = self.state();
+        Ok(act(self.open(&mut state)?))
+    }
+
+    fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut doc::Doc<Rule>, RepoError> {
+        if self.removed.load(Ordering::Acquire) {
+            return Err(RepoError::Removed);
+        }
+        if state.doc.is_none() {
+            let (doc, kept) = self.load(state.new)?;
+            self.stored.send_replace(doc.log().len() as u32);
+            (state.doc, state.kept, state.new) = (Some(doc), kept, false);
+        }
+        state.doc.as_mut().ok_or(RepoError::Removed)
+    }
+
+    fn load(&self, new: bool) -> Result<(doc::Doc<Rule>, u32), RepoError> {
+        let Link { document, rule } = self.link;
+        if new {
+            return Ok((doc::Doc::new(document, rule), 0));
+        }
+        let kept = self.repo.writer.load(&document)?;
+        let (mut doc, changes) = match &kept.snapshot {
+            Some(snapshot) => (doc::Doc::restore(rule, snapshot)?, snapshot.changes),
+            None => (doc::Doc::new(document, rule), 0),
+        };
+        kept.later.iter().try_for_each(|bytes| doc.replay(bytes))?;
+        Ok((doc, changes))
+    }
+
+    pub(crate) fn change(
+        &self,
+        edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
+    ) -> Result<(), ChangeError> {
+        self.act(|doc, key| Ok(doc.change_telling(key, now(), edit)?.1))
+    }
+
+    fn commit(
+        &self,
+        act: impl FnOnce(&mut Log<Rule>, &Inner) -> Result<Change, Refused>,
+    ) -> Result<(), ChangeError> {
+        self.act(|doc, _| {
+            doc.log_mut(|log| act(log, &self.repo)).map_err(DocError::from)?;
+            Ok(vec![Event::Access])
+        })
+    }
+
+    fn act(
+        &self,
+        act: impl FnOnce(&mut doc::Doc<Rule>, &dsys_core::SecretKey) -> Result<Vec<Event>, DocError>,
+    ) -> Result<(), ChangeError> {
+        self.repo.writer.room()?;
+        let mut state = self.state();
+        let doc = self.open(&mut state)?;
+        let before = doc.log().len() as u32;
+        let events = act(doc, &self.repo.key)?;
+        self.write(&mut state, before)?;
+        self.tell(&Update::Local(events));
+        Ok(())
+    }
+
+    /// Takes in changes of a peer; gives what became of them, and how many changes there are now.
+    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(Received, u32), RepoError> {
+        self.repo.writer.room()?;
+        let mut state = self.state();
+        let doc = self.open(&mut state)?;
+        let before = doc.log().len() as u32;
+        let (received, events) = doc.receive(changes, now());
+        let after = doc.log().len() as u32;
+        if after > before {
+            self.write(&mut state, before)?;
+            self.tell(&Update::Remote(events));
+        }
+        Ok((received, after))
+    }
+
+    /// Has the changes from a number on written; if they cannot be, they are forgotten.
+    fn write(&self, state: &mut State, before: u32) -> Result<(), RepoError> {
+        let Some(doc) = &state.doc else { return Err(RepoError::Removed) };
+        let after = doc.log().len() as u32;
+        let numbers: Vec<u32> = (before..after).collect();
+        let bytes = crate::change::encode(&doc.log().as_they_are(&numbers));
+        let write = Write::Changes(self.link.document, before, bytes);
+        let written = self.repo.writer.write(write, Some((self.cell.clone(), after)));
+        if written.is_err() {
+            state.doc = None;
+        }
+        written
+    }
+
+    pub(crate) fn tell(&self, update: &Update) {
+        self.subscribers.tell(update, self.repo.config.max_updates);
+    }
+
+    /// How many changes are on the disk: those from the first on.
+    pub(crate) fn stored_count(&self) -> u32 {
+        *self.stored.borrow()
+    }
+
+    pub(super) fn stored(&self, changes: u32) {
+        self.stored.send_if_modified(|stored| {
+            let more = changes > *stored;
+            *stored = changes.max(*stored);
+            more
+        });
+    }
+
+    /// A snapshot to be written, if much has come since the last one; with `any`, if anything worth it has. None while
+    /// somebody works on the document.
+    pub(super) fn due_snapshot(&self, any: bool) -> Option<Write> {
+        let mut state = self.state.try_lock().ok()?;
+        let kept = state.kept;
+        let doc = state.doc.as_ref()?;
+        let new = (doc.log().len() as u32).saturating_sub(kept);
+        let after = self.repo.config.compact_after;
+        if new < if any { (after / 8).max(1) } else { after.max(kept / 2) } {
+            return None;
+        }
+        // A document that cannot be kept so is opened by its changes.
+        let snapshot = doc.snapshot(kept).ok()?;
+        state.kept = snapshot.changes;
+        Some(Write::Snapshot(self.link.document, Box::new(snapshot)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in an app's closure leaves a change half made: it is read again.
+        self.state.lock().unwrap_or_else(|poisoned| {
+            self.state.clear_poison();
+            let mut state = poisoned.into_inner();
+            state.doc = None;
+            state
+        })
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        self.subscribers.end();
+        if self.removed.load(Ordering::Acquire) || self.repo.writer.failure().is_some() {
+            return;
+        }
+        if let Some(snapshot) = self.due_snapshot(true) {
+            // Its changes are written anyway.
+            let _ = self.repo.writer.write(snapshot, None);
+        }
+    }
+}
+
+/// The clock, in milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,227 @@
+//! The thread that owns the file: everything that waits is written in one transaction.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::RepoError;
+use super::document::Cell;
+use super::file::{File, Kept, Write};
+use crate::change::DocumentId;
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something came, or was done.
+    moved: Condvar,
+    max_bytes: usize,
+    /// Documents of which more is on the disk than somebody was told who waits for `news`.
+    stored: Mutex<BTreeSet<DocumentId>>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    closed: bool,
+    failed: Option<RepoError>,
+}
+
+#[derive(Debug)]
+enum Job {
+    /// The document that is told how many of its changes are on the disk.
+    Write(Write, Option<(Weak<Cell>, u32)>),
+    Load(DocumentId, std::sync::mpsc::SyncSender<Result<Kept, RepoError>>),
+    Flush(oneshot::Sender<Result<(), RepoError>>),
+}
+
+impl Writer {
+    pub(super) fn start(file: File, max_bytes: usize) -> Result<Writer, RepoError> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            moved: Condvar::new(),
+            max_bytes,
+            stored: Mutex::default(),
+            news: Notify::new(),
+        });
+        let (working, builder) = (shared.clone(), std::thread::Builder::new().name("dsys-crdt store".into()));
+        let thread = builder.spawn(move || working.work(&file));
+        let thread = thread.map_err(|error| RepoError::Io(error.to_string()))?;
+        Ok(Writer { shared, thread: Some(thread) })
+    }
+
+    /// Waits for room. Not to be called with a document locked, which the thread may want.
+    pub(super) fn room(&self) -> Result<(), RepoError> {
+        let mut queue = self.shared.queue();
+        while queue.bytes >= self.shared.max_bytes && queue.failed.is_none() {
+            queue = self.shared.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Has something written; `then` is told how many of its changes are on the disk.
+    pub(super) fn write(&self, write: Write, then: Option<(Weak<Cell>, u32)>) -> Result<(), RepoError> {
+        self.shared.push(Job::Write(write, then))
+    }
+
+    /// What the file has of a document, with all that was given to be written before. Blocks.
+    pub(super) fn load(&self, id: &DocumentId) -> Result<Kept, RepoError> {
+        let (answer, loaded) = std::sync::mpsc::sync_channel(1);
+        self.shared.push(Job::Load(*id, answer))?;
+        loaded.recv().unwrap_or_else(|_| Err(RepoError::Io("the store's thread has ended".into())))
+    }
+
+    pub(super) async fn flush(&self) -> Result<(), RepoError> {
+        let (answer, flushed) = oneshot::channel();
+        self.shared.push(Job::Flush(answer))?;
+        flushed.await.unwrap_or_else(|_| Err(RepoError::Io("the store's thread has ended".into())))
+    }
+
+    /// Why nothing is written any more, if so.
+    pub(super) fn failure(&self) -> Option<RepoError> {
+        self.shared.queue().failed.clone()
+    }
+
+    /// Waits for documents of which more is on the disk than at the last call, and gives them. For one task at a time.
+    #[cfg(feature = "net")]
+    pub(crate) async fn stored(&self) -> BTreeSet<DocumentId> {
+        loop {
+            let stored =
+                std::mem::take(&mut *self.shared.stored.lock().unwrap_or_else(PoisonError::into_inner));
+            if !stored.is_empty() {
+                return stored;
+            }
+            self.shared.news.notified().await;
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until everything is written.
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.moved.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A handle may be dropped by the thread itself, which had it for a moment.
+            if thread.thread().id() != std::thread::current().id() {
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job) -> Result<(), RepoError> {
+        let mut queue = self.queue();
+        if let Some(failed) = &queue.failed {
+            return Err(failed.clone());
+        }
+        queue.bytes += job.bytes();
+        queue.jobs.push_back(job);
+        self.moved.notify_all();
+        Ok(())
+    }
+
+    fn work(&self, file: &File) {
+        loop {
+            let mut queue = self.queue();
+            while queue.jobs.is_empty() && !queue.closed {
+                queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            let jobs = std::mem::take(&mut queue.jobs);
+            if jobs.is_empty() {
+                return;
+            }
+            drop(queue);
+            let bytes = jobs.iter().map(Job::bytes).sum::<usize>();
+            let done = self.all(file, jobs);
+            let mut queue = self.queue();
+            queue.bytes -= bytes;
+            if let Err(error) = done {
+                // Nothing that was to be written behind it may be, or there would be a gap.
+                queue.failed = Some(error);
+                queue.jobs.clear();
+                queue.closed = true;
+            }
+            self.moved.notify_all();
+        }
+    }
+
+    fn all(&self, file: &File, jobs: VecDeque<Job>) -> Result<(), RepoError> {
+        let mut writes = Vec::new();
+        let mut told = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Write(write, then) => {
+                    writes.push(write);
+                    told.extend(then);
+                }
+                Job::Load(id, answer) => {
+                    self.commit(file, &mut writes, &mut told)?;
+                    // Nobody may be waiting any more.
+                    let _ = answer.send(contained(|| file.load(&id)));
+                }
+                Job::Flush(answer) => {
+                    let written = self.commit(file, &mut writes, &mut told);
+                    let _ = answer.send(written.clone());
+                    written?;
+                }
+            }
+        }
+        self.commit(file, &mut writes, &mut told)
+    }
+
+    fn commit(
+        &self,
+        file: &File,
+        writes: &mut Vec<Write>,
+        told: &mut Vec<(Weak<Cell>, u32)>,
+    ) -> Result<(), RepoError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        contained(|| file.write(writes))?;
+        writes.clear();
+        let mut snapshots = Vec::new();
+        for (cell, changes) in told.drain(..) {
+            let Some(cell) = cell.upgrade() else { continue };
+            cell.stored(changes);
+            self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(cell.link.document);
+            snapshots.extend(cell.due_snapshot(false));
+        }
+        self.news.notify_one();
+        if snapshots.is_empty() { Ok(()) } else { contained(|| file.write(&snapshots)) }
+    }
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Job::Write(Write::Changes(_, _, bytes), _) => bytes.len(),
+            Job::Write(Write::Snapshot(_, snapshot), _) => {
+                snapshot.head.len() + snapshot.chunks.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// The database may panic on a file that is damaged; then it is that.
+pub(super) fn contained<T>(run: impl FnOnce() -> Result<T, RepoError>) -> Result<T, RepoError> {
+    let died = |_| Err(RepoError::Damaged("the database gave up on it".into()));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(died)
+}

@@ -1,0 +1,49 @@
+//! Documents in step with those of peers, as a machine (feature `sync`).
+//!
+//! Two peers tell each other the last changes that they have of a document that both share. Who knows the other's last
+//! changes sends what follows them: one round trip for whoever was away. Who does not know them says what it has, sparsely
+//! ([`Log::summary`](crate::change::Log::summary)), and gets what it lacks, and at most as much again.
+//!
+//! ```text
+//! A                                   B
+//! | Heads (my last changes)           |
+//! |---------------------------------->|   knows them:  Changes, piece by piece
+//! |<----------------------------------|   does not:    Have (a sparse list of what I have)
+//! | Changes 1, 2, 3, 4                |
+//! |---------------------------------->|
+//! |                          Stored 1 |   durable there, so that the next piece may go
+//! |<----------------------------------|
+//! ```
+//!
+//! A new change is pushed: by its author to all, and by those whom it reaches to their other peers. Who gets one twice says
+//! so ([`Message::Spare`]), and from then on that peer only announces what it has from others: the links that remain are a
+//! tree (Plumtree: Leitão, Pereira & Rodrigues, "Epidemic Broadcast Trees", SRDS 2007, §3).
+//!
+//! On a network, with documents in a [`Repo`](crate::repo::Repo) (feature `net`), it takes three lines:
+//!
+//! ```no_run
+//! # async fn example(node: dsys_transport::Node, ticket: dsys_core::Ticket) -> Result<(), Box<dyn std::error::Error>> {
+//! # use dsys_crdt::repo::{Doc, Repo};
+//! # use dsys_crdt::sync::Sync;
+//! let repo = Repo::open("notes.redb").await?;
+//! let doc: Doc = repo.create("shopping")?;
+//! let sync = Sync::spawn(&node, &repo)?;
+//! sync.share(&doc, [ticket.0]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
+
+mod config;
+#[cfg(feature = "net")]
+mod handle;
+mod link;
+mod machine;
+mod message;
+mod piece;
+
+pub use config::Config;
+#[cfg(feature = "net")]
+pub use handle::{Builder, Ended, SpawnError, Sync};
+pub use machine::{Command, Event, Library, Replicator, Stats, Timer};
+pub use message::Message;

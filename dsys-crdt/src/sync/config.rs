@@ -1,0 +1,53 @@
+//! Bounds and times.
+
+use std::time::Duration;
+
+/// The bounds and times of a [`Replicator`](super::Replicator).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// A piece of a history has about so many bytes, before it is packed. At first 128 KiB.
+    pub piece: usize,
+    /// So many pieces travel to one peer at once, of one document. At first 8.
+    pub window: usize,
+    /// A peer's piece has at most so many bytes when unpacked. At first 64 MiB.
+    pub max_unpacked: usize,
+    /// A message names at most so many changes; more of a peer's are a violation. At first 4,096.
+    pub max_named: usize,
+    /// The longest presence, in bytes. At first 4 KiB.
+    pub max_presence: usize,
+    /// What was sent, or asked for, and has no answer after so long is tried again. At first 5 s.
+    pub patience: Duration,
+    /// How often a peer is told what we have, though nothing is new. At first 30 s.
+    pub announce_every: Duration,
+    /// Changes from others are announced after so long, where a tree brings them sooner. At first 50 ms.
+    pub announce_after: Duration,
+    /// A peer that cannot be reached is tried again after so long at first, and after twice as long each time. At first 1 s.
+    pub redial_after: Duration,
+    /// The longest of these times. At first 60 s.
+    pub redial_at_most: Duration,
+    /// So often a peer may announce what it then does not give; after that its announcements of the document are passed
+    /// over until it connects anew. At first 8.
+    pub max_broken: u32,
+    /// A peer that sends so many pieces in a row of which nothing is sound is disconnected. At first 16.
+    pub max_strikes: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            piece: 128 << 10,
+            window: 8,
+            max_unpacked: 64 << 20,
+            max_named: 4_096,
+            max_presence: 4 << 10,
+            patience: Duration::from_secs(5),
+            announce_every: Duration::from_secs(30),
+            announce_after: Duration::from_millis(50),
+            redial_after: Duration::from_secs(1),
+            redial_at_most: Duration::from_secs(60),
+            max_broken: 8,
+            max_strikes: 16,
+        }
+    }
+}

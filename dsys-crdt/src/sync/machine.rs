@@ -1,0 +1,595 @@
+//! The machine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dsys_core::{Context, Input, Machine, NodeId, Time};
+
+use super::link::Link;
+use super::message::Message;
+use super::{Config, piece};
+use crate::change::{Change, ChangeId, DocumentId, Log, Policy, Received, Refused, decode_within};
+
+/// Where the documents are.
+pub trait Library {
+    /// Who may write.
+    type Policy: Policy;
+
+    /// Looks at a document's log, of which so many changes are durable, the first ones: only they are told to anybody. None
+    /// if there is no such document, or it cannot be read.
+    fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
+
+    /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
+    /// [`Command::Stored`] is to come, unless they are at once.
+    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)>;
+
+    /// Whether a peer may have a document that is shared.
+    fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool;
+}
+
+/// Keeps documents in step with those of peers.
+#[derive(Debug)]
+pub struct Replicator<L> {
+    library: L,
+    config: Config,
+    shared: BTreeMap<DocumentId, Shared>,
+    peers: BTreeMap<NodeId, Peer>,
+    stats: Stats,
+    /// Those that the app knows.
+    told: Stats,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// So many changes were passed on already.
+    passed: u32,
+    /// Of those that were not: which came from whom.
+    sources: Vec<(u32, u32, NodeId)>,
+    presence: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    up: bool,
+    links: BTreeMap<DocumentId, Link>,
+    strikes: u32,
+    redial: Option<(Time, Duration)>,
+}
+
+/// What the app asks of a [`Replicator`].
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Share a document with these peers, and with those who name it and may read it.
+    Share(DocumentId, Vec<NodeId>),
+    /// Share it no longer.
+    Unshare(DocumentId),
+    /// More of a document is durable.
+    Stored(DocumentId),
+    /// What peers are to see of us, until we go.
+    Presence(DocumentId, Vec<u8>),
+}
+
+/// What a [`Replicator`] tells the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer and we have the same, durable on both sides.
+    InStep(DocumentId, NodeId),
+    /// A peer is sending much: so many changes have come in this connection, and so many are to come.
+    Progress(DocumentId, NodeId, u64, u64),
+    /// What a peer shows; nothing once it has gone.
+    Presence(DocumentId, NodeId, Vec<u8>),
+    /// The peer does not share the document with us.
+    Declined(DocumentId, NodeId),
+    /// The peer announces what it does not give: another has to.
+    Withheld(DocumentId, NodeId),
+    /// An author has signed two changes in one place: [`Log::forks`] has the proof.
+    Forked(DocumentId, NodeId),
+    /// What was counted so far, now and then.
+    Counted(Stats),
+}
+
+/// The names of a [`Replicator`]'s timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// To see what has no answer.
+    Round,
+    /// To announce what came from others.
+    Announce,
+}
+
+/// What a [`Replicator`] has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Changes sent, those included that are not known to have arrived.
+    pub sent: u64,
+    /// Bytes of pieces sent.
+    pub sent_bytes: u64,
+    /// Changes taken in from peers.
+    pub received: u64,
+    /// Bytes of pieces received.
+    pub received_bytes: u64,
+    /// Changes of peers that were refused, for whatever reason.
+    pub refused: u64,
+    /// Pieces of which everything was known.
+    pub spare: u64,
+    /// Messages that no honest peer sends.
+    pub violations: u64,
+    /// Times that a peer did not give in time what it had announced.
+    pub withheld: u64,
+}
+
+impl<L: Library> Replicator<L> {
+    /// Shares nothing yet.
+    pub fn new(library: L, config: Config) -> Replicator<L> {
+        Replicator { library, config, shared: BTreeMap::new(), peers: BTreeMap::new(), stats: Stats::default(), told: Stats::default() }
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The documents.
+    pub fn library(&self) -> &L {
+        &self.library
+    }
+
+    /// The documents, to be changed; [`Command::Stored`] is to follow.
+    pub fn library_mut(&mut self) -> &mut L {
+        &mut self.library
+    }
+
+    /// The documents that are shared.
+    pub fn shared(&self) -> impl Iterator<Item = &DocumentId> {
+        self.shared.keys()
+    }
+
+    fn command(&mut self, command: Command, cx: &mut Context<'_, Self>) {
+        match command {
+            Command::Share(document, peers) => {
+                let Some(stored) = self.library.look(&document, |_, stored| stored) else { return };
+                self.shared.entry(document).or_insert(Shared { passed: stored, ..Shared::default() });
+                for id in peers {
+                    let peer = self.peers.entry(id).or_default();
+                    peer.links.entry(document).or_default().invited = true;
+                    self.announce(id, document, false, cx);
+                }
+            }
+            Command::Unshare(document) => {
+                self.shared.remove(&document);
+                for (id, peer) in &mut self.peers {
+                    if peer.links.remove(&document).is_some() && peer.up {
+                        cx.send(*id, Message::Declined { document });
+                    }
+                }
+            }
+            Command::Stored(document) => self.pass_on(document, cx),
+            Command::Presence(document, state) => {
+                let Some(shared) = self.shared.get_mut(&document) else { return };
+                shared.presence = Some(state.clone());
+                for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.up) {
+                    if peer.links.get(&document).is_some_and(|link| link.heard) {
+                        cx.send(*id, Message::Presence { document, state: state.clone() });
+                    }
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
+        let document = message.document();
+        if !self.shared.contains_key(&document) || !self.library.may_read(&from, &document) {
+            if !matches!(message, Message::Declined { .. } | Message::Presence { .. }) {
+                cx.send(from, Message::Declined { document });
+            }
+            return;
+        }
+        let peer = self.peers.entry(from).or_default();
+        peer.up = true;
+        let link = peer.links.entry(document).or_default();
+        match message {
+            Message::Heads { heads, answer, .. } if heads.len() <= self.config.max_named => {
+                self.heads(from, document, &heads, answer, cx);
+            }
+            Message::Have { have, .. } if have.len() <= self.config.max_named => {
+                self.have(from, document, &have, cx);
+            }
+            Message::Changes { piece, left, changes, .. } => {
+                self.changes(from, document, (piece, left), &changes, cx);
+            }
+            Message::Stored { piece, .. } => {
+                link.flight.retain(|(sent, _)| *sent != piece);
+                self.send(from, document, cx);
+                self.look_whether_in_step(from, document, cx);
+            }
+            Message::Spare { .. } => link.lazy = true,
+            Message::Declined { .. } => {
+                if !link.declined {
+                    cx.emit(Event::Declined(document, from));
+                }
+                link.reset();
+                link.declined = true;
+            }
+            Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
+                cx.emit(Event::Presence(document, from, state));
+            }
+            Message::Heads { .. } | Message::Have { .. } | Message::Presence { .. } => {
+                self.violation(from, cx);
+            }
+        }
+    }
+
+    /// A peer says what it has.
+    fn heads(
+        &mut self,
+        from: NodeId,
+        document: DocumentId,
+        heads: &[ChangeId],
+        answer: bool,
+        cx: &mut Context<'_, Self>,
+    ) {
+        let looked = self.library.look(&document, |log, stored| {
+            let known = heads.iter().all(|id| log.number(id).is_some());
+            (known, if known { piece::lacking(log, stored, heads) } else { Default::default() })
+        });
+        let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
+        let first = !std::mem::replace(&mut link.heard, true);
+        link.declined = false;
+        if known {
+            link.asked = None;
+            link.broken = 0;
+        }
+        if known && link.is_quiet() {
+            link.queue = lacking;
+        }
+        self.send(from, document, cx);
+        if !known {
+            self.ask(from, document, cx);
+        }
+        if answer || self.is_news(from, document) {
+            self.announce(from, document, false, cx);
+        }
+        if first && let Some(state) = self.shared.get(&document).and_then(|shared| shared.presence.clone()) {
+            cx.send(from, Message::Presence { document, state });
+        }
+        self.look_whether_in_step(from, document, cx);
+    }
+
+    /// A peer says what it has, because it lacks something.
+    fn have(&mut self, from: NodeId, document: DocumentId, have: &[ChangeId], cx: &mut Context<'_, Self>) {
+        let (now, patience) = (cx.now(), self.config.patience);
+        let Some(link) = self.link(from, document) else { return };
+        link.lazy = false;
+        link.heard = true;
+        // To gather it costs us more than it costs the peer to ask.
+        let soon = link.served.is_some_and(|at| now.since(at) < patience / 2);
+        if soon || !link.is_quiet() {
+            return;
+        }
+        link.served = Some(now);
+        let lacking = self.library.look(&document, |log, stored| piece::lacking(log, stored, have));
+        if let Some(link) = self.link(from, document) {
+            link.queue = lacking.unwrap_or_default();
+        }
+        self.send(from, document, cx);
+    }
+
+    /// A peer's changes have come.
+    fn changes(
+        &mut self,
+        from: NodeId,
+        document: DocumentId,
+        (number, left): (u64, u64),
+        bytes: &[u8],
+        cx: &mut Context<'_, Self>,
+    ) {
+        let Ok(changes) = decode_within(bytes, self.config.max_unpacked) else {
+            return self.violation(from, cx);
+        };
+        self.stats.received_bytes += bytes.len() as u64;
+        let count = changes.len() as u64;
+        let Some((received, len)) = self.library.receive(&document, changes) else { return };
+        self.stats.received += received.accepted as u64;
+        self.stats.refused += received.refused.len() as u64;
+        for author in &received.forked {
+            cx.emit(Event::Forked(document, *author));
+        }
+        let forged = received.refused.iter().any(|(_, why)| {
+            matches!(
+                why,
+                Refused::Document
+                    | Refused::Malformed(_)
+                    | Refused::Unsigned
+                    | Refused::Body
+                    | Refused::WrongPrevious
+            )
+        });
+        let gap = self.library.look(&document, |log, _| log.missing().next().is_some()).unwrap_or(false);
+        if let Some(peer) = self.peers.get_mut(&from) {
+            // One that was cut off from what came before cannot be judged either; so one that is sound excuses it.
+            peer.strikes = if forged && received.accepted == 0 { peer.strikes + 1 } else { 0 };
+            if peer.strikes >= self.config.max_strikes {
+                return self.violation(from, cx);
+            }
+        }
+        if let Some(shared) = self.shared.get_mut(&document)
+            && received.accepted > 0
+        {
+            shared.sources.push((len - received.accepted as u32, len, from));
+        }
+        let spare = received.accepted == 0 && received.refused.is_empty() && left == 0 && !gap;
+        let Some(link) = self.link(from, document) else { return };
+        link.parked.push_back((number, len));
+        link.received += count;
+        let much = left > 0 || link.received > count && link.asked.is_some();
+        if left == 0 {
+            link.asked = None;
+        }
+        if much {
+            cx.emit(Event::Progress(document, from, link.received, left));
+        }
+        if spare {
+            self.stats.spare += 1;
+            cx.send(from, Message::Spare { document });
+        }
+        self.pass_on(document, cx);
+        if left == 0 && (gap || forged) {
+            self.ask(from, document, cx);
+        }
+        self.look_whether_in_step(from, document, cx);
+    }
+
+    /// Passes on what is durable and was not yet: sends it to some, announces it to others, thanks those it came from.
+    fn pass_on(&mut self, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let Some(stored) = self.library.look(&document, |_, stored| stored) else { return };
+        let Some(shared) = self.shared.get_mut(&document) else { return };
+        let new = shared.passed..stored.max(shared.passed);
+        shared.passed = new.end;
+        let sources = shared.sources.clone();
+        shared.sources.retain(|(_, end, _)| *end > stored);
+        let source = |number: &u32| {
+            sources.iter().find(|(start, end, _)| (start..end).contains(&number)).map(|(_, _, from)| from)
+        };
+        let (mut to_send, mut thanked) = (Vec::new(), Vec::new());
+        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.up) {
+            let Some(link) = peer.links.get_mut(&document) else { continue };
+            while let Some((piece, _)) = link.parked.front().filter(|(_, len)| *len <= stored).copied() {
+                link.parked.pop_front();
+                cx.send(*id, Message::Stored { document, piece });
+                thanked.push(*id);
+            }
+            if new.is_empty() || link.declined {
+                continue;
+            }
+            link.in_step = false;
+            if link.heard {
+                // What one had from others is announced where it would come twice.
+                let sent = |number: &u32| match source(number) {
+                    None => true,
+                    Some(from) => from != id && !link.lazy,
+                };
+                let numbers: Vec<u32> = new.clone().filter(sent).collect();
+                link.queue.extend(numbers);
+                to_send.push(*id);
+            }
+        }
+        if !new.is_empty() {
+            cx.set_timer(Timer::Announce, self.config.announce_after);
+        }
+        for id in to_send {
+            self.send(id, document, cx);
+        }
+        for id in thanked {
+            self.look_whether_in_step(id, document, cx);
+        }
+    }
+
+    /// Sends pieces, as many as may travel at once.
+    fn send(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+        loop {
+            let (size, window) = (self.config.piece, self.config.window.max(1));
+            let Some(link) = self.peers.get_mut(&to).and_then(|peer| peer.links.get_mut(&document)) else {
+                return;
+            };
+            if link.queue.is_empty() || link.flight.len() >= window {
+                return;
+            }
+            let queue = &mut link.queue;
+            let next = self.library.look(&document, |log, _| piece::next(log, queue, size)).flatten();
+            let Some((changes, count)) = next else { return };
+            link.pieces += 1;
+            link.flight.push_back((link.pieces, cx.now()));
+            link.in_step = false;
+            self.stats.sent += count as u64;
+            self.stats.sent_bytes += changes.len() as u64;
+            let (piece, left) = (link.pieces, link.queue.len() as u64);
+            cx.send(to, Message::Changes { document, piece, left, changes });
+        }
+    }
+
+    /// Tells a peer what we have.
+    fn announce(&mut self, to: NodeId, document: DocumentId, answer: bool, cx: &mut Context<'_, Self>) {
+        let Some(heads) = self.current(&document) else { return };
+        let now = cx.now();
+        let Some(link) = self.link(to, document) else { return };
+        link.told = Some((heads.clone(), now));
+        cx.send(to, Message::Heads { document, heads, answer });
+    }
+
+    fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
+        let most = self.config.max_named;
+        self.library.look(document, |log, stored| piece::heads(log, stored, most))
+    }
+
+    /// Whether a peer was not yet told of what we have now.
+    fn is_news(&self, to: NodeId, document: DocumentId) -> bool {
+        let told = self.peers.get(&to).and_then(|peer| peer.links.get(&document)?.told.as_ref());
+        told.is_none_or(|(heads, _)| self.current(&document).as_ref() != Some(heads))
+    }
+
+    fn look_whether_in_step(&mut self, with: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let durable = self.library.look(&document, |log, stored| stored as usize == log.len());
+        let Some(link) = self.link(with, document) else { return };
+        let quiet = link.heard && link.is_quiet() && link.asked.is_none() && link.parked.is_empty();
+        if quiet && durable == Some(true) && !std::mem::replace(&mut link.in_step, true) {
+            cx.emit(Event::InStep(document, with));
+        }
+    }
+
+    /// Announces what came from others, where it was not sent.
+    fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
+        let waiting = |link: &Link| !link.declined && link.is_quiet();
+        let links: Vec<(NodeId, DocumentId)> = self.links(waiting).collect();
+        for (id, document) in links {
+            if self.is_news(id, document) {
+                self.announce(id, document, false, cx);
+            }
+        }
+    }
+
+    /// Looks after what has no answer.
+    fn round(&mut self, cx: &mut Context<'_, Self>) {
+        let (now, Config { patience, announce_every, .. }) = (cx.now(), self.config.clone());
+        let links: Vec<(NodeId, DocumentId)> = self.links(|link| !link.declined).collect();
+        for (id, document) in links {
+            let Some(link) = self.link(id, document) else { continue };
+            let late = |at: Time| now.since(at) >= patience;
+            let lost = link.flight.front().is_some_and(|(_, at)| late(*at));
+            let withheld = link.asked.is_some_and(late);
+            let told = link.told.as_ref().map(|(_, at)| now.since(*at));
+            let unheard = !link.heard && told.is_none_or(|told| told >= patience);
+            if lost {
+                link.queue.clear();
+                link.flight.clear();
+            }
+            if withheld {
+                link.asked = None;
+                link.broken += 1;
+                let last = link.broken == self.config.max_broken;
+                self.stats.withheld += 1;
+                if last {
+                    cx.emit(Event::Withheld(document, id));
+                }
+            }
+            if lost || withheld || unheard || told.is_none_or(|told| told >= announce_every) {
+                self.announce(id, document, lost || withheld || unheard, cx);
+            }
+        }
+        self.redial(cx);
+        if self.told != self.stats {
+            self.told = self.stats;
+            cx.emit(Event::Counted(self.stats));
+        }
+        cx.set_timer(Timer::Round, patience / 4);
+    }
+
+    /// Tries to reach those whom we have named a document to.
+    fn redial(&mut self, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        let mut due = Vec::new();
+        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| !peer.up) {
+            let Some(document) = peer.links.iter().find(|(_, link)| link.invited).map(|(it, _)| *it) else {
+                continue;
+            };
+            let (at, wait) = *peer.redial.get_or_insert((now, self.config.redial_after));
+            if now >= at {
+                let longer = (wait * 2).min(self.config.redial_at_most);
+                let jitter = wait.mul_f64(cx.rng().unit() / 4.0);
+                peer.redial = Some((now + wait + jitter, longer));
+                due.push((*id, document));
+            }
+        }
+        for (id, document) in due {
+            self.announce(id, document, false, cx);
+        }
+    }
+
+    fn up(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        (peer.up, peer.redial, peer.strikes) = (true, None, 0);
+        let documents: Vec<DocumentId> = peer.links.keys().copied().collect();
+        for document in documents {
+            self.announce(id, document, false, cx);
+        }
+    }
+
+    fn down(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.up = false;
+        for (document, link) in &mut peer.links {
+            if link.heard {
+                cx.emit(Event::Presence(*document, id, Vec::new()));
+            }
+            link.reset();
+        }
+        peer.links.retain(|_, link| link.invited);
+        if peer.links.is_empty() {
+            self.peers.remove(&id);
+        }
+    }
+
+    /// Asks a peer for what is lacking here, unless it was asked already or has not kept its word too often.
+    fn ask(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let (now, max_broken, most) = (cx.now(), self.config.max_broken, self.config.max_named);
+        let Some(link) = self.link(to, document) else { return };
+        if link.asked.is_some() || link.broken >= max_broken {
+            return;
+        }
+        link.asked = Some(now);
+        link.in_step = false;
+        let have = self.library.look(&document, |log, stored| piece::have(log, stored, most));
+        cx.send(to, Message::Have { document, have: have.unwrap_or_default() });
+    }
+
+    fn violation(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+        self.stats.violations += 1;
+        cx.disconnect(peer);
+    }
+
+    fn link(&mut self, peer: NodeId, document: DocumentId) -> Option<&mut Link> {
+        self.peers.get_mut(&peer)?.links.get_mut(&document)
+    }
+
+    fn links(&self, wanted: impl Fn(&Link) -> bool) -> impl Iterator<Item = (NodeId, DocumentId)> {
+        let up = self.peers.iter().filter(|(_, peer)| peer.up);
+        let links =
+            up.flat_map(|(id, peer)| peer.links.iter().map(|(document, link)| (*id, *document, link)));
+        links.filter(move |(_, _, link)| wanted(link)).map(|(id, document, _)| (id, document))
+    }
+}
+
+impl<L: Library> Machine for Replicator<L> {
+    type Message = Message;
+    type Command = Command;
+    type Event = Event;
+    type Timer = Timer;
+
+    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        match input {
+            Input::Start => cx.set_timer(Timer::Round, self.config.patience / 4),
+            Input::Command(command) => self.command(command, cx),
+            Input::Message(from, message) => self.message(from, message, cx),
+            Input::Timer(Timer::Round) => self.round(cx),
+            Input::Timer(Timer::Announce) => self.announce_news(cx),
+            Input::PeerUp(peer) => self.up(peer, cx),
+            Input::PeerDown(peer) => self.down(peer, cx),
+            Input::Stored(_) => {}
+        }
+    }
+}
+
+impl Message {
+    fn document(&self) -> DocumentId {
+        match self {
+            Message::Heads { document, .. }
+            | Message::Have { document, .. }
+            | Message::Changes { document, .. }
+            | Message::Stored { document, .. }
+            | Message::Spare { document }
+            | Message::Declined { document }
+            | Message::Presence { document, .. } => *document,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What peers say to each other, under `dsys/crdt/sync/1`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{ChangeId, DocumentId};
+
+/// A message about one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// The last changes that the sender has. With `answer` it wants to hear the same.
+    Heads {
+        /// The document.
+        document: DocumentId,
+        /// The changes that no other follows.
+        heads: Vec<ChangeId>,
+        /// Whether to answer, even if nothing is new.
+        answer: bool,
+    },
+    /// The sender lacks something of the receiver's, and has these.
+    Have {
+        /// The document.
+        document: DocumentId,
+        /// See [`Log::summary`](crate::change::Log::summary).
+        have: Vec<ChangeId>,
+    },
+    /// Changes.
+    Changes {
+        /// The document.
+        document: DocumentId,
+        /// Its number among those to this peer.
+        piece: u64,
+        /// So many changes are to follow.
+        left: u64,
+        /// As [`encode`](crate::change::encode) gives them.
+        #[serde(with = "bytes")]
+        changes: Vec<u8>,
+    },
+    /// A piece was taken in, and is durable.
+    Stored {
+        /// The document.
+        document: DocumentId,
+        /// The piece.
+        piece: u64,
+    },
+    /// The sender had it all already: what comes from others is to be announced only.
+    Spare {
+        /// The document.
+        document: DocumentId,
+    },
+    /// The sender does not share this document, with this peer at least.
+    Declined {
+        /// The document.
+        document: DocumentId,
+    },
+    /// What the sender's app shows to others, and nobody keeps.
+    Presence {
+        /// The document.
+        document: DocumentId,
+        /// The app's.
+        #[serde(with = "bytes")]
+        state: Vec<u8>,
+    },
+}
+
+/// As one string of bytes, and not as a list of numbers.
+mod bytes {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+
+        from.deserialize_bytes(Bytes)
+    }
+}

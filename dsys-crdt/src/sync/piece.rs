@@ -1,0 +1,67 @@
+//! What is told of a log, and in which pieces. Only its first changes may be told, those that are durable.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::change::{ChangeId, Log, Policy, encode};
+
+/// The changes among the first `stored` that none of these follows; or a few more, which say the same.
+pub(super) fn heads<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
+    let graph = log.graph();
+    let hidden = (stored..log.len() as u32).flat_map(|number| graph.parents(number).iter().copied());
+    let numbers: BTreeSet<u32> = log.tips().chain(hidden).filter(|number| *number < stored).collect();
+    numbers.into_iter().rev().take(most).filter_map(|number| log.id_of(number)).collect()
+}
+
+/// A sparse list of what is here, the newest first where there is no room for all.
+pub(super) fn have<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
+    let mut have = heads(log, stored, most);
+    let told = |id: &ChangeId| log.number(id).is_some_and(|number| number < stored);
+    let mut rest: Vec<ChangeId> = log.summary().into_iter().filter(told).collect();
+    rest.sort_by_key(|id| std::cmp::Reverse(log.number(id)));
+    have.extend(rest);
+    have.truncate(most);
+    have
+}
+
+/// The numbers of what may be told to somebody who has these.
+pub(super) fn lacking<P: Policy>(log: &Log<P>, stored: u32, known: &[ChangeId]) -> VecDeque<u32> {
+    // In the common case it is the last few, or nothing.
+    let tips: BTreeSet<u32> = log.tips().collect();
+    let has: BTreeSet<u32> = known.iter().filter_map(|id| log.number(id)).collect();
+    if tips.is_subset(&has) {
+        return VecDeque::new();
+    }
+    log.lacking(known).into_iter().filter(|number| *number < stored).collect()
+}
+
+/// Takes changes off the queue for one piece of about `size` bytes, as bytes. A piece ends where each author's last change
+/// in it is signed, for an unsigned one is vouched for by a later one. None if there is no such place yet.
+pub(super) fn next<P: Policy>(
+    log: &Log<P>,
+    queue: &mut VecDeque<u32>,
+    size: usize,
+) -> Option<(Vec<u8>, usize)> {
+    let mut unsigned: BTreeSet<u32> = BTreeSet::new();
+    let (mut bytes, mut end) = (0, 0);
+    for (at, &number) in queue.iter().enumerate() {
+        let change = log.at(number)?;
+        bytes += 96 + change.body.len() + 32 * change.header.others.len();
+        // With its first change a piece may be of any size, which the log's bounds have let in.
+        if bytes > size && end > 0 {
+            break;
+        }
+        let (line, _) = log.graph().place(number);
+        match change.signature {
+            Some(_) => unsigned.remove(&line),
+            None => unsigned.insert(line),
+        };
+        if unsigned.is_empty() {
+            end = at + 1;
+        }
+    }
+    if end == 0 {
+        return None;
+    }
+    let numbers: Vec<u32> = queue.drain(..end).collect();
+    Some((encode(&log.sparingly_signed(&numbers)), end))
+}

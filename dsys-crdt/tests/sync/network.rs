@@ -1,0 +1,232 @@
+//! Between real nodes, on QUIC over loopback.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use dsys_core::{NodeAddr, SecretKey};
+use dsys_crdt::doc::Value;
+use dsys_crdt::repo::{Doc, Repo, Rule, Subscription, Update};
+use dsys_crdt::sync::Sync;
+use dsys_transport::{Node, NodeConfig, Quic, QuicConfig};
+
+struct Peer {
+    node: Node,
+    repo: Repo,
+    sync: Sync,
+}
+
+fn node() -> Node {
+    let key = SecretKey::generate().unwrap();
+    let quic = Quic::bind(&key, &["127.0.0.1:0".parse().unwrap()], QuicConfig::test()).unwrap();
+    Node::new(quic, NodeConfig::default())
+}
+
+fn peer() -> Peer {
+    let (node, repo) = (node(), Repo::memory().unwrap());
+    let sync = Sync::spawn(&node, &repo).unwrap();
+    Peer { node, repo, sync }
+}
+
+/// Waits, as long as it takes on the slowest machine, for what must come.
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(40);
+    while !done() {
+        assert!(Instant::now() < end, "it never came: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn update(updates: &mut Subscription, wanted: impl Fn(&Update) -> bool) -> Update {
+    let found = async {
+        loop {
+            let update = updates.next().await.unwrap();
+            if wanted(&update) {
+                return update;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(40), found).await.expect("it never came")
+}
+
+fn text(doc: &Doc) -> String {
+    match doc.get("/body").unwrap() {
+        Some(Value::Text(text)) => text,
+        other => format!("{other:?}"),
+    }
+}
+
+fn begun(repo: &Repo) -> Doc {
+    let doc: Doc = repo.create_with("notes", Rule::Open).unwrap();
+    doc.change(|doc| doc.set("/body", Value::Text(String::new()))).unwrap();
+    doc
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_lines_do_it() {
+    let (anna, ben) = (peer(), peer());
+    let here = begun(&anna.repo);
+    here.change(|doc| doc.insert_text("/body", 0, "milk\n")).unwrap();
+    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+
+    let there: Doc = ben.repo.join("notes", here.link()).unwrap();
+    let mut updates = there.subscribe();
+    ben.sync.share(&there, [anna.node.ticket().0]).await.unwrap();
+    update(&mut updates, |update| matches!(update, Update::InStep { .. })).await;
+    assert_eq!(text(&there), "milk\n");
+    there.change(|doc| doc.insert_text("/body", 5, "eggs\n")).unwrap();
+    until("Ben's eggs", || text(&here) == "milk\neggs\n").await;
+
+    // What Anna shows, Ben sees, until she has gone.
+    anna.sync.show(&here, b"anna".to_vec()).await.unwrap();
+    let shown = update(&mut updates, |update| matches!(update, Update::Presence { .. })).await;
+    assert_eq!(shown, Update::Presence { peer: anna.node.id(), state: b"anna".to_vec() });
+    anna.node.shutdown(Duration::from_secs(5)).await;
+    let gone = update(&mut updates, |update| matches!(update, Update::Presence { .. })).await;
+    assert_eq!(gone, Update::Presence { peer: anna.node.id(), state: vec![] });
+    assert!(anna.sync.share(&here, [] as [NodeAddr; 0]).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_offline_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ben.redb");
+    let anna = peer();
+    let here = begun(&anna.repo);
+    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+    for round in 0..3 {
+        let repo = Repo::open(&path).await.unwrap();
+        let there: Doc = match repo.get("notes") {
+            Some(doc) => doc,
+            None => repo.join("notes", here.link()).unwrap(),
+        };
+        if round > 0 {
+            // Offline, on both sides.
+            there.change(|doc| doc.insert_text("/body", 0, "b")).unwrap();
+            here.change(|doc| doc.insert_text("/body", 0, "a")).unwrap();
+        }
+        let node = node();
+        let sync = Sync::spawn(&node, &repo).unwrap();
+        sync.share(&there, [anna.node.ticket().0]).await.unwrap();
+        let heads = || (here.heads().unwrap(), there.heads().unwrap());
+        until("the same on both sides", || {
+            let (here, there) = heads();
+            here == there && !here.is_empty()
+        })
+        .await;
+        assert_eq!((text(&here).len(), text(&there)), (round * 2, text(&here)));
+        node.shutdown(Duration::from_secs(5)).await;
+    }
+    assert!(here.read(|doc| doc.log().forks().is_empty()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_the_apps_choice_and_owners_say_who_writes() {
+    let (node, repo, open) = (node(), Repo::memory().unwrap(), Arc::new(AtomicBool::new(false)));
+    let allowed = open.clone();
+    let sync = Sync::builder(&node, &repo).readers(move |_, _| allowed.load(Ordering::Acquire)).spawn().unwrap();
+    let here: Doc = repo.create("notes").unwrap();
+    here.change(|doc| doc.set("/body", Value::Text("secret".into()))).unwrap();
+    sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+
+    let ben = peer();
+    let there: Doc = ben.repo.join("notes", here.link()).unwrap();
+    let mut updates = there.subscribe();
+    ben.sync.share(&there, [node.ticket().0]).await.unwrap();
+    update(&mut updates, |update| matches!(update, Update::Declined { .. })).await;
+    assert_eq!(there.read(|doc| doc.log().len()).unwrap(), 0);
+    open.store(true, Ordering::Release);
+    ben.sync.share(&there, [node.ticket().0]).await.unwrap();
+    until("the secret", || text(&there) == "secret").await;
+    // Ben reads, and may not write before he is granted it.
+    assert!(there.change(|doc| doc.insert_text("/body", 0, "no")).is_err());
+    here.grant([ben.repo.id()]).unwrap();
+    until("the grant", || there.change(|doc| doc.insert_text("/body", 0, "yes, ")).is_ok()).await;
+    until("Ben's change", || text(&here) == "yes, secret").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_documents_share_one_connection() {
+    let (anna, ben) = (peer(), peer());
+    let mut docs = Vec::new();
+    for number in 0..300 {
+        let here: Doc = anna.repo.create(&format!("{number}")).unwrap();
+        here.change(|doc| doc.set("/n", number)).unwrap();
+        let there: Doc = ben.repo.join(&format!("{number}"), here.link()).unwrap();
+        anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+        ben.sync.share(&there, [anna.node.ticket().0]).await.unwrap();
+        docs.push(there);
+    }
+    for (number, there) in docs.iter().enumerate() {
+        until("a document", || there.get("/n").unwrap() == Some(Value::Int(number as i64))).await;
+    }
+    assert_eq!(anna.node.stats().peers.len(), 1);
+}
+
+/// Prints how long a keystroke takes to ten peers, beside the round trip of a request on the same connections.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure_a_keystroke_to_ten_peers() {
+    let anna = peer();
+    let here = begun(&anna.repo);
+    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+    let peers: Vec<(Peer, Doc)> = (0..10)
+        .map(|_| {
+            let peer = peer();
+            let doc = peer.repo.join("notes", here.link()).unwrap();
+            (peer, doc)
+        })
+        .collect();
+    let mut services = Vec::new();
+    let tag = dsys_transport::Tag::new("echo/1").unwrap();
+    for (peer, doc) in &peers {
+        peer.sync.share(doc, [anna.node.ticket().0]).await.unwrap();
+        until("the beginning", || text(doc).is_empty()).await;
+        let echo = |_, request| async move { Ok::<bytes::Bytes, u32>(request) };
+        services.push(peer.node.serve(tag, Default::default(), Default::default(), echo).unwrap());
+    }
+    let (mut keystrokes, mut trips) = (Vec::new(), Vec::new());
+    for round in 0..200 {
+        let started = Instant::now();
+        here.change(|doc| doc.insert_text("/body", round, "x")).unwrap();
+        while !peers.iter().all(|(_, doc)| text(doc).len() == round + 1) {
+            tokio::task::yield_now().await;
+        }
+        keystrokes.push(started.elapsed());
+        let started = Instant::now();
+        anna.node.request(peers[round % 10].0.node.addr(), tag, "x").await.unwrap();
+        trips.push(started.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    keystrokes.sort();
+    trips.sort();
+    println!("keystroke to 10 peers: p50 {:?}, p95 {:?}; a request: p50 {:?}", keystrokes[100], keystrokes[190], trips[100]);
+}
+
+/// Prints how long 100,000 changes take to a new peer, beside the bytes alone on a stream between the same nodes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure_a_long_history_to_a_new_peer() {
+    let (anna, ben) = (peer(), peer());
+    let here = begun(&anna.repo);
+    for number in 0..100_000 {
+        here.change(|doc| doc.insert_text("/body", number, "x")).unwrap();
+    }
+    anna.repo.flush().await.unwrap();
+    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+    let there: Doc = ben.repo.join("notes", here.link()).unwrap();
+    let started = Instant::now();
+    ben.sync.share(&there, [anna.node.ticket().0]).await.unwrap();
+    until("all", || there.read(|doc| doc.log().len()).unwrap() == 100_001).await;
+    let synced = started.elapsed();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let bytes = anna.sync.stats().sent_bytes;
+    let tag = dsys_transport::Tag::new("bytes/1").unwrap();
+    let mut config = dsys_transport::RpcConfig::default();
+    config.max_request = 64 << 20;
+    let taken = |_, _| async { Ok::<bytes::Bytes, u32>(bytes::Bytes::new()) };
+    let _service = ben.node.serve(tag, Default::default(), config, taken).unwrap();
+    let started = Instant::now();
+    anna.node.request(ben.node.addr(), tag, vec![7u8; bytes as usize]).await.unwrap();
+    println!("100,001 changes in {synced:?}; their {bytes} bytes alone in {:?}", started.elapsed());
+}

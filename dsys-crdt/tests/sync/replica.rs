@@ -1,0 +1,180 @@
+//! A node of the simulator: documents, a disk, and the machine under test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dsys_core::{Context, Effect, Input, Machine, NodeId, SecretKey, Token, Write};
+use dsys_crdt::change::{Change, DocumentId, Log, Open, Received, encode};
+use dsys_crdt::doc::{Doc, Value};
+use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
+
+pub(crate) const OURS: DocumentId = DocumentId::from_bytes([1; 32]);
+pub(crate) const SECRET: DocumentId = DocumentId::from_bytes([2; 32]);
+
+/// Documents, with how many of their changes are durable, and how many were given to be.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) docs: BTreeMap<DocumentId, (Doc<Open>, u32, u32)>,
+    /// Who may read the secret one.
+    pub(crate) readers: BTreeSet<NodeId>,
+}
+
+impl Library for Shelf {
+    type Policy = Open;
+
+    fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Open>, u32) -> R) -> Option<R> {
+        self.docs.get(document).map(|(doc, stored, _)| look(doc.log(), *stored))
+    }
+
+    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)> {
+        let (doc, ..) = self.docs.get_mut(document)?;
+        let received = doc.receive(changes, 0).0;
+        Some((received, doc.log().len() as u32))
+    }
+
+    fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool {
+        *document != SECRET || self.readers.contains(peer)
+    }
+}
+
+pub(crate) struct Replica {
+    pub(crate) key: SecretKey,
+    pub(crate) sync: Replicator<Shelf>,
+    shares: Vec<Command>,
+    writes: BTreeMap<u64, (DocumentId, u32)>,
+    tokens: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// Write into a document; the number says what.
+    Edit(DocumentId, u64),
+    /// Take in changes that came otherwise.
+    Take(DocumentId, Vec<u8>),
+    Sync(Command),
+}
+
+pub(crate) fn quick() -> Config {
+    let mut config = Config::default();
+    config.piece = 2_000;
+    config.window = 3;
+    config.patience = Duration::from_millis(800);
+    config.announce_every = Duration::from_secs(3);
+    config.redial_at_most = Duration::from_secs(3);
+    config
+}
+
+impl Replica {
+    /// Of the records on its disk; it shares each document with these peers.
+    pub(crate) fn new(
+        id: NodeId,
+        records: &[Vec<u8>],
+        shares: Vec<(DocumentId, Vec<NodeId>)>,
+        readers: &[NodeId],
+    ) -> Self {
+        let mut shelf = Shelf { readers: readers.iter().copied().collect(), ..Shelf::default() };
+        for (document, _) in &shares {
+            shelf.docs.insert(*document, (Doc::new(*document, Open), 0, 0));
+        }
+        for record in records {
+            let (document, bytes) = record.split_first_chunk::<32>().unwrap();
+            let (doc, stored, written) = shelf.docs.get_mut(&DocumentId::from_bytes(*document)).unwrap();
+            doc.replay(bytes).unwrap();
+            (*stored, *written) = (doc.log().len() as u32, doc.log().len() as u32);
+        }
+        let shares = shares.into_iter().map(|(document, peers)| Command::Share(document, peers)).collect();
+        let key = SecretKey::from_bytes(*id.as_bytes());
+        Replica { key, sync: Replicator::new(shelf, quick()), shares, writes: BTreeMap::new(), tokens: 0 }
+    }
+
+    pub(crate) fn doc(&self, document: &DocumentId) -> Option<&Doc<Open>> {
+        self.sync.library().docs.get(document).map(|(doc, ..)| doc)
+    }
+
+    fn hand(&mut self, input: Input<Replicator<Shelf>>, cx: &mut Context<'_, Self>) {
+        let mut effects = Vec::new();
+        let now = cx.now();
+        self.sync.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+        for effect in effects {
+            match effect {
+                Effect::Send(to, message) => cx.send(to, message),
+                Effect::SetTimer(timer, after) => cx.set_timer(timer, after),
+                Effect::CancelTimer(timer) => cx.cancel_timer(timer),
+                Effect::Emit(event) => cx.emit(event),
+                Effect::Disconnect(peer) => cx.disconnect(peer),
+                Effect::Store(token, write) => cx.store(token, write),
+                Effect::Learn(addr) => cx.learn(addr),
+            }
+        }
+        self.write(cx);
+    }
+
+    /// Gives the disk what is new.
+    fn write(&mut self, cx: &mut Context<'_, Self>) {
+        for (document, (doc, _, written)) in &mut self.sync.library_mut().docs {
+            let len = doc.log().len() as u32;
+            if len > *written {
+                let new: Vec<Change> = doc.log().since(&[]).split_off(*written as usize);
+                *written = len;
+                self.tokens += 1;
+                self.writes.insert(self.tokens, (*document, len));
+                let record = [document.as_bytes().as_slice(), &encode(&new)].concat();
+                cx.store(Token(self.tokens), Write::Append(record));
+            }
+        }
+    }
+
+    fn edit(&mut self, document: DocumentId, seed: u64) {
+        let Some((doc, ..)) = self.sync.library_mut().docs.get_mut(&document) else { return };
+        let key = ["/a", "/b", "/c"][seed as usize % 3];
+        doc.change(&self.key, 0, |doc| {
+            let length = match doc.get(key) {
+                Some(Value::Text(text)) => text.chars().count() as u64,
+                _ => {
+                    doc.set(key, Value::Text("new".into()))?;
+                    3
+                }
+            };
+            doc.insert_text(key, (seed % (length + 1)) as usize, &format!("<{}>", seed % 1_000))?;
+            doc.set("/last", seed as i64)
+        })
+        .unwrap();
+    }
+}
+
+impl Machine for Replica {
+    type Message = Message;
+    type Command = Act;
+    type Event = Event;
+    type Timer = Timer;
+
+    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        match input {
+            Input::Start => {
+                self.hand(Input::Start, cx);
+                for share in std::mem::take(&mut self.shares) {
+                    self.hand(Input::Command(share), cx);
+                }
+            }
+            Input::Command(Act::Edit(document, seed)) => {
+                self.edit(document, seed);
+                self.write(cx);
+            }
+            Input::Command(Act::Take(document, changes)) => {
+                let (doc, ..) = self.sync.library_mut().docs.get_mut(&document).unwrap();
+                assert_eq!(doc.decode_and_receive(&changes, 0).unwrap().0.refused, []);
+                self.write(cx);
+            }
+            Input::Command(Act::Sync(command)) => self.hand(Input::Command(command), cx),
+            Input::Message(from, message) => self.hand(Input::Message(from, message), cx),
+            Input::Timer(timer) => self.hand(Input::Timer(timer), cx),
+            Input::PeerUp(peer) => self.hand(Input::PeerUp(peer), cx),
+            Input::PeerDown(peer) => self.hand(Input::PeerDown(peer), cx),
+            Input::Stored(token) => {
+                let Some((document, len)) = self.writes.remove(&token.0) else { return };
+                self.sync.library_mut().docs.get_mut(&document).unwrap().1 = len;
+                self.hand(Input::Command(Command::Stored(document)), cx);
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The messages' bytes, of `dsys/crdt/sync/1`. Changed bytes want another tag.
+
+use dsys_crdt::change::{ChangeId, DocumentId};
+use dsys_crdt::sync::Message;
+
+#[test]
+fn the_bytes_are_what_they_were() {
+    let document = DocumentId::from_bytes([0x11; 32]);
+    let heads = vec![ChangeId::from_bytes([0x22; 32])];
+    let (ones, twos) = ("11".repeat(32), "22".repeat(32));
+    for (message, bytes) in [
+        (Message::Heads { document, heads: heads.clone(), answer: true }, format!("00{ones}01{twos}01")),
+        (Message::Have { document, have: heads }, format!("01{ones}01{twos}")),
+        (
+            Message::Changes { document, piece: 1, left: 300, changes: vec![5, 6] },
+            format!("02{ones}01ac02020506"),
+        ),
+        (Message::Stored { document, piece: 9 }, format!("03{ones}09")),
+        (Message::Spare { document }, format!("04{ones}")),
+        (Message::Declined { document }, format!("05{ones}")),
+        (Message::Presence { document, state: vec![7] }, format!("06{ones}0107")),
+    ] {
+        let encoded = postcard::to_allocvec(&message).unwrap();
+        let hex: String = encoded.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, bytes, "{message:?}");
+        assert_eq!(postcard::from_bytes::<Message>(&encoded).unwrap(), message);
+    }
+}
