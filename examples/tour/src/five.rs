@@ -139,6 +139,15 @@ async fn watch(
         manifest.files().len(),
         HumanBytes(manifest.bytes()),
     ));
+    let (mut note, lines) = (None, participants.len().saturating_sub(1));
+    for participant in participants {
+        let same = participant.notes(lines).await;
+        if *note.get_or_insert_with(|| same.clone()) != same {
+            return Err(failed("the nodes do not have the same note"));
+        }
+    }
+    say(&format!("The note that they wrote together, the same on all {}:", participants.len()));
+    note.iter().flatten().for_each(|line| say(&format!("  {line}")));
     Ok(())
 }
 

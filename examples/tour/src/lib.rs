@@ -6,6 +6,7 @@ mod five;
 mod machines;
 pub mod manifest;
 mod node;
+mod notes;
 mod output;
 mod picker;
 mod progress;
@@ -19,5 +20,6 @@ mod wire;
 
 pub use five::spread;
 pub use node::{Participant, Role, StartError};
+pub use notes::NotesError;
 pub use run::{Failure, run};
 pub use status::{Phase, Status};

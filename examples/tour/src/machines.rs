@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dsys_core::{SecretKey, Ticket};
 use dsys_transport::{Node, NodeConfig, Quic, QuicConfig};
 use indicatif::HumanBytes;
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use crate::node::{Participant, Role};
 use crate::output::{say, tell};
@@ -18,6 +18,8 @@ use crate::run::{Failure, blocking, failed, interrupted, read, sweep};
 use crate::status::Phase;
 use crate::store::Store;
 
+/// A copy does not wait longer for the note that belongs to it.
+const NOTES_WITHIN: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A joined node that hears of no folder for so long has joined in vain.
 const NO_NEWS: Duration = Duration::from_secs(20);
@@ -117,6 +119,14 @@ async fn fetch(participant: &Participant, ticket: Ticket, out: &Path) -> Result<
     ));
     blocking(move || report::compare(&shared, &copies)).await?;
     say(&format!("It is in {}, read again from disk and compared hash by hash.", out.display()));
+    // Ours is in it, unless the one who told us of it has gone.
+    match timeout(NOTES_WITHIN, participant.notes(1)).await {
+        Ok(lines) => {
+            say("The note of all who have it:");
+            lines.iter().for_each(|line| say(&format!("  {line}")));
+        }
+        Err(_) => tell("The note of all who have it is not to be had: who told of it has gone."),
+    }
     Ok(())
 }
 

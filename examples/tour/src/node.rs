@@ -9,12 +9,14 @@ use dsys_core::{NodeAddr, NodeId, Ticket};
 use dsys_dht::{Dht, Key};
 use dsys_gossip::{Cursor, Event, Gossip, JoinError, SpawnError, Subscription, TopicHandle};
 use dsys_transport::{Node, ProtocolError};
+use indicatif::HumanBytes;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::fetch::{Fetch, FetchError, Sources};
 use crate::manifest::{BadManifest, Hash};
+use crate::notes::{Notes, NotesError};
 use crate::serve::{self, Serving, Shelf, Slot};
 use crate::status::Status;
 use crate::store::Store;
@@ -36,6 +38,7 @@ pub struct Participant {
     status: Status,
     topic: TopicHandle,
     dht: Dht,
+    notes: Arc<Notes>,
     folder: Option<Hash>,
     task: AbortHandle,
     _serving: Serving,
@@ -56,6 +59,9 @@ pub enum StartError {
     /// The DHT did not start.
     #[error(transparent)]
     Dht(#[from] dsys_dht::StartError),
+    /// There is no place for notes.
+    #[error(transparent)]
+    Notes(#[from] NotesError),
     /// The folder is beyond a bound.
     #[error(transparent)]
     Manifest(#[from] BadManifest),
@@ -63,6 +69,8 @@ pub enum StartError {
 
 /// At most this many are remembered to have the folder.
 const MAX_SOURCES: usize = 256;
+/// Notes are kept in step with whom we know, and with so many of them.
+const NOTES_WITH: usize = 4;
 /// While a folder is fetched, the DHT is asked who else has it: again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// So often, until somebody is found: a DHT that is just coming together answers for a part of itself.
@@ -91,11 +99,14 @@ impl Participant {
         let serving = serve::serve(&node, &slot, &status)?;
         let dht = Dht::builder(&node).bootstrap(contacts.iter().cloned().map(Ticket));
         let dht = dht.start().await?;
-        let topic = Gossip::builder(&node).spawn()?.join(wire::TOPIC, contacts).await?;
+        let notes = Arc::new(Notes::start(&node)?);
+        let topic = Gossip::builder(&node).spawn()?.join(wire::TOPIC, contacts.clone()).await?;
         let life = Life {
             node: node.clone(),
             news: topic.subscribe_from(Cursor::Oldest),
             dht: dht.clone(),
+            contacts,
+            notes: notes.clone(),
             sources: Arc::new(watch::Sender::new(Sources::new())),
             out,
             root: folder,
@@ -103,7 +114,7 @@ impl Participant {
             status: status.clone(),
         };
         let task = tokio::spawn(life.run()).abort_handle();
-        Ok(Participant { node, status, topic, dht, folder, task, _serving: serving })
+        Ok(Participant { node, status, topic, dht, notes, folder, task, _serving: serving })
     }
 
     /// Tells everybody of the folder that it shares. Nothing happens if it shares none. With nobody there, whoever comes
@@ -112,7 +123,11 @@ impl Participant {
         if let Some(root) = self.folder {
             self.status.set_knew();
             self.status.set_whole();
-            if let Ok(news) = postcard::to_allocvec(&News::Folder { root }) {
+            let notes = match self.notes.begin().await {
+                Ok(link) => link,
+                Err(error) => return self.status.set_failed(error.to_string()),
+            };
+            if let Ok(news) = postcard::to_allocvec(&News::Folder { root, notes }) {
                 // It is short, and the node ends after us.
                 let _ = self.topic.publish(news).await;
             }
@@ -127,6 +142,12 @@ impl Participant {
         drop(self);
         let _ = timeout(deadline, dht.leave()).await;
         node.shutdown(deadline).await;
+    }
+
+    /// Waits until so many lines are in the folder's note, and gives them. Cancel safety: safe.
+    pub async fn notes(&self, lines: usize) -> Vec<String> {
+        self.notes.has(lines).await;
+        self.notes.lines()
     }
 
     /// Its node.
@@ -155,6 +176,8 @@ struct Life {
     node: Node,
     news: Subscription,
     dht: Dht,
+    contacts: Vec<NodeAddr>,
+    notes: Arc<Notes>,
     sources: Arc<watch::Sender<Sources>>,
     out: Option<PathBuf>,
     root: Option<Hash>,
@@ -165,16 +188,21 @@ struct Life {
 impl Life {
     async fn run(mut self) {
         let mut fetches = JoinSet::new();
-        // Ends with this one.
-        let mut searches = JoinSet::new();
+        // These end with this one.
+        let (mut searches, mut writing) = (JoinSet::new(), JoinSet::new());
         loop {
             tokio::select! {
                 event = self.news.next() => match event {
                     Some(Event::Message(message)) => {
-                        if let Ok(News::Folder { root }) = postcard::from_bytes(&message.payload)
+                        if let Ok(News::Folder { root, notes }) = postcard::from_bytes(&message.payload)
                             && let Some(fetch) = self.heard(root)
                         {
-                            searches.spawn(search(self.dht.clone(), root, self.sources.clone(), self.node.id()));
+                            let contacts = std::mem::take(&mut self.contacts);
+                            if let Err(error) = self.notes.join(notes, contacts).await {
+                                self.status.note(format!("there will be no note: {error}"));
+                            }
+                            let notes = self.notes.clone();
+                            searches.spawn(search(self.dht.clone(), root, self.sources.clone(), notes, self.node.id()));
                             fetches.spawn(fetch_all(fetch, self.dht.clone()));
                         }
                     }
@@ -184,7 +212,10 @@ impl Life {
                 Some(outcome) = fetches.join_next() => {
                     searches.abort_all();
                     match outcome {
-                        Ok(Ok(())) => self.status.set_whole(),
+                        Ok(Ok(())) => {
+                            self.status.set_whole();
+                            writing.spawn(sign(self.notes.clone(), self.node.id(), self.status.clone()));
+                        }
                         Ok(Err(error)) => self.status.set_failed(error.to_string()),
                         Err(_) => self.status.set_failed(FetchError::Panicked.to_string()),
                     }
@@ -215,18 +246,22 @@ impl Life {
 }
 
 /// Asks the DHT again and again who has the folder. Nobody has proven that it is so; whoever dials will see.
-async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, me: NodeId) {
+async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, notes: Arc<Notes>, me: NodeId) {
     let mut pause = ASK_AGAIN;
     for asked in 0_u32.. {
         let mut providers = dht.find_providers(&Key::from_bytes(root));
         while let Some(Ok(provider)) = providers.next().await {
-            let addr = provider.addr;
-            sources.send_if_modified(|sources| {
+            let (addr, mut known) = (provider.addr, 0);
+            let new = sources.send_if_modified(|sources| {
                 let id = addr.id;
                 let room = id != me && (sources.len() < MAX_SOURCES || sources.contains_key(&id));
-                let new = Some((root, addr.clone()));
-                room && sources.insert(id, (root, addr)) != new
+                let new = room && sources.insert(id, (root, addr.clone())) != Some((root, addr.clone()));
+                known = sources.len();
+                new
             });
+            if new && known <= NOTES_WITH {
+                notes.also(addr).await;
+            }
         }
         sleep(pause).await;
         if asked >= ASK_SOON || !sources.borrow().is_empty() {
@@ -241,4 +276,19 @@ async fn fetch_all(mut fetch: Fetch, dht: Dht) -> Result<(), FetchError> {
     // It is told while the first chunks come.
     let (outcome, ()) = tokio::join!(fetch.run(store), provide(&dht, root));
     outcome
+}
+
+/// Adds our line to the folder's note.
+async fn sign(notes: Arc<Notes>, me: NodeId, status: Status) {
+    let bytes: u64 = status.received().values().sum();
+    let (from, size) = (status.received().len(), HumanBytes(bytes));
+    let line = match bytes {
+        0 => format!("{} had it already", me.short()),
+        _ => {
+            format!("{} checked {size} from {from} {}", me.short(), if from == 1 { "node" } else { "nodes" })
+        }
+    };
+    if let Err(error) = notes.write(line).await {
+        status.note(format!("our line is not in the note: {error}"));
+    }
 }

@@ -1,5 +1,6 @@
 //! What the nodes of a tour tell each other.
 
+use dsys_crdt::repo::Link;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Hash;
@@ -30,6 +31,8 @@ pub(crate) enum News {
     Folder {
         /// The hash of its manifest.
         root: Hash,
+        /// The note to which all add who have it.
+        notes: Link,
     },
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dsys_core::SecretKey;
+use dsys_crdt::change::DocumentId;
+use dsys_crdt::repo::{Link, Rule};
 use dsys_dht::{Dht, Key};
 use dsys_gossip::Gossip;
 use dsys_transport::{MemoryNetwork, Node, NodeConfig, ProtocolConfig, Quic, QuicConfig, RpcConfig};
@@ -72,6 +74,13 @@ async fn everybody_gets_it(nodes: Vec<Node>) {
         assert_eq!(copy.manifest.files(), shared.files());
         assert!((0..shared.chunk_count()).all(|at| copy.manifest.chunk(at) == shared.chunk(at)));
     }
+    // Each that fetched wrote a line, and all have the same.
+    let notes = participants[0].notes(4).await;
+    assert_eq!(notes.len(), 4);
+    for (participant, node) in participants.iter().zip(&nodes).skip(1) {
+        assert_eq!(participant.notes(4).await, notes);
+        assert_eq!(notes.iter().filter(|line| line.starts_with(&node.id().short())).count(), 1, "{notes:?}");
+    }
     drop(participants);
     for node in nodes {
         node.shutdown(Duration::from_secs(1)).await;
@@ -126,7 +135,8 @@ async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
     // Its news and its claim to have the folder come as everybody's do.
     let gossip = Gossip::builder(liar).spawn().unwrap();
     let topic = gossip.open("tour.folders").await.unwrap();
-    topic.publish(postcard::to_allocvec(&(0_u8, root)).unwrap()).await.unwrap();
+    let notes = Link { document: DocumentId::from_bytes(root), rule: Rule::Open };
+    topic.publish(postcard::to_allocvec(&(0_u8, root, notes)).unwrap()).await.unwrap();
     let dht = Dht::builder(liar).start().await.unwrap();
     let _ = dht.provide(&Key::from_bytes(root)).await;
 
