@@ -160,6 +160,14 @@ impl Node {
         Ok(Some(link.open_uni(tag).await?))
     }
 
+    /// A peer has sent a message of a protocol that only those send who speak it.
+    pub(crate) fn heard(&self, peer: NodeId, tag: Tag) {
+        let table = self.shared().table();
+        if table.link(&peer).is_some_and(|link| link.learn(tag)) {
+            table.changed();
+        }
+    }
+
     /// A link on which a request may be sent, see [`dial::early_link`].
     pub(crate) async fn early_link(&self, peer: &NodeAddr) -> Result<EarlyLink, DialError> {
         let (link, dialling) = dial::early_link(self.shared(), peer).await?;

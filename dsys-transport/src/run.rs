@@ -330,9 +330,12 @@ where
                 }
                 Some(incoming) = self.protocol.accept_uni() => {
                     while readers.try_join_next().is_some() {}
+                    // Its answer must not be held back because the peer began to speak just now.
+                    node.heard(incoming.peer, self.protocol.tag());
                     readers.spawn(inbox::read(incoming, arrivals.clone(), self.config.max_message));
                 }
                 Some((peer, data)) = self.protocol.recv_datagram() => {
+                    node.heard(peer, self.protocol.tag());
                     match frame::decode(&data) {
                         Ok(message) => self.arrived(Arrival::Message(peer, message, data.len()), &mut outboxes),
                         Err(error) => debug!(%peer, %error, "a datagram that does not decode"),

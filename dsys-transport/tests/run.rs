@@ -6,8 +6,11 @@ mod common;
 use std::time::Duration;
 
 use common::probe::{Do, Probe, Seen, TAG, ask, heard, next, start};
-use common::{World, soon, until};
-use dsys_transport::{Death, MemoryDisk, NoDisk, RunConfig, RunError, TraceSink, run_with};
+use common::{World, raw, soon, until};
+use dsys_transport::{
+    Connection as _, Death, MemoryDisk, NoDisk, RunConfig, RunError, TraceSink, Transport as _, run_with,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 over_each_transport!(
     messages_commands_events_and_timers,
@@ -231,4 +234,24 @@ async fn a_trace_tells_what_happened(world: World) {
     assert!(find("send", &format!(",\"peer\":\"{}\",\"bytes\":12", b.id())), "{lines:?}");
     assert!(find("recv", &format!(",\"peer\":\"{}\",\"bytes\":21", b.id())), "{lines:?}");
     assert!(find("up", &format!(",\"peer\":\"{}\"", b.id())), "{lines:?}");
+}
+
+/// It says that it speaks the protocol on a stream of its own, which may come later than its first message.
+#[tokio::test]
+async fn whoever_sends_a_message_is_answered() {
+    let victim = World::Quic.node();
+    let mut machine = start(&victim).await;
+    // Its HELLO names no protocol.
+    let (transport, connection, _control) = raw::accepted(&victim).await;
+    let mut stream = connection.open_uni().await.unwrap();
+    let tag: Vec<u8> = [&[TAG.len() as u8], TAG.as_bytes()].concat();
+    stream.write_all(&[&tag[..], &[2, 1, 42]].concat()).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(next(&mut machine).await, Seen::Up(transport.id()));
+    assert_eq!(next(&mut machine).await, Seen::Heard(transport.id(), vec![42]));
+    ask(&machine, Do::Send(transport.id(), b"yes?".to_vec())).await;
+    let mut answer = soon("an answer", connection.accept_uni()).await.unwrap();
+    let mut bytes = vec![0; tag.len() + 6];
+    soon("its bytes", answer.read_exact(&mut bytes)).await.unwrap();
+    assert_eq!(bytes, [&tag[..], b"\x05\x04yes?"].concat());
 }

@@ -139,6 +139,17 @@ impl Link {
         self.protocols().contains(tag)
     }
 
+    /// The peer has shown that it speaks this: it says so, too, but on a stream of its own, which may come later. `false` if
+    /// that was known.
+    pub(super) fn learn(&self, tag: Tag) -> bool {
+        let mut protocols = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = !protocols.contains(&tag);
+        if new {
+            *protocols = protocols.iter().copied().chain([tag]).collect();
+        }
+        new
+    }
+
     pub(super) fn close(&self, code: u32, reason: &str) {
         self.connection.close(code, reason);
     }
