@@ -3,6 +3,7 @@
 mod data;
 mod editor;
 mod limits;
+mod list;
 mod merging;
 mod oracle;
 mod plain;
