@@ -319,6 +319,26 @@ pub(crate) fn append<C: Packed>(history: &mut History<C>, changes: &[u8]) -> Res
     apply::append(history, &mut decode::plain_changes(changes)?)
 }
 
+/// What stands between the magic of a file, whose last byte is the version, and a checksum that fits.
+pub(crate) fn checked<'a>(file: &'a [u8], magic: &[u8; 8]) -> Result<&'a [u8], DecodeError> {
+    decode::checked(file, magic)
+}
+
+/// The file with its checksum.
+pub(crate) fn sealed(file: Vec<u8>) -> Vec<u8> {
+    encode::sealed(file)
+}
+
+/// The length of some bytes, then they, packed if that is shorter.
+pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
+    encode::packed(bytes, lz4_flex::block::compress(bytes))
+}
+
+/// The bytes that were packed.
+pub(crate) fn unpacked(section: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    decode::unpack(section, &[])
+}
+
 /// All changes up to a version.
 pub(crate) fn until(history: &History, version: &VersionVector) -> Vec<u8> {
     encode::changes(history, &VersionVector::default(), Some(version))

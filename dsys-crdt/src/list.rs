@@ -11,8 +11,8 @@ use crate::history::{History, Limits, Op, Version};
 use crate::text::EditError;
 use crate::walk::{Nowhere, Refused, Sequence, Sink};
 
-pub use item::{Element, ElementId};
 pub(crate) use item::Item;
+pub use item::{Element, ElementId};
 use moves::Moves;
 
 /// A list that many agents edit at once, each on a replica of its own, and that merges without conflict. Elements are
@@ -337,11 +337,7 @@ impl<T: Element> List<T> {
     }
 
     /// Walks the events that are new; tells of slots that are hidden or shown again afterwards.
-    fn walk(
-        &mut self,
-        sink: &mut impl Sink,
-        flips: &mut dyn FnMut(u32, u32, bool),
-    ) -> Result<(), Refused> {
+    fn walk(&mut self, sink: &mut impl Sink, flips: &mut dyn FnMut(u32, u32, bool)) -> Result<(), Refused> {
         let old = self.sequence.events();
         self.sequence.update(&self.history, sink)?;
         self.sequence.prepare(&self.history, self.history.graph.heads())?;

@@ -1,5 +1,6 @@
 //! Which character stands where, and whose it is.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::agent::Agent;
@@ -88,10 +89,8 @@ impl Places<'_> {
         match anchor {
             Anchor::Start => Some(0),
             Anchor::End => Some(self.text.len()),
-            Anchor::Beside { agent, seq, side } => {
-                let agents = &self.text.history.agents;
-                let event = agents.local(agents.find(agent)?, *seq)?;
-                let (position, visible) = self.place_of(event)?;
+            Anchor::Beside { side, .. } => {
+                let (position, visible) = self.place_of(self.event_of(anchor)?)?;
                 Some(position + usize::from(visible && *side == Side::Left))
             }
         }
@@ -125,5 +124,33 @@ impl Places<'_> {
         let inserts = self.text.history.ops.slices(event, event + 1).next()?.inserts();
         let (at, visible) = inserts.then(|| self.sequence.place_of(event))?;
         Some((at as usize, visible))
+    }
+
+    /// Whether an anchor is beside a character that is visible.
+    pub(crate) fn is_shown(&self, anchor: &Anchor) -> bool {
+        self.event_of(anchor).and_then(|event| self.place_of(event)).is_some_and(|place| place.1)
+    }
+
+    /// Whether a character, deleted or not, stands between two anchors.
+    pub(crate) fn is_between(&self, character: u32, start: &Anchor, end: &Anchor) -> bool {
+        let side = |anchor: &Anchor| match anchor {
+            Anchor::Start => Some(Ordering::Less),
+            Anchor::End => Some(Ordering::Greater),
+            Anchor::Beside { side, .. } => {
+                let event = self.event_of(anchor)?;
+                self.place_of(event)?;
+                // In front of its character if that is to its right.
+                let beside = if *side == Side::Right { Ordering::Less } else { Ordering::Greater };
+                Some(self.sequence.compare(event, character).then(beside))
+            }
+        };
+        side(start) == Some(Ordering::Less) && side(end) == Some(Ordering::Greater)
+    }
+
+    /// The event that an anchor is beside.
+    fn event_of(&self, anchor: &Anchor) -> Option<u32> {
+        let Anchor::Beside { agent, seq, .. } = anchor else { return None };
+        let agents = &self.text.history.agents;
+        agents.local(agents.find(agent)?, *seq)
     }
 }

@@ -4,9 +4,11 @@ mod data;
 mod editor;
 mod limits;
 mod list;
+mod markdown;
 mod merging;
 mod oracle;
 mod plain;
+mod rich;
 mod traces;
 
 use crate::agent::Agent;

@@ -27,6 +27,7 @@ pub struct Undo {
     /// The characters that the agent has deleted with its events up to this one.
     deleted: BTreeSet<u32>,
     noted: u32,
+    restored: Vec<(u32, u32)>,
 }
 
 impl Undo {
@@ -46,18 +47,37 @@ impl Undo {
             originals: BTreeMap::new(),
             deleted: BTreeSet::new(),
             noted: seen,
+            restored: Vec::new(),
         }
     }
 
     /// Ends a group: the edits made since the last one will be taken back together. What was taken back before them cannot
-    /// be brought back any more. Does nothing if there are none.
-    pub fn end_group(&mut self, text: &Text) {
+    /// be brought back any more. Does nothing, and says so, if there are none.
+    pub fn end_group(&mut self, text: &Text) -> bool {
         let now = text.history.agents.events(self.agent);
-        if now > self.seen {
+        let some = now > self.seen;
+        if some {
             push(&mut self.done, self.seen..now);
             self.undone.clear();
             self.seen = now;
         }
+        some
+    }
+
+    /// Nothing can be brought back any more.
+    pub(crate) fn forget_undone(&mut self) {
+        self.undone.clear();
+    }
+
+    /// Every character that stands for deleted ones that came back, with them and itself.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (u32, Vec<u32>)> + '_ {
+        let chain = |copy| std::iter::successors(Some(copy), |copy| self.originals.get(copy).copied());
+        self.originals.keys().map(move |&copy| (copy, chain(copy).collect()))
+    }
+
+    /// The deleted characters that came back when something was taken back, or brought back, last; each with its copy.
+    pub(crate) fn restored(&self) -> &[(u32, u32)] {
+        &self.restored
     }
 
     /// How many groups can be taken back.
@@ -113,6 +133,7 @@ impl Undo {
             return Err(DecodeError::Full);
         }
         let full = |_: EditError| DecodeError::Full;
+        self.restored.clear();
         for segment in segments.into_iter().rev() {
             text.delete(segment.at..segment.at + segment.deleted).map_err(full)?;
             let copy = text.history.len();
@@ -121,6 +142,7 @@ impl Undo {
             for ((original, _), copy) in segment.inserted.into_iter().zip(copy..) {
                 self.copies.insert(original, copy);
                 self.originals.insert(copy, original);
+                self.restored.push((original, copy));
             }
         }
         let now = text.history.agents.events(self.agent);
@@ -130,9 +152,8 @@ impl Undo {
     /// What is to be done to each character, in the order of the text. The sequence is prepared at the present version.
     fn opposites(&self, history: &History, sequence: &Sequence, group: Range<u32>) -> Vec<Opposite> {
         let inserts = |event: u32| history.ops.slices(event, event + 1).next().is_some_and(|op| op.inserts());
-        let by_others = |character: &u32| {
-            sequence.deletions(*character) > u32::from(self.deleted.contains(character))
-        };
+        let by_others =
+            |character: &u32| sequence.deletions(*character) > u32::from(self.deleted.contains(character));
         let (mut found, mut gone, mut own) = (Vec::new(), Vec::new(), BTreeSet::new());
         for event in group.filter_map(|seq| history.agents.local(self.agent, seq)) {
             let inserts = inserts(event);
@@ -201,7 +222,8 @@ impl Undo {
     fn note_deletions(&mut self, history: &History, sequence: &Sequence) {
         let now = history.agents.events(self.agent);
         let events = (self.noted..now).filter_map(|seq| history.agents.local(self.agent, seq));
-        let deletes = |&event: &u32| history.ops.slices(event, event + 1).next().is_some_and(|op| !op.inserts());
+        let deletes =
+            |&event: &u32| history.ops.slices(event, event + 1).next().is_some_and(|op| !op.inserts());
         self.deleted.extend(events.filter(deletes).map(|event| sequence.target_of(event)));
         self.noted = now;
     }

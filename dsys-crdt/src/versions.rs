@@ -117,7 +117,8 @@ impl Text {
     fn recent(&mut self, version: &VersionVector) -> Result<Option<Vec<(u32, bool)>>, VersionError> {
         let since = self.events_since(version);
         let (sequence, history) = self.sequence()?;
-        let last = |(name, events): (&Agent, u32)| history.agents.local(history.agents.find(name)?, events - 1);
+        let last =
+            |(name, events): (&Agent, u32)| history.agents.local(history.agents.find(name)?, events - 1);
         let mut heads: Vec<u32> = version.iter().filter_map(last).collect();
         heads.sort_unstable();
         let refused = DecodeError::from;

@@ -137,19 +137,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<Option<String>, DecodeError> {
 
 impl<'a> File<'a> {
     pub(super) fn read(bytes: &'a [u8], expected: &[u8; 8]) -> Result<File<'a>, DecodeError> {
-        let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
-        match (magic, expected) {
-            ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
-                return Err(DecodeError::Version(*version));
-            }
-            _ if magic != expected => return Err(DecodeError::NotText),
-            _ => {}
-        }
-        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
-        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
-            return Err(DecodeError::Checksum);
-        }
-        let mut reader = Reader(body.get(MAGIC.len()..).ok_or(DecodeError::Truncated)?);
+        let mut reader = Reader(checked(bytes, expected)?);
         let mut next = || reader.bytes();
         let file = File {
             state: next()?,
@@ -368,7 +356,24 @@ fn read_ops<C: Content>(section: &[u8], events: u32) -> Result<Ops<C>, DecodeErr
     Ok(ops)
 }
 
-fn unpack(section: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, DecodeError> {
+/// What stands between the magic, whose last byte is the version, and a checksum that fits.
+pub(super) fn checked<'a>(bytes: &'a [u8], expected: &[u8; 8]) -> Result<&'a [u8], DecodeError> {
+    let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
+    match (magic, expected) {
+        ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
+            return Err(DecodeError::Version(*version));
+        }
+        _ if magic != expected => return Err(DecodeError::NotText),
+        _ => {}
+    }
+    let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+        return Err(DecodeError::Checksum);
+    }
+    body.get(expected.len()..).ok_or(DecodeError::Truncated)
+}
+
+pub(super) fn unpack(section: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut reader = Reader(section);
     let length = reader.small()? as usize;
     let packed = reader.0;

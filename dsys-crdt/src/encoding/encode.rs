@@ -98,7 +98,7 @@ pub(super) fn retrim(file: &[u8], later: &[u8]) -> Result<Vec<u8>, DecodeError> 
     Ok(sealed(out))
 }
 
-fn sealed(mut file: Vec<u8>) -> Vec<u8> {
+pub(crate) fn sealed(mut file: Vec<u8>) -> Vec<u8> {
     let checksum = crc32fast::hash(&file);
     file.extend_from_slice(&checksum.to_le_bytes());
     file
@@ -251,7 +251,7 @@ fn ops<C: Content>(history: &History<C>, pieces: &[Piece]) -> Vec<u8> {
 }
 
 /// The length, then an LZ4 block or the bytes themselves.
-fn packed(bytes: &[u8], block: Vec<u8>) -> Vec<u8> {
+pub(super) fn packed(bytes: &[u8], block: Vec<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, bytes.len() as u64);
     out.extend_from_slice(if block.len() < bytes.len() { &block } else { bytes });

@@ -135,8 +135,7 @@ impl<C: Content> Ops<C> {
             run.content = at as u32;
             if run.kind == Kind::Insert {
                 let events = end - run.start;
-                let to =
-                    if flat { at + events as usize } else { content.advance(at, size, events) };
+                let to = if flat { at + events as usize } else { content.advance(at, size, events) };
                 if to > size || (!flat && C::events(content.part(at, to)) != events as usize) {
                     return None;
                 }

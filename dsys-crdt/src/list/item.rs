@@ -110,7 +110,9 @@ impl<T: Element> Packed for Vec<Item<T>> {
                 }
                 length => {
                     let element = T::read(reader.take(length - 1)?);
-                    Item::New(element.ok_or(DecodeError::Malformed("an element that is none of this list's"))?)
+                    Item::New(
+                        element.ok_or(DecodeError::Malformed("an element that is none of this list's"))?,
+                    )
                 }
             });
         }

@@ -265,7 +265,9 @@ fn one_element_in_too_many_places_is_refused() {
 fn positions_past_the_end_are_refused() {
     let mut list = three();
     assert!(list.insert(4, 0).is_err() && list.delete(2..4).is_err());
-    assert!(list.move_to(3, 0).is_err() && list.move_to(0, 3).is_err() && list.move_to(usize::MAX, 0).is_err());
+    assert!(
+        list.move_to(3, 0).is_err() && list.move_to(0, 3).is_err() && list.move_to(usize::MAX, 0).is_err()
+    );
     assert_eq!((list.get(usize::MAX), list.events()), (None, 3));
     let text = crate::Text::new(agent(0)).changes_since(&Default::default()).unwrap();
     assert_eq!(list.apply(&text), Err(DecodeError::NotText));
@@ -281,4 +283,5 @@ fn golden_bytes() {
     assert_eq!(hex, GOLDEN);
 }
 
-const GOLDEN: &str = "647379736c7374010002016101000b0a056d696c6b01000161010302000403020000050403020706000ddeae0a";
+const GOLDEN: &str =
+    "647379736c7374010002016101000b0a056d696c6b01000161010302000403020000050403020706000ddeae0a";

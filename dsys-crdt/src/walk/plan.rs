@@ -49,10 +49,7 @@ impl<'a> Cut<'a> {
 ///
 /// # Errors
 /// [`Refused::Past`] if it takes a walk of the past that is not here.
-pub(super) fn stretches<C: Content>(
-    history: &History<C>,
-    old: Version<'_>,
-) -> Result<Vec<Stretch>, Refused> {
+pub(super) fn stretches<C: Content>(history: &History<C>, old: Version<'_>) -> Result<Vec<Stretch>, Refused> {
     let graph = &history.graph;
     let mut cuts = [Cut::new(old), Cut::new(graph.past())];
     let mut found = Vec::new();

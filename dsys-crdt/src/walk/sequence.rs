@@ -218,7 +218,8 @@ impl Sequence {
         let (span, offset) = self.memory.0.span_of(character);
         let own = Characters { event: span.id, len: offset, deleted: span.was_deleted() };
         let earlier = self.memory.0.spans_before(character);
-        let earlier = earlier.map(|span| Characters { event: span.id, len: span.len, deleted: span.was_deleted() });
+        let earlier =
+            earlier.map(|span| Characters { event: span.id, len: span.len, deleted: span.was_deleted() });
         Some(own).filter(|own| own.len > 0).into_iter().chain(earlier)
     }
 
