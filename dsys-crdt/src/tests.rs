@@ -8,6 +8,7 @@ mod markdown;
 mod merging;
 mod oracle;
 mod plain;
+mod presence;
 mod rich;
 mod traces;
 

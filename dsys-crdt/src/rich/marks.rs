@@ -57,8 +57,11 @@ pub(super) struct Mark {
     pub(super) value: Option<String>,
 }
 
+/// Of two marks the one with the greater stamp holds.
+type Stamp<'a> = (u32, &'a Agent, u32);
+
 impl Mark {
-    fn stamp(&self) -> (u32, &Agent, u32) {
+    fn stamp(&self) -> Stamp<'_> {
         (self.time, &self.agent, self.seq)
     }
 }
@@ -118,12 +121,12 @@ impl Marks {
             }
         }
         borders.entry(length).or_default();
-        let mut active: BTreeMap<&str, BTreeSet<((u32, &Agent, u32), usize)>> = BTreeMap::new();
+        let mut active: BTreeMap<&str, BTreeSet<(Stamp<'_>, usize)>> = BTreeMap::new();
         let (mut found, mut from) = (Vec::new(), 0);
         for (to, marks) in borders {
             if to > from {
-                let last = |(key, marks): (&&str, &BTreeSet<_>)| {
-                    Some((key.to_string(), marks.last().map(|(_, at): &((_, _, _), usize)| *at)?))
+                let last = |(key, marks): (&&str, &BTreeSet<(Stamp<'_>, usize)>)| {
+                    Some((key.to_string(), marks.last()?.1))
                 };
                 found.push((from..to, active.iter().filter_map(last).collect()));
                 from = to;

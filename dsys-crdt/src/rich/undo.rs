@@ -35,6 +35,13 @@ struct Group {
     marks: Range<u32>,
 }
 
+/// A mark to be made.
+struct Act {
+    range: Range<usize>,
+    value: Option<String>,
+    expand: Expand,
+}
+
 impl RichUndo {
     /// What the text's agent does from now on can be taken back.
     pub fn new(rich: &RichText) -> RichUndo {
@@ -111,60 +118,69 @@ impl RichUndo {
     /// Marks the text so that it looks as it does by the marks that count: where some lie that count now, or do not any
     /// more, and on characters that came back.
     fn show(&mut self, rich: &mut RichText, changed: &[usize], restored: bool) -> Result<(), MarkError> {
-        let length = rich.text.len();
         if restored {
             let copies = self.text.restored().iter();
             self.born.extend(copies.map(|&(_, copy)| (copy, rich.marks.all.len())));
         }
-        let counts = |at: usize| !self.void.contains(&at);
-        let mut acts: BTreeMap<String, Vec<(Range<usize>, Option<String>, Expand)>> = BTreeMap::new();
-        if !rich.marks.all.is_empty() {
-            let places = rich.text.places()?;
-            let shown = rich.marks.winners(&places, length, |_| true);
-            let meant = rich.marks.winners(&places, length, counts);
-            let again = self.came_back(&rich.marks, &places, changed, restored);
-            let mut cuts: BTreeSet<usize> = again.keys().flat_map(|&at| [at, at + 1]).collect();
-            cuts.extend(shown.iter().chain(&meant).flat_map(|(range, _)| [range.start, range.end]));
-            let cuts: Vec<usize> = cuts.into_iter().collect();
-            let lie: Vec<(Range<usize>, usize)> =
-                changed.iter().filter_map(|&at| Some((rich.marks.range(at, &places)?, at))).collect();
-            for (from, to) in cuts.iter().copied().zip(cuts.iter().copied().skip(1)) {
-                let shown = at_position(&shown, from);
-                let (meant, keys) = match again.get(&from) {
-                    Some(meant) => (meant.clone(), meant.keys().chain(shown.keys()).cloned().collect()),
-                    None => {
-                        let here = lie.iter().filter(|(range, _)| range.contains(&from));
-                        let keys = here.filter_map(|(_, at)| Some(rich.marks.all.get(*at)?.key.clone()));
-                        (at_position(&meant, from), keys.collect::<BTreeSet<_>>())
-                    }
-                };
-                for key in keys {
-                    let value = rich.marks.value(meant.get(&key));
-                    if value != rich.marks.value(shown.get(&key)) {
-                        let mark = shown.get(&key).and_then(|&at| rich.marks.all.get(at));
-                        let expand = mark.filter(|_| !again.contains_key(&from)).map(|mark| mark.expand);
-                        let expand = match value {
-                            Some(_) => expand.unwrap_or(Expand::Neither),
-                            None => expand.unwrap_or(Expand::Both).opposite(),
-                        };
-                        let acts = acts.entry(key).or_default();
-                        match acts.last_mut().filter(|last| last.0.end == from && last.1.as_deref() == value)
-                        {
-                            Some(last) => last.0.end = to,
-                            None => acts.push((from..to, value.map(String::from), expand)),
-                        }
-                    }
-                }
-            }
-        }
-        for (key, acts) in acts {
-            for (range, value, expand) in acts {
+        for (key, acts) in self.acts(rich, changed, restored)? {
+            for Act { range, value, expand } in acts {
                 self.void.insert(rich.marks.all.len());
                 rich.push_mark(range, &key, value, expand)?;
             }
         }
         self.seen = rich.marks.known(&self.agent);
         Ok(())
+    }
+
+    /// What is to be done to each key.
+    fn acts(
+        &self,
+        rich: &mut RichText,
+        changed: &[usize],
+        restored: bool,
+    ) -> Result<BTreeMap<String, Vec<Act>>, MarkError> {
+        let mut acts: BTreeMap<String, Vec<Act>> = BTreeMap::new();
+        if rich.marks.all.is_empty() {
+            return Ok(acts);
+        }
+        let (length, marks) = (rich.text.len(), &rich.marks);
+        let places = rich.text.places()?;
+        let shown = marks.winners(&places, length, |_| true);
+        let meant = marks.winners(&places, length, |at| !self.void.contains(&at));
+        let again = self.came_back(marks, &places, changed, restored);
+        let changed: Vec<_> =
+            changed.iter().filter_map(|&at| Some((marks.range(at, &places)?, marks.all.get(at)?))).collect();
+        let mut cuts: BTreeSet<usize> = again.keys().flat_map(|&at| [at, at + 1]).collect();
+        cuts.extend(shown.iter().chain(&meant).flat_map(|(range, _)| [range.start, range.end]));
+        for (&from, &to) in cuts.iter().zip(cuts.iter().skip(1)) {
+            let shown = at_position(&shown, from);
+            let came_back = again.get(&from);
+            let meant = came_back.cloned().unwrap_or_else(|| at_position(&meant, from));
+            let here = changed.iter().filter(|(range, _)| range.contains(&from)).map(|(_, mark)| &mark.key);
+            let keys: BTreeSet<&String> = match came_back {
+                Some(_) => meant.keys().chain(shown.keys()).collect(),
+                None => here.collect(),
+            };
+            for key in keys {
+                let value = marks.value(meant.get(key));
+                if value == marks.value(shown.get(key)) {
+                    continue;
+                }
+                let mark = shown.get(key).filter(|_| came_back.is_none()).and_then(|&at| marks.all.get(at));
+                let expand = mark.map_or(Expand::Neither, |mark| mark.expand);
+                let acts = acts.entry(key.clone()).or_default();
+                match acts.last_mut().filter(|last| last.range.end == from && last.value.as_deref() == value)
+                {
+                    Some(last) => last.range.end = to,
+                    None => acts.push(Act {
+                        range: from..to,
+                        value: value.map(String::from),
+                        expand: if value.is_some() { expand } else { expand.opposite() },
+                    }),
+                }
+            }
+        }
+        Ok(acts)
     }
 
     /// What is meant to hold at characters that were deleted and came back: those of the last time, or those that the
