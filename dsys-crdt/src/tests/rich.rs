@@ -216,7 +216,7 @@ impl World {
                 let at = at % (length + 1);
                 self.texts[who].delete(at..(at + len).min(length)).unwrap();
             }
-            Step::Mark(who, at, len, what) if self.texts[who].text().len() > 0 => {
+            Step::Mark(who, at, len, what) if !self.texts[who].text().is_empty() => {
                 let length = self.texts[who].text().len();
                 let at = at % length;
                 let range = at..(at + len).min(length);
