@@ -287,8 +287,17 @@ impl RichText {
     /// # Errors
     /// As [`Text::load`] and [`RichText::apply`].
     pub fn load(saved: &[u8], agent: Agent) -> Result<RichText, DecodeError> {
-        let (text, marks) = encoding::read(saved, MarkLimits::default().marks)?;
+        RichText::load_within(saved, agent, MarkLimits::default())
+    }
+
+    /// As [`RichText::load`], with other bounds on marks.
+    ///
+    /// # Errors
+    /// As [`RichText::load`].
+    pub fn load_within(saved: &[u8], agent: Agent, limits: MarkLimits) -> Result<RichText, DecodeError> {
+        let (text, marks) = encoding::read(saved, limits.marks)?;
         let mut rich = RichText::of(Text::load(text, agent)?);
+        rich.limits = limits;
         let marks = rich.new_marks(marks)?;
         marks.into_iter().for_each(|mark| rich.marks.push(mark));
         Ok(rich)

@@ -159,10 +159,9 @@ impl Undo {
             let inserts = inserts(event);
             let stood = if inserts { event } else { sequence.target_of(event) };
             let mut character = stood;
-            let mut kept_away = by_others(&character);
+            let kept_away = by_others(&character);
             while let Some(&copy) = self.copies.get(&character) {
                 character = copy;
-                kept_away |= by_others(&character);
             }
             let (at, visible) = sequence.place_of(character);
             if inserts {
