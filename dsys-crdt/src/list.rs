@@ -27,9 +27,9 @@ use moves::Moves;
 /// ```
 /// use dsys_crdt::{Agent, List};
 ///
-/// let mut ours = List::new(Agent::new("anna")?);
+/// let mut ours: List<String> = List::new(Agent::new("anna")?);
 /// ours.insert_all(0, ["milk", "eggs", "bread"].map(String::from))?;
-/// let mut theirs = List::load(&ours.save(), Agent::new("ben")?)?;
+/// let mut theirs: List<String> = List::load(&ours.save(), Agent::new("ben")?)?;
 ///
 /// ours.move_to(2, 0)?;
 /// theirs.move_to(2, 1)?;
