@@ -29,11 +29,11 @@
 //!
 //! A saved text holds each character once. What is still in the text stands there in the order of the text, so that the
 //! text can be read alone; which event inserted which character is what a walk of the history tells
-//! ([`walk::sequence`](crate::walk::sequence)). So text and history cannot contradict each other, but in length. The state
+//! ([`Sequence`](crate::walk::Sequence)). So text and history cannot contradict each other, but in length. The state
 //! says what is needed to go on editing: the rest is read when something refers to events of the past ([`Text::load`]).
 
 mod apply;
-mod bytes;
+pub(crate) mod bytes;
 mod decode;
 mod encode;
 mod lz4;
@@ -42,7 +42,7 @@ use std::borrow::Cow;
 
 use crate::agent::{Agent, VersionVector};
 use crate::edit::Edit;
-use crate::history::{History, Version};
+use crate::history::{Content, History, Version};
 use crate::rope::Rope;
 use crate::text::Text;
 use crate::versions::VersionError;
@@ -56,7 +56,7 @@ pub enum DecodeError {
     #[error("the bytes end too early: fetch or read them again")]
     Truncated,
     /// They do not begin as a text or changes do.
-    #[error("these bytes are not a text of dsys-crdt")]
+    #[error("these bytes are not a text of dsys-crdt, or not the list that was expected")]
     NotText,
     /// They are of a version that this one does not know.
     #[error("the bytes have format version {0}, and this is version 1: update dsys-crdt")]
@@ -146,7 +146,7 @@ impl Text {
         rope.insert(0, &text);
         let agent = history.agents.number(&agent);
         let past = (history.len() > 0).then(|| saved.into());
-        let mut text = Text { history, past, rope, agent };
+        let mut text = Text { history, past, rope, agent, sequence: None };
         if !later.is_empty() {
             text.apply(later)?;
         }
@@ -284,6 +284,60 @@ enum Failed {
 
 /// The magic, with the version as its last byte.
 pub(crate) const MAGIC: &[u8; 8] = b"dsystxt\x01";
+
+/// Content that travels in changes.
+pub(crate) trait Packed: Content {
+    /// The magic of its files.
+    const MAGIC: [u8; 8];
+
+    /// Writes a part; parts stand one after the other.
+    fn write(part: &Self::Part, to: &mut Vec<u8>);
+
+    /// Reads all parts.
+    fn read(bytes: Vec<u8>) -> Result<Self, DecodeError>;
+}
+
+impl Packed for String {
+    const MAGIC: [u8; 8] = *MAGIC;
+
+    fn write(part: &str, to: &mut Vec<u8>) {
+        to.extend_from_slice(part.as_bytes());
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<String, DecodeError> {
+        decode::utf8(bytes)
+    }
+}
+
+/// What a replica at `since` lacks of a history.
+pub(crate) fn changes<C: Packed>(history: &History<C>, since: &VersionVector) -> Vec<u8> {
+    encode::changes(history, since, None)
+}
+
+/// Appends what is new in changes. On an error some may have been appended: the caller truncates.
+pub(crate) fn append<C: Packed>(history: &mut History<C>, changes: &[u8]) -> Result<(), DecodeError> {
+    apply::append(history, &mut decode::plain_changes(changes)?)
+}
+
+/// What stands between the magic of a file, whose last byte is the version, and a checksum that fits.
+pub(crate) fn checked<'a>(file: &'a [u8], magic: &[u8; 8]) -> Result<&'a [u8], DecodeError> {
+    decode::checked(file, magic)
+}
+
+/// The file with its checksum.
+pub(crate) fn sealed(file: Vec<u8>) -> Vec<u8> {
+    encode::sealed(file)
+}
+
+/// The length of some bytes, then they, packed if that is shorter.
+pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
+    encode::packed(bytes, lz4_flex::block::compress(bytes))
+}
+
+/// The bytes that were packed.
+pub(crate) fn unpacked(section: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    decode::unpack(section, &[])
+}
 
 /// All changes up to a version.
 pub(crate) fn until(history: &History, version: &VersionVector) -> Vec<u8> {

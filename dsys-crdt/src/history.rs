@@ -19,31 +19,33 @@
 #![allow(clippy::indexing_slicing)] // Run numbers come from binary searches here; event numbers are below `len`.
 
 mod agents;
+mod content;
 mod graph;
 mod limits;
 mod ops;
 
 use crate::agent::Agent;
 pub(crate) use agents::{Agents, Head};
+pub(crate) use content::Content;
 pub(crate) use graph::{Graph, Version};
 pub use limits::Limits;
 pub(crate) use ops::{Kind, Op, Ops};
 
-/// So many events, and so many bytes of inserted text, a history may have: local numbers are 31 bits wide.
+/// So many events, and so much content (bytes of inserted text, elements of a list), a history may have: local numbers are 31 bits wide.
 pub(crate) const MAX_EVENTS: u32 = (1 << 31) - 2;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct History {
+pub(crate) struct History<C = String> {
     pub(crate) agents: Agents,
     pub(crate) graph: Graph,
-    pub(crate) ops: Ops,
+    pub(crate) ops: Ops<C>,
     pub(crate) limits: Limits,
 }
 
-impl History {
+impl<C: Content> History<C> {
     /// The history after a past of `len` events, of which each agent made so many; `heads` are its events without children,
     /// in ascending order.
-    pub(crate) fn resume(agents: Vec<(Agent, u32)>, heads: &[Head], len: u32) -> History {
+    pub(crate) fn resume(agents: Vec<(Agent, u32)>, heads: &[Head], len: u32) -> Self {
         History {
             agents: Agents::resume(agents, heads, len),
             graph: Graph::resume(heads.iter().map(|head| head.lv).collect(), len),
@@ -53,7 +55,7 @@ impl History {
     }
 
     /// Appends the columns of a history that was resumed after this one.
-    pub(crate) fn extend(&mut self, later: &History) {
+    pub(crate) fn extend(&mut self, later: &History<C>) {
         let from = self.len();
         for agent in 0..later.agents.count() as u32 {
             self.agents.number(later.agents.name(agent));
@@ -66,7 +68,7 @@ impl History {
             self.graph.push(later.graph.parents(run), later.graph.end(run) - later.graph.start(run));
         }
         for op in later.ops.slices(from, later.len()) {
-            self.ops.push_run(op.kind, op.at, op.len, later.ops.text(&op));
+            self.ops.push_run(op.kind, op.at, op.len, later.ops.content(&op));
         }
     }
 
@@ -75,10 +77,10 @@ impl History {
         self.graph.len()
     }
 
-    /// Whether so many more events and bytes of content fit.
-    pub(crate) fn has_room(&self, events: usize, bytes: usize) -> bool {
+    /// Whether so many more events, and content of that size, fit.
+    pub(crate) fn has_room(&self, events: usize, content: usize) -> bool {
         self.len() as usize + events <= MAX_EVENTS as usize
-            && self.ops.content().len() + bytes <= MAX_EVENTS as usize
+            && self.ops.content_size() + content <= MAX_EVENTS as usize
     }
 
     /// Appends an agent's events that follow everything known.

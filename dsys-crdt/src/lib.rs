@@ -9,10 +9,13 @@ mod edit;
 mod encoding;
 mod history;
 pub mod laws;
+mod list;
 mod order;
 mod places;
+mod presence;
 #[cfg(feature = "store")]
 pub mod repo;
+mod rich;
 mod rope;
 #[cfg(feature = "sync")]
 pub mod sync;
@@ -26,7 +29,10 @@ pub use agent::{Agent, AgentError, VersionVector};
 pub use edit::{Edit, Side, Units};
 pub use encoding::DecodeError;
 pub use history::Limits;
+pub use list::{Element, ElementId, List, ListEdit};
 pub use places::{Anchor, Places};
+pub use presence::{Presence, PresenceConfig, Present, Selection};
+pub use rich::{Expand, MarkError, MarkLimits, RichEdits, RichText, RichUndo, RichVersion, Span};
 pub use text::{EditError, Text};
 pub use undo::Undo;
 pub use versions::VersionError;

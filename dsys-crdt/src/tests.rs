@@ -3,9 +3,13 @@
 mod data;
 mod editor;
 mod limits;
+mod list;
+mod markdown;
 mod merging;
 mod oracle;
 mod plain;
+mod presence;
+mod rich;
 mod traces;
 
 use crate::agent::Agent;

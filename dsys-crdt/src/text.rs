@@ -7,7 +7,7 @@ use crate::agent::{Agent, VersionVector};
 use crate::edit::{Edit, Step, Units};
 use crate::history::{History, Limits, MAX_EVENTS, Op, Ops, Version};
 use crate::rope::{BYTES, CHARS, Rope, UTF16};
-use crate::walk::{self, Sink};
+use crate::walk::{self, Sequence, Sink};
 
 /// Text that many agents edit at once, each on a replica of its own, and that merges without conflict.
 ///
@@ -23,20 +23,22 @@ pub struct Text {
     pub(crate) past: Option<Arc<[u8]>>,
     pub(crate) rope: Rope,
     pub(crate) agent: u32,
+    /// All characters, once somebody has asked where they are.
+    pub(crate) sequence: Option<Box<Sequence>>,
 }
 
-/// Why an edit was not made. The text is unchanged.
+/// Why an edit was not made. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
     /// The position lies past the end.
     #[error(
-        "position {position} lies past the end of the text at {length}: take positions from the text as it is now"
+        "position {position} lies past the end, the length being {length}: take positions from what is there now"
     )]
     OutOfRange {
         /// The position, or the end of the range, that was given.
         position: usize,
-        /// The length of the text in code points.
+        /// The length, in code points or elements.
         length: usize,
     },
     /// The history would have more events or more bytes than it can number.
@@ -49,7 +51,7 @@ impl Text {
     pub fn new(agent: Agent) -> Text {
         let mut history = History::default();
         let agent = history.agents.number(&agent);
-        Text { history, past: None, rope: Rope::new(), agent }
+        Text { history, past: None, rope: Rope::new(), agent, sequence: None }
     }
 
     /// The agent to whom edits made here belong.
@@ -186,7 +188,7 @@ struct Fresh<'a>(Rope, &'a Ops);
 
 impl Sink for Fresh<'_> {
     fn insert(&mut self, at: u32, op: &Op) {
-        self.0.insert(at, self.1.text(op));
+        self.0.insert(at, self.1.content(op));
     }
 
     fn delete(&mut self, at: u32, count: u32) {

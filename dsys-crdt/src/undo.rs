@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::encoding::DecodeError;
-use crate::places::Places;
+use crate::history::History;
 use crate::text::{EditError, Text};
+use crate::walk::Sequence;
 
 /// Takes back what the agent of a text did there, in groups, and brings it back, whatever others did meanwhile.
 ///
@@ -23,6 +24,10 @@ pub struct Undo {
     /// By character, the one that was inserted in its place when its deletion was taken back; and the way back.
     copies: BTreeMap<u32, u32>,
     originals: BTreeMap<u32, u32>,
+    /// The characters that the agent has deleted with its events up to this one.
+    deleted: BTreeSet<u32>,
+    noted: u32,
+    restored: Vec<(u32, u32)>,
 }
 
 impl Undo {
@@ -40,18 +45,39 @@ impl Undo {
             undone: Vec::new(),
             copies: BTreeMap::new(),
             originals: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            noted: seen,
+            restored: Vec::new(),
         }
     }
 
     /// Ends a group: the edits made since the last one will be taken back together. What was taken back before them cannot
-    /// be brought back any more. Does nothing if there are none.
-    pub fn end_group(&mut self, text: &Text) {
+    /// be brought back any more. Does nothing, and says so, if there are none.
+    pub fn end_group(&mut self, text: &Text) -> bool {
         let now = text.history.agents.events(self.agent);
-        if now > self.seen {
+        let some = now > self.seen;
+        if some {
             push(&mut self.done, self.seen..now);
             self.undone.clear();
             self.seen = now;
         }
+        some
+    }
+
+    /// Nothing can be brought back any more.
+    pub(crate) fn forget_undone(&mut self) {
+        self.undone.clear();
+    }
+
+    /// Every character that stands for deleted ones that came back, with them and itself.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (u32, Vec<u32>)> + '_ {
+        let chain = |copy| std::iter::successors(Some(copy), |copy| self.originals.get(copy).copied());
+        self.originals.keys().map(move |&copy| (copy, chain(copy).collect()))
+    }
+
+    /// The deleted characters that came back when something was taken back, or brought back, last; each with its copy.
+    pub(crate) fn restored(&self) -> &[(u32, u32)] {
+        &self.restored
     }
 
     /// How many groups can be taken back.
@@ -96,14 +122,18 @@ impl Undo {
 
     /// Does the opposite of a group; gives the events that did it.
     fn invert(&mut self, text: &mut Text, group: Range<u32>) -> Result<Range<u32>, DecodeError> {
-        text.read_past()?;
-        let segments = segments(&self.opposites(&text.places()?, group));
+        let (sequence, history) = text.sequence()?;
+        let heads = history.graph.heads();
+        sequence.prepare(history, heads)?;
+        self.note_deletions(history, sequence);
+        let segments = segments(&self.opposites(history, sequence, group));
         // All or nothing: what follows cannot fail but for this.
         let size: usize = segments.iter().map(|each| each.deleted + each.inserted.len()).sum();
         if !text.history.has_room(size, size * 4) {
             return Err(DecodeError::Full);
         }
         let full = |_: EditError| DecodeError::Full;
+        self.restored.clear();
         for segment in segments.into_iter().rev() {
             text.delete(segment.at..segment.at + segment.deleted).map_err(full)?;
             let copy = text.history.len();
@@ -112,83 +142,89 @@ impl Undo {
             for ((original, _), copy) in segment.inserted.into_iter().zip(copy..) {
                 self.copies.insert(original, copy);
                 self.originals.insert(copy, original);
+                self.restored.push((original, copy));
             }
         }
         let now = text.history.agents.events(self.agent);
         Ok(std::mem::replace(&mut self.seen, now)..now)
     }
 
-    /// What is to be done to each character, in the order of the text.
-    fn opposites(&self, places: &Places<'_>, group: Range<u32>) -> Vec<Opposite> {
-        let history = places.history();
-        let mut by_others = BTreeSet::new();
-        for (run, end) in history.agents.runs(0, history.len()).filter(|(run, _)| run.agent != self.agent) {
-            let deletions = history.ops.slices(run.start, end).filter(|op| !op.inserts());
-            by_others.extend(
-                deletions.flat_map(|op| op.start..op.start + op.len).filter_map(|lv| places.target_of(lv)),
-            );
-        }
-        let (mut found, mut gone, mut own) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    /// What is to be done to each character, in the order of the text. The sequence is prepared at the present version.
+    fn opposites(&self, history: &History, sequence: &Sequence, group: Range<u32>) -> Vec<Opposite> {
+        let inserts = |event: u32| history.ops.slices(event, event + 1).next().is_some_and(|op| op.inserts());
+        let by_others =
+            |character: &u32| sequence.deletions(*character) > u32::from(self.deleted.contains(character));
+        let (mut found, mut gone, mut own) = (Vec::new(), Vec::new(), BTreeSet::new());
         for event in group.filter_map(|seq| history.agents.local(self.agent, seq)) {
-            let inserts = places.rank_of(event).is_some();
-            let Some(mut character) = (if inserts { Some(event) } else { places.target_of(event) }) else {
-                continue;
-            };
-            let stood = places.rank_of(character);
-            let mut kept_away = by_others.contains(&character);
+            let inserts = inserts(event);
+            let stood = if inserts { event } else { sequence.target_of(event) };
+            let mut character = stood;
+            let kept_away = by_others(&character);
             while let Some(&copy) = self.copies.get(&character) {
                 character = copy;
-                kept_away |= by_others.contains(&character);
             }
-            let (Some(stood), Some((at, visible))) = (stood, places.place_of(character)) else { continue };
+            let (at, visible) = sequence.place_of(character);
             if inserts {
                 own.insert(character);
                 if visible {
-                    found.insert((at, true, stood), Opposite { at, restored: None });
+                    found.push((stood, Opposite { at: at as usize, restored: None }));
                 }
             } else if !visible && !kept_away && !own.contains(&character) {
                 let text = history.ops.slices(character, character + 1).next();
-                let restored = text.and_then(|op| history.ops.text(&op).chars().next());
-                let restored = restored.map(|restored| (character, restored));
-                gone.insert(stood, (event, restored));
+                let restored = text.and_then(|op| history.ops.content(&op).chars().next());
+                gone.push((stood, event, restored.map(|restored| (character, restored))));
             }
         }
+        gone.sort_unstable_by(|a, b| sequence.compare(a.0, b.0));
         let mut last = None;
-        for (stood, (event, restored)) in gone {
+        for (stood, event, restored) in gone {
             // The next of a row stands where the one before it does.
             let at = match last {
-                Some(((row, offset), at)) if (row, offset + 1) == stood => at,
-                _ => self.place_behind(places, stood, event),
+                Some((before, at)) if sequence.follows(before, stood) => at,
+                _ => self.place_behind(sequence, stood, event),
             };
             last = Some((stood, at));
-            found.insert((at, false, stood), Opposite { at, restored });
+            found.push((stood, Opposite { at, restored }));
         }
-        found.into_values().collect()
+        let deletes = |each: &Opposite| each.restored.is_none();
+        found.sort_by(|(a_stood, a), (b_stood, b)| {
+            (a.at, deletes(a)).cmp(&(b.at, deletes(b))).then_with(|| sequence.compare(*a_stood, *b_stood))
+        });
+        found.into_iter().map(|(_, opposite)| opposite).collect()
     }
 
-    /// Where a character is to stand again that stood at that rank and was deleted by an event: behind the next one before
+    /// Where a character is to stand again that was deleted by an event: behind the next one before
     /// it that is visible. Where characters were copied, it is the copies of that time that tell their order, for a copy
     /// stands in front of what had been deleted around the original.
-    fn place_behind(&self, places: &Places<'_>, (mut row, mut offset): (u32, u32), deleted_by: u32) -> usize {
-        loop {
-            let span = places.characters(row);
-            for event in (span.event..span.event + offset).rev() {
+    fn place_behind(&self, sequence: &Sequence, character: u32, deleted_by: u32) -> usize {
+        for span in sequence.before(character) {
+            for event in (span.event..span.event + span.len).rev() {
                 let copied_later = event > deleted_by && self.originals.contains_key(&event);
                 let mut latest = event;
                 let replaced = self.copies.get(&latest).is_some_and(|&copy| copy < deleted_by);
                 while let Some(&copy) = self.copies.get(&latest) {
                     latest = copy;
                 }
-                if let Some((at, true)) = places.place_of(latest).filter(|_| !copied_later && !replaced) {
-                    return at + 1;
+                let (at, visible) = sequence.place_of(latest);
+                if visible && !copied_later && !replaced {
+                    return at as usize + 1;
                 }
                 if span.deleted && self.copies.range(span.event..event).next().is_none() {
                     break;
                 }
             }
-            let Some(before) = row.checked_sub(1) else { return 0 };
-            (row, offset) = (before, places.characters(before).len);
         }
+        0
+    }
+
+    /// Takes note of what the agent has deleted since it was looked at last.
+    fn note_deletions(&mut self, history: &History, sequence: &Sequence) {
+        let now = history.agents.events(self.agent);
+        let events = (self.noted..now).filter_map(|seq| history.agents.local(self.agent, seq));
+        let deletes =
+            |&event: &u32| history.ops.slices(event, event + 1).next().is_some_and(|op| !op.inserts());
+        self.deleted.extend(events.filter(deletes).map(|event| sequence.target_of(event)));
+        self.noted = now;
     }
 }
 

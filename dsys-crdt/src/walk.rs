@@ -14,13 +14,15 @@
 
 mod diff;
 mod plan;
+mod sequence;
 mod span;
 mod starts;
 mod tracker;
 
-use crate::history::{History, Kind, Op, Version};
+use crate::history::{Content, History, Kind, Op, Version};
 use diff::Diff;
 use plan::{At, Items, Stretch};
+pub(crate) use sequence::{Characters, Nowhere, Sequence};
 use tracker::Tracker;
 
 /// What is done to the text.
@@ -46,8 +48,8 @@ pub(crate) enum Refused {
 ///
 /// # Errors
 /// If an event lies out of range, or the past is needed. What came before it has been given to the sink.
-pub(crate) fn walk(
-    history: &History,
+pub(crate) fn walk<C: Content>(
+    history: &History<C>,
     old: Version<'_>,
     chars: u32,
     sink: &mut impl Sink,
@@ -68,55 +70,6 @@ pub(crate) fn walk(
         }
     }
     Ok(())
-}
-
-/// Characters that one agent inserted in a row and that still stand in a row, or would if they were not deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Characters {
-    /// The event that inserted the first.
-    pub(crate) event: u32,
-    pub(crate) len: u32,
-    pub(crate) deleted: bool,
-}
-
-/// All characters of a history.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sequence {
-    /// In the order of the list: where they stand, or would stand.
-    pub(crate) characters: Vec<Characters>,
-    /// By event: what a deletion deletes, by the event that inserted it. What stands there for insertions means nothing.
-    pub(crate) targets: Vec<u32>,
-}
-
-/// Every character that was ever inserted, and who deleted it.
-///
-/// # Errors
-/// If an event lies out of range, a limit is exceeded, or the past is needed.
-pub(crate) fn sequence(history: &History) -> Result<Sequence, Refused> {
-    if history.graph.past().len > 0 {
-        return Err(Refused::Past);
-    }
-    if history.len() == 0 {
-        return Ok(Sequence::default());
-    }
-    struct Nowhere;
-    impl Sink for Nowhere {
-        fn insert(&mut self, _: u32, _: &Op) {}
-        fn delete(&mut self, _: u32, _: u32) {}
-    }
-    let mut memory = (Tracker::new(), Diff::default());
-    Zone::new(history, &mut memory, 0, 0, history.len(), 0)?.walk(&mut Nowhere)?;
-    let mut characters: Vec<Characters> = Vec::new();
-    for span in memory.0.spans() {
-        let next = Characters { event: span.id, len: span.len, deleted: span.was_deleted() };
-        match characters.last_mut() {
-            Some(last) if last.event + last.len == next.event && last.deleted == next.deleted => {
-                last.len += next.len;
-            }
-            _ => characters.push(next),
-        }
-    }
-    Ok(Sequence { characters, targets: memory.0.into_targets() })
 }
 
 /// Steps of a zone that do not count.
@@ -144,8 +97,8 @@ fn in_range(op: &Op, chars: u32) -> Result<(), Refused> {
 }
 
 /// A stretch with concurrency.
-struct Zone<'a> {
-    history: &'a History,
+struct Zone<'a, C> {
+    history: &'a History<C>,
     tracker: &'a mut Tracker,
     diff: &'a mut Diff,
     items: Items,
@@ -158,12 +111,12 @@ struct Zone<'a> {
     /// How many steps are left before the limit.
     steps: u64,
     /// The prepared version.
-    at: Option<At>,
+    at: Vec<At>,
 }
 
-impl<'a> Zone<'a> {
+impl<'a, C: Content> Zone<'a, C> {
     fn new(
-        history: &'a History,
+        history: &'a History<C>,
         (tracker, diff): &'a mut (Tracker, Diff),
         old: u32,
         from: u32,
@@ -178,43 +131,45 @@ impl<'a> Zone<'a> {
         tracker.reset(from, to, before);
         let items = Items::new(history, from, old, to);
         diff.reset(items.len());
-        Ok(Zone { history, tracker, diff, items, old, from, chars, excess: 0, at: None, steps: FREE_STEPS })
+        let at = Vec::new();
+        Ok(Zone { history, tracker, diff, items, old, from, chars, excess: 0, at, steps: FREE_STEPS })
     }
 
     /// Walks the zone; gives the length of the text afterwards.
     fn walk(mut self, sink: &mut impl Sink) -> Result<u32, Refused> {
-        let history = self.history;
         let mut behind = self.from < self.old;
         for index in self.items.order(self.old) {
-            let item = self.items.get(index);
-            if behind && item.start >= self.old {
+            if behind && self.items.get(index).start >= self.old {
                 behind = false;
                 self.excess = self.tracker.final_len() - self.chars;
             }
-            self.prepare(index)?;
-            for op in history.ops.slices_among(self.items.ops(index), item.start, item.end) {
-                self.apply(&op, behind, sink)?;
-            }
-            self.at = Some(At { lv: item.end - 1, item: index });
+            self.walk_item(index, behind, sink)?;
         }
         Ok(self.tracker.final_len() - self.excess)
     }
 
+    /// Walks an item whose parents have been walked; what the text holds already is `behind`.
+    fn walk_item(&mut self, index: u32, behind: bool, sink: &mut impl Sink) -> Result<(), Refused> {
+        let (history, item) = (self.history, self.items.get(index));
+        self.prepare(index)?;
+        for op in history.ops.slices_among(self.items.ops(index), item.start, item.end) {
+            self.apply(&op, behind, sink)?;
+        }
+        self.at.clear();
+        self.at.push(At { lv: item.end - 1, item: index });
+        Ok(())
+    }
+
     /// Moves the prepared version to the parents of an item.
     fn prepare(&mut self, item: u32) -> Result<(), Refused> {
-        let (at, parents) = (self.at.as_slice(), self.items.parents(item));
-        if at == parents {
+        let parents = self.items.parents(item);
+        if self.at == parents {
             return Ok(());
         }
-        let ([back, forwards], visited) = self.diff.find(&self.items, at, parents);
+        let (parts, visited) = self.diff.find(&self.items, &self.at, parents);
         spend(&mut self.steps, visited)?;
-        let back = back.iter().map(|part| (part, false));
-        for (part, forwards) in back.chain(forwards.iter().rev().map(|part| (part, true))) {
-            let ops = self.history.ops.slices_among(self.items.ops(part.item), part.from, part.to);
-            self.tracker.shift(ops, forwards);
-            spend(&mut self.steps, self.tracker.take_steps())?;
-        }
-        Ok(())
+        let (history, items) = (self.history, &self.items);
+        shift(history, items, self.tracker, parts, &mut self.steps)
     }
 
     /// Applies events at the prepared version; those that the text holds already are `behind`.
@@ -222,7 +177,7 @@ impl<'a> Zone<'a> {
         // What the text holds already was checked once, unless it came out of a file.
         in_range(op, self.tracker.prepared_len() - self.excess)?;
         if op.kind == Kind::Insert {
-            let at = self.tracker.insert(op, self.history);
+            let at = self.tracker.insert(op, &self.history.agents);
             if !behind {
                 sink.insert(at, op);
             }
@@ -238,6 +193,22 @@ impl<'a> Zone<'a> {
     }
 }
 
+/// Takes events out of the prepared version, the latest first, and others into it; both are given the latest first.
+fn shift<C: Content>(
+    history: &History<C>,
+    items: &Items,
+    tracker: &mut Tracker,
+    [back, forwards]: [&[diff::Stretch]; 2],
+    steps: &mut u64,
+) -> Result<(), Refused> {
+    let back = back.iter().map(|part| (part, false));
+    for (part, forwards) in back.chain(forwards.iter().rev().map(|part| (part, true))) {
+        tracker.shift(history.ops.slices_among(items.ops(part.item), part.from, part.to), forwards);
+        spend(steps, tracker.take_steps())?;
+    }
+    Ok(())
+}
+
 /// Takes steps from those that are left.
 fn spend(left: &mut u64, steps: u64) -> Result<(), Refused> {
     *left = left.checked_sub(steps).ok_or(Refused::Limit("steps_per_edit"))?;
@@ -245,6 +216,6 @@ fn spend(left: &mut u64, steps: u64) -> Result<(), Refused> {
 }
 
 /// How many events of a range delete.
-fn deletions(history: &History, from: u32, to: u32) -> u32 {
+fn deletions<C: Content>(history: &History<C>, from: u32, to: u32) -> u32 {
     history.ops.slices(from, to).filter(|op| op.kind != Kind::Insert).map(|op| op.len).sum()
 }

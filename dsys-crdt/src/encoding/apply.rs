@@ -2,11 +2,14 @@
 
 use super::DecodeError;
 use super::decode::{AgentRun, Changes, Parent};
-use crate::history::History;
+use crate::history::{Content, History};
 
 /// Appends the events that are new. On an error some may have been appended: the caller truncates.
-pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(), DecodeError> {
-    if !history.has_room(changes.events as usize, changes.ops.content().len()) {
+pub(super) fn append<C: Content>(
+    history: &mut History<C>,
+    changes: &mut Changes<C>,
+) -> Result<(), DecodeError> {
+    if !history.has_room(changes.events as usize, changes.ops.content_size()) {
         return Err(DecodeError::Full);
     }
     let numbers: Vec<u32> = changes.names.iter().map(|name| history.agents.number(name)).collect();
@@ -49,7 +52,7 @@ pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(),
             }
             if !whole {
                 for op in changes.ops.slices(from, next) {
-                    history.ops.push_run(op.kind, op.at, op.len, changes.ops.text(&op));
+                    history.ops.push_run(op.kind, op.at, op.len, changes.ops.content(&op));
                 }
             }
             from = next;
@@ -65,7 +68,12 @@ pub(super) fn append(history: &mut History, changes: &mut Changes) -> Result<(),
 }
 
 /// The local number of a parent. One in the past that is not here has none ([`DecodeError::Past`]).
-fn local(history: &History, changes: &Changes, numbers: &[u32], parent: Parent) -> Result<u32, DecodeError> {
+fn local<C: Content>(
+    history: &History<C>,
+    changes: &Changes<C>,
+    numbers: &[u32],
+    parent: Parent,
+) -> Result<u32, DecodeError> {
     let (agent, seq) = match parent {
         Parent::Elsewhere { agent, seq } => (agent, seq),
         Parent::Here(event) => {

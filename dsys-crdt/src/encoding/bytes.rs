@@ -2,7 +2,7 @@
 
 use super::DecodeError;
 
-pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -11,31 +11,31 @@ pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Writes bytes with their length before them.
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Signed numbers near zero become small unsigned ones.
-pub(super) fn zigzag(number: i64) -> u64 {
+pub(crate) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
-pub(super) fn unzigzag(number: u64) -> i64 {
+pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 /// Reads what is left of some bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     #[inline]
-    pub(super) fn number(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn number(&mut self) -> Result<u64, DecodeError> {
         if let [byte @ 0..0x80, rest @ ..] = self.0 {
             self.0 = rest;
             return Ok(u64::from(*byte));
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
 
     /// A number that must be below 2³¹.
     #[inline]
-    pub(super) fn small(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn small(&mut self) -> Result<u32, DecodeError> {
         let number = self.number()?;
         if number > u64::from(crate::history::MAX_EVENTS) {
             return Err(DecodeError::Malformed("a number is too large"));
@@ -66,8 +66,12 @@ impl<'a> Reader<'a> {
         Ok(number as u32)
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.number()?;
+        self.take(length)
+    }
+
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
         let (bytes, rest) = usize::try_from(length)
             .ok()
             .and_then(|length| self.0.split_at_checked(length))

@@ -3,26 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::{Reader, unzigzag};
-use super::{DecodeError, MAGIC, apply, dictionary};
+use super::{DecodeError, MAGIC, Packed, apply, dictionary};
 use crate::agent::Agent;
-use crate::history::{Head, History, Kind, Limits, MAX_EVENTS, Ops};
+use crate::history::{Content, Head, History, Kind, Limits, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
-use crate::walk::{self, Characters};
+use crate::walk::{Characters, Sequence};
 
 /// Events as a file holds them. Numbers are the file's; agents are numbered in the order of `names`.
 #[derive(Debug)]
-pub(super) struct Changes {
+pub(super) struct Changes<C = String> {
     pub(super) names: Vec<Agent>,
     pub(super) agents: Vec<AgentRun>,
     /// In the order of the events; between two, each event follows the one before it.
     pub(super) graph: Vec<GraphRun>,
     /// The parents of all runs, one run after the other.
     pub(super) parents: Vec<Parent>,
-    pub(super) ops: Ops,
+    pub(super) ops: Ops<C>,
     pub(super) events: u32,
 }
 
-impl Changes {
+impl<C> Changes<C> {
     /// The parents of an event that lies in a run of the graph.
     pub(super) fn parents_of(&self, run: usize, event: u32) -> impl Iterator<Item = Parent> + '_ {
         let first = self.graph.get(run).is_some_and(|run| run.start == event);
@@ -70,30 +70,33 @@ pub(super) struct File<'a> {
     later: &'a [u8],
 }
 
+/// Reads changes that are no saved text.
+pub(super) fn plain_changes<C: Packed>(bytes: &[u8]) -> Result<Changes<C>, DecodeError> {
+    File::read(bytes, &C::MAGIC)?.changes()
+}
+
 /// Reads changes, from a saved text too.
 pub(super) fn changes(bytes: &[u8], limits: Limits) -> Result<Changes, DecodeError> {
-    let file = File::read(bytes)?;
-    let mut changes = file.columns()?;
+    let file = File::read(bytes, MAGIC)?;
     if file.state.is_empty() {
-        let content = utf8(unpack(file.content, &[])?)?;
-        changes.ops.fill(content).ok_or(LENGTH)?;
-    } else {
-        let mut history = History { limits, ..History::default() };
-        apply::append(&mut history, &mut changes)?;
-        file.fill(&mut history)?;
-        changes.ops = history.ops;
+        return file.changes();
     }
+    let mut changes = file.columns()?;
+    let mut history = History { limits, ..History::default() };
+    apply::append(&mut history, &mut changes)?;
+    file.fill(&mut history)?;
+    changes.ops = history.ops;
     Ok(changes)
 }
 
 /// Whether a saved text has no history but for what came later. A history without events is whole.
 pub(super) fn is_trimmed(bytes: &[u8]) -> bool {
-    File::read(bytes).is_ok_and(|file| file.agents.is_empty())
+    File::read(bytes, MAGIC).is_ok_and(|file| file.agents.is_empty())
 }
 
 /// Reads a saved text as far as it takes to go on: what is after the history, the text, and the changes since.
 pub(super) fn resume(bytes: &[u8]) -> Result<(History, String, &[u8]), DecodeError> {
-    let file = File::read(bytes)?;
+    let file = File::read(bytes, MAGIC)?;
     let names = read_names(file.names)?;
     let text = file.text()?;
     let history = read_state(file.state, names)?;
@@ -106,7 +109,7 @@ pub(super) fn resume(bytes: &[u8]) -> Result<(History, String, &[u8]), DecodeErr
 /// Reads the past that a history was resumed after.
 pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeError> {
     const STATE: DecodeError = DecodeError::Malformed("the state is not that of the history");
-    let file = File::read(bytes)?;
+    let file = File::read(bytes, MAGIC)?;
     let mut history = History { limits: resumed.limits, ..History::default() };
     apply::append(&mut history, &mut file.columns()?)?;
     file.fill(&mut history)?;
@@ -128,25 +131,13 @@ pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeErr
 
 /// Reads the text alone; none if there are changes to be applied to it.
 pub(super) fn text(bytes: &[u8]) -> Result<Option<String>, DecodeError> {
-    let file = File::read(bytes)?;
+    let file = File::read(bytes, MAGIC)?;
     if file.later.is_empty() { file.text().map(Some) } else { Ok(None) }
 }
 
 impl<'a> File<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<File<'a>, DecodeError> {
-        let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
-        match (magic, MAGIC) {
-            ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
-                return Err(DecodeError::Version(*version));
-            }
-            _ if magic != MAGIC => return Err(DecodeError::NotText),
-            _ => {}
-        }
-        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
-        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
-            return Err(DecodeError::Checksum);
-        }
-        let mut reader = Reader(body.get(MAGIC.len()..).ok_or(DecodeError::Truncated)?);
+    pub(super) fn read(bytes: &'a [u8], expected: &[u8; 8]) -> Result<File<'a>, DecodeError> {
+        let mut reader = Reader(checked(bytes, expected)?);
         let mut next = || reader.bytes();
         let file = File {
             state: next()?,
@@ -171,8 +162,14 @@ impl<'a> File<'a> {
         utf8(unpack(self.text, &[])?)
     }
 
+    fn changes<C: Packed>(&self) -> Result<Changes<C>, DecodeError> {
+        let mut changes = self.columns()?;
+        changes.ops.fill(C::read(unpack(self.content, &[])?)?).ok_or(LENGTH)?;
+        Ok(changes)
+    }
+
     /// Everything but the content.
-    fn columns(&self) -> Result<Changes, DecodeError> {
+    fn columns<C: Content>(&self) -> Result<Changes<C>, DecodeError> {
         if self.agents.is_empty() {
             return Err(DecodeError::Trimmed);
         }
@@ -187,7 +184,7 @@ impl<'a> File<'a> {
     fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
         let text = self.text()?;
         let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
-        let mut all = walk::sequence(history)?.characters;
+        let mut all = Sequence::of(history)?.characters();
         let mut parts = Vec::with_capacity(all.len());
         parts.extend(cut(&text, all.iter().filter(|each| !each.deleted))?);
         all.retain(|each| each.deleted);
@@ -330,7 +327,7 @@ fn read_graph(
     Ok((runs, parents))
 }
 
-fn read_ops(section: &[u8], events: u32) -> Result<Ops, DecodeError> {
+fn read_ops<C: Content>(section: &[u8], events: u32) -> Result<Ops<C>, DecodeError> {
     const RANGE: DecodeError = DecodeError::Malformed("an operation's position or length is out of range");
     let mut reader = Reader(section);
     let mut ops = Ops::default();
@@ -359,7 +356,24 @@ fn read_ops(section: &[u8], events: u32) -> Result<Ops, DecodeError> {
     Ok(ops)
 }
 
-fn unpack(section: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, DecodeError> {
+/// What stands between the magic, whose last byte is the version, and a checksum that fits.
+pub(super) fn checked<'a>(bytes: &'a [u8], expected: &[u8; 8]) -> Result<&'a [u8], DecodeError> {
+    let (magic, _) = bytes.split_first_chunk::<8>().ok_or(DecodeError::Truncated)?;
+    match (magic, expected) {
+        ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
+            return Err(DecodeError::Version(*version));
+        }
+        _ if magic != expected => return Err(DecodeError::NotText),
+        _ => {}
+    }
+    let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::Truncated)?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+        return Err(DecodeError::Checksum);
+    }
+    body.get(expected.len()..).ok_or(DecodeError::Truncated)
+}
+
+pub(super) fn unpack(section: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut reader = Reader(section);
     let length = reader.small()? as usize;
     let packed = reader.0;
@@ -383,6 +397,6 @@ fn unpack(section: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, DecodeError> {
         .ok_or(DecodeError::Malformed("a packed section does not unpack"))
 }
 
-fn utf8(bytes: Vec<u8>) -> Result<String, DecodeError> {
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, DecodeError> {
     String::from_utf8(bytes).map_err(|_| DecodeError::Malformed("a text is not UTF-8"))
 }

@@ -2,11 +2,11 @@
 
 use super::bytes::{put, put_bytes, zigzag};
 use super::decode::File;
-use super::{DecodeError, MAGIC, dictionary, lz4};
+use super::{DecodeError, MAGIC, Packed, dictionary, lz4};
 use crate::agent::VersionVector;
-use crate::history::{History, Kind};
+use crate::history::{Content, History, Kind};
 use crate::rope::Rope;
-use crate::walk;
+use crate::walk::Sequence;
 
 /// A stretch of events that is written: local numbers `from..to` become `at..`.
 #[derive(Clone, Copy, Debug)]
@@ -17,19 +17,24 @@ struct Piece {
 }
 
 /// What `since` lacks of a history, or of what `until` has of it, packed in a hurry.
-pub(super) fn changes(history: &History, since: &VersionVector, until: Option<&VersionVector>) -> Vec<u8> {
+pub(super) fn changes<C: Packed>(
+    history: &History<C>,
+    since: &VersionVector,
+    until: Option<&VersionVector>,
+) -> Vec<u8> {
     let pieces = pieces(history, since, until);
-    let mut content = String::new();
+    let mut content = Vec::new();
     for piece in &pieces {
-        history.ops.slices(piece.from, piece.to).for_each(|op| content.push_str(history.ops.text(&op)));
+        let ops = history.ops.slices(piece.from, piece.to);
+        ops.for_each(|op| C::write(history.ops.content(&op), &mut content));
     }
     let pack = |column: &[u8]| packed(column, lz4_flex::block::compress(column));
-    file(history, &pieces, false, [pack(b""), pack(content.as_bytes())], pack)
+    file(history, &pieces, false, [pack(b""), pack(&content)], pack)
 }
 
 /// A whole history and its text, packed as small as can be.
 pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeError> {
-    let mut deleted = walk::sequence(history)?.characters;
+    let mut deleted = Sequence::of(history)?.characters();
     deleted.retain(|each| each.deleted);
     deleted.sort_unstable_by_key(|each| each.event);
     let text = rope.text();
@@ -37,7 +42,7 @@ pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeErro
     let mut content = dictionary.to_vec();
     for each in deleted {
         let ops = history.ops.slices(each.event, each.event + each.len);
-        ops.for_each(|op| content.extend_from_slice(history.ops.text(&op).as_bytes()));
+        ops.for_each(|op| content.extend_from_slice(history.ops.content(&op).as_bytes()));
     }
     let content = packed(
         content.get(dictionary.len()..).unwrap_or_default(),
@@ -48,8 +53,8 @@ pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeErro
     Ok(file(history, &pieces, true, [pack(text.as_bytes()), content], pack))
 }
 
-fn file(
-    history: &History,
+fn file<C: Packed>(
+    history: &History<C>,
     pieces: &[Piece],
     whole: bool,
     texts: [Vec<u8>; 2],
@@ -59,7 +64,7 @@ fn file(
     let agents = agents(history, pieces, &mut names);
     let graph = graph(history, pieces, &mut names);
     let state = if whole { state(history, &names) } else { Vec::new() };
-    let mut out = MAGIC.to_vec();
+    let mut out = C::MAGIC.to_vec();
     put_bytes(&mut out, &state);
     put_bytes(&mut out, &names.section(history));
     let columns = [pack(&agents), pack(&graph), pack(&ops(history, pieces)), Vec::new()];
@@ -86,21 +91,21 @@ pub(super) fn trimmed(history: &History, rope: &Rope, later: &[u8]) -> Vec<u8> {
 /// A trimmed text with other changes since.
 pub(super) fn retrim(file: &[u8], later: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut out = MAGIC.to_vec();
-    let file = File::read(file)?;
+    let file = File::read(file, MAGIC)?;
     [file.state, file.names, file.text, &[], &[], &[], &[], later]
         .iter()
         .for_each(|each| put_bytes(&mut out, each));
     Ok(sealed(out))
 }
 
-fn sealed(mut file: Vec<u8>) -> Vec<u8> {
+pub(crate) fn sealed(mut file: Vec<u8>) -> Vec<u8> {
     let checksum = crc32fast::hash(&file);
     file.extend_from_slice(&checksum.to_le_bytes());
     file
 }
 
 /// What is needed to go on after the history.
-fn state(history: &History, names: &Names) -> Vec<u8> {
+fn state<C: Content>(history: &History<C>, names: &Names) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, u64::from(history.len()));
     names.agents.iter().for_each(|&agent| put(&mut out, u64::from(history.agents.events(agent))));
@@ -116,7 +121,11 @@ fn state(history: &History, names: &Names) -> Vec<u8> {
 }
 
 /// What `since` lacks, in local order. It lacks nothing of a past that is not here.
-fn pieces(history: &History, since: &VersionVector, until: Option<&VersionVector>) -> Vec<Piece> {
+fn pieces<C: Content>(
+    history: &History<C>,
+    since: &VersionVector,
+    until: Option<&VersionVector>,
+) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut at = 0;
     for (run, end) in history.agents.runs(history.graph.past().len, history.len()) {
@@ -152,14 +161,14 @@ impl Names {
         })
     }
 
-    fn section(&self, history: &History) -> Vec<u8> {
+    fn section<C: Content>(&self, history: &History<C>) -> Vec<u8> {
         let mut out = Vec::new();
         self.agents.iter().for_each(|&agent| put_bytes(&mut out, history.agents.name(agent).as_bytes()));
         out
     }
 }
 
-fn agents(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
+fn agents<C: Content>(history: &History<C>, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
     let mut out = Vec::new();
     let mut next = vec![0; history.agents.count()];
     for piece in pieces {
@@ -177,7 +186,7 @@ fn agents(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
     out
 }
 
-fn graph(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
+fn graph<C: Content>(history: &History<C>, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
     let graph = &history.graph;
     // The number in the file of a local number, if it is written.
     let in_file = |lv: u32| {
@@ -220,7 +229,7 @@ fn graph(history: &History, pieces: &[Piece], names: &mut Names) -> Vec<u8> {
     out
 }
 
-fn ops(history: &History, pieces: &[Piece]) -> Vec<u8> {
+fn ops<C: Content>(history: &History<C>, pieces: &[Piece]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut expected = 0;
     for piece in pieces {
@@ -242,7 +251,7 @@ fn ops(history: &History, pieces: &[Piece]) -> Vec<u8> {
 }
 
 /// The length, then an LZ4 block or the bytes themselves.
-fn packed(bytes: &[u8], block: Vec<u8>) -> Vec<u8> {
+pub(super) fn packed(bytes: &[u8], block: Vec<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, bytes.len() as u64);
     out.extend_from_slice(if block.len() < bytes.len() { &block } else { bytes });

@@ -1,9 +1,8 @@
-//! What events do: runs of typing and deleting, and all text ever inserted, once, in one string.
+//! What events do: runs of typing and deleting, and all that was ever inserted, once, in one piece.
 
 use std::ops::Range;
 
-use super::{MAX_EVENTS, run_of};
-use crate::rope::byte_of_char;
+use super::{Content, MAX_EVENTS, run_of};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -19,7 +18,7 @@ pub(crate) enum Kind {
 struct OpRun {
     start: u32,
     at: u32,
-    /// The byte of the content at which an insert begins; for others where the next would.
+    /// The place in the content at which an insert begins; for others where the next would.
     content: u32,
     kind: Kind,
 }
@@ -47,33 +46,35 @@ impl Op {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ops {
+pub(crate) struct Ops<C = String> {
     runs: Vec<OpRun>,
-    content: String,
+    content: C,
     len: u32,
 }
 
-impl Ops {
+impl<C: Content> Ops<C> {
     /// As [`History::resume`](super::History::resume).
-    pub(super) fn resume(len: u32) -> Ops {
+    pub(super) fn resume(len: u32) -> Ops<C> {
         Ops { len, ..Ops::default() }
     }
 
-    pub(crate) fn content(&self) -> &str {
-        &self.content
+    /// The size of all content.
+    pub(crate) fn content_size(&self) -> usize {
+        self.content.size()
     }
 
-    pub(crate) fn text(&self, op: &Op) -> &str {
+    /// What an operation inserts.
+    pub(crate) fn content(&self, op: &Op) -> &C::Part {
         self.between(op.content)
     }
 
-    /// The content between two of its bytes.
-    pub(crate) fn between(&self, (from, to): (u32, u32)) -> &str {
-        self.content.get(from as usize..to as usize).unwrap_or_default()
+    /// The content between two places.
+    pub(crate) fn between(&self, (from, to): (u32, u32)) -> &C::Part {
+        self.content.part(from as usize, to as usize)
     }
 
-    /// Appends the insertion of `text`, `chars` long.
-    pub(crate) fn insert(&mut self, at: u32, text: &str, chars: u32) {
+    /// Appends the insertion of `part` by so many events.
+    pub(crate) fn insert(&mut self, at: u32, part: &C::Part, events: u32) {
         let joins = self
             .runs
             .last()
@@ -81,8 +82,8 @@ impl Ops {
         if !joins {
             self.push(at, Kind::Insert);
         }
-        self.content.push_str(text);
-        self.len += chars;
+        self.content.push(part);
+        self.len += events;
     }
 
     /// Appends the deletion of `count` characters from `at`; in which order is ours to say.
@@ -113,42 +114,42 @@ impl Ops {
         self.len += count;
     }
 
-    /// Appends a run as it was encoded, whose text follows through [`Ops::fill`].
+    /// Appends a run as it was encoded, whose content follows through [`Ops::fill`].
     pub(crate) fn push_empty(&mut self, kind: Kind, at: u32, len: u32) {
         self.push(at, kind);
         self.len += len;
     }
 
-    /// Gives runs that were pushed empty their text, all of it in the order of the events. None if it is too short or too
-    /// long.
-    pub(crate) fn fill(&mut self, content: String) -> Option<()> {
-        if content.len() > MAX_EVENTS as usize {
+    /// Gives runs that were pushed empty their content, all of it in the order of the events. None if it is too short or
+    /// too long.
+    pub(crate) fn fill(&mut self, content: C) -> Option<()> {
+        let size = content.size();
+        if size > MAX_EVENTS as usize {
             return None;
         }
-        let ascii = content.is_ascii();
+        let flat = content.is_flat();
         let mut at = 0;
         for index in 0..self.runs.len() {
             let end = self.runs.get(index + 1).map_or(self.len, |next| next.start);
             let run = &mut self.runs[index];
             run.content = at as u32;
             if run.kind == Kind::Insert {
-                let chars = end - run.start;
-                let rest = content.get(at..)?;
-                let bytes = if ascii { chars as usize } else { byte_of_char(rest, chars) };
-                if bytes > rest.len() || (!ascii && rest[..bytes].chars().count() != chars as usize) {
+                let events = end - run.start;
+                let to = if flat { at + events as usize } else { content.advance(at, size, events) };
+                if to > size || (!flat && C::events(content.part(at, to)) != events as usize) {
                     return None;
                 }
-                at += bytes;
+                at = to;
             }
         }
         self.content = content;
-        (at == self.content.len()).then_some(())
+        (at == size).then_some(())
     }
 
     /// Appends a run as it was encoded.
-    pub(crate) fn push_run(&mut self, kind: Kind, at: u32, len: u32, text: &str) {
+    pub(crate) fn push_run(&mut self, kind: Kind, at: u32, len: u32, part: &C::Part) {
         match kind {
-            Kind::Insert => self.insert(at, text, len),
+            Kind::Insert => self.insert(at, part, len),
             Kind::Delete | Kind::DeleteBack => self.push_empty(kind, at, len),
         }
     }
@@ -204,14 +205,14 @@ impl Ops {
     }
 
     fn push(&mut self, at: u32, kind: Kind) {
-        self.runs.push(OpRun { start: self.len, at, content: self.content.len() as u32, kind });
+        self.runs.push(OpRun { start: self.len, at, content: self.content.size() as u32, kind });
     }
 
     fn slice(&self, index: usize, run: OpRun, from: u32, to: u32) -> Op {
         let (run_end, content_end) = self
             .runs
             .get(index + 1)
-            .map_or((self.len, self.content.len() as u32), |next| (next.start, next.content));
+            .map_or((self.len, self.content.size() as u32), |next| (next.start, next.content));
         let (start, end) = (from.max(run.start), to.min(run_end));
         let (skip, len) = (start - run.start, end - start);
         let at = match run.kind {
@@ -226,10 +227,9 @@ impl Ops {
         } else if len == run_end - run.start {
             (run.content, content_end)
         } else {
-            let text = &self.content[run.content as usize..content_end as usize];
-            let first = byte_of_char(text, skip);
-            let last = first + byte_of_char(&text[first..], len);
-            (run.content + first as u32, run.content + last as u32)
+            let end = content_end as usize;
+            let first = self.content.advance(run.content as usize, end, skip);
+            (first as u32, self.content.advance(first, end, len) as u32)
         };
         Op { start, len, at, kind: run.kind, content }
     }

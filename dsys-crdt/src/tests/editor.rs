@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::walk::Sequence;
 use crate::{Agent, Anchor, Edit, Side, Text, Undo, Units, VersionError, VersionVector};
 
 const REPLICAS: usize = 3;
@@ -64,6 +65,24 @@ fn make(view: &mut String, edit: &Edit) {
     view.replace_range(from..to, &edit.inserted);
 }
 
+/// What is kept up to date is what a walk from nothing finds, and tells what looking at everything tells.
+fn check_kept(text: &mut Text, seen: &[Seen]) {
+    let (kept, history) = text.sequence().unwrap();
+    let fresh = Sequence::of(history).unwrap();
+    assert_eq!(kept.characters(), fresh.characters());
+    let deletes = history.ops.slices(0, history.len()).filter(|op| !op.inserts());
+    for event in deletes.flat_map(|op| op.start..op.start + op.len) {
+        assert_eq!(kept.target_of(event), fresh.target_of(event));
+    }
+    let now = text.version();
+    for version in seen.iter().map(|seen| &seen.version).filter(|version| now.includes(version)) {
+        let edits = text.diff_all(version, &now).unwrap();
+        assert_eq!(text.diff_recent(version, false).unwrap().unwrap(), edits);
+        let edits = text.diff_all(&now, version).unwrap();
+        assert_eq!(text.diff_recent(version, true).unwrap().unwrap(), edits);
+    }
+}
+
 impl World {
     fn new() -> World {
         let texts: Vec<Text> = (0..REPLICAS).map(|at| Text::new(agent(at))).collect();
@@ -115,7 +134,8 @@ impl World {
                 Step::Undo(who) if undo => drop(self.undos[who].undo(&mut self.texts[who]).unwrap()),
                 Step::Redo(who) if undo => drop(self.undos[who].redo(&mut self.texts[who]).unwrap()),
                 Step::Note(who, at) => {
-                    let text = &self.texts[who];
+                    let text = &mut self.texts[who];
+                    check_kept(text, &self.seen);
                     let at = at % (text.len() + 1);
                     let side = if at.is_multiple_of(2) { Side::Left } else { Side::Right };
                     let beside = if side == Side::Left { at.checked_sub(1) } else { Some(at) };
@@ -157,7 +177,7 @@ proptest! {
         let mut world = World::new();
         world.run(&steps, false);
         world.converge();
-        let text = &world.texts[0];
+        let text = &mut world.texts[0];
         for from in &world.seen {
             let branch = text.branch(&from.version, Agent::new("branch").unwrap()).unwrap();
             prop_assert_eq!(&branch.to_string(), &from.text);
@@ -175,7 +195,7 @@ proptest! {
         world.run(&steps, false);
         world.converge();
         let all: Vec<char> = world.texts[0].to_string().chars().collect();
-        let places: Vec<_> = world.texts.iter().map(|text| text.places().unwrap()).collect();
+        let places: Vec<_> = world.texts.iter_mut().map(|text| text.places().unwrap()).collect();
         let mut positions = BTreeMap::new();
         for (at, seen) in world.seen.iter().enumerate() {
             let (anchor, side, character) = &seen.anchor;
@@ -209,7 +229,7 @@ proptest! {
         let side = if left { Side::Left } else { Side::Right };
         let mut world = World::new();
         world.run(&steps, false);
-        let text = &world.texts[0];
+        let text = &mut world.texts[0];
         let at = at % (text.len() + 1);
         let anchor = text.places().unwrap().anchor(at, side);
         let mut position = at;
@@ -219,7 +239,7 @@ proptest! {
                 position = edit.shift(position, side);
             }
         }
-        let text = &world.texts[0];
+        let text = &mut world.texts[0];
         let exact = text.places().unwrap().position(&anchor).unwrap();
         // They agree but where the character is gone: a shifted position has forgotten what it stood beside.
         let stays = match &anchor {

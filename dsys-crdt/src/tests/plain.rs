@@ -54,6 +54,11 @@ impl Plain {
         self.order.iter().copied().filter(|&node| known[self.nodes[node].event] && !deleted(node)).collect()
     }
 
+    /// The events that inserted what is visible, in the order of the text.
+    pub(crate) fn events_at(&self, known: &[bool]) -> Vec<usize> {
+        self.visible(known).iter().map(|&node| self.nodes[node].event).collect()
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
         let visible = self.visible(&event.known);
         match event.edit {

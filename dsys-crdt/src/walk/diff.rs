@@ -15,7 +15,7 @@ const A: usize = 0;
 const B: usize = 1;
 
 /// Finds differences in a zone; keeps its memory from one to the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Diff {
     /// By item: the end of what each version has of it, as far as is known; 0 if that is nothing.
     ends: Vec<[u32; 2]>,

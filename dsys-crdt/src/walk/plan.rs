@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::Refused;
-use crate::history::{History, Version};
+use crate::history::{Content, History, Version};
 
 /// Events between two critical versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl<'a> Cut<'a> {
 ///
 /// # Errors
 /// [`Refused::Past`] if it takes a walk of the past that is not here.
-pub(super) fn stretches(history: &History, old: Version<'_>) -> Result<Vec<Stretch>, Refused> {
+pub(super) fn stretches<C: Content>(history: &History<C>, old: Version<'_>) -> Result<Vec<Stretch>, Refused> {
     let graph = &history.graph;
     let mut cuts = [Cut::new(old), Cut::new(graph.past())];
     let mut found = Vec::new();
@@ -123,7 +123,7 @@ pub(super) struct At {
 
 impl Items {
     /// The items of the zone `from..to`; at `old` one ends.
-    pub(super) fn new(history: &History, from: u32, old: u32, to: u32) -> Items {
+    pub(super) fn new<C: Content>(history: &History<C>, from: u32, old: u32, to: u32) -> Items {
         let graph = &history.graph;
         let mut all = Items::default();
         let mut op = history.ops.run_of(from);
@@ -154,6 +154,11 @@ impl Items {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// An event, with the item that holds it.
+    pub(super) fn at(&self, lv: u32) -> At {
+        At { lv, item: item_of(&self.items, lv) }
     }
 
     pub(super) fn get(&self, item: u32) -> Item {

@@ -60,6 +60,16 @@ impl Span {
         self.state -= 1;
     }
 
+    /// How many events of the prepared version delete it.
+    pub(super) fn deletions(&self) -> u32 {
+        (self.state & !DELETED).saturating_sub(1)
+    }
+
+    /// Says whether an event that was walked has deleted it.
+    pub(super) fn set_deleted(&mut self, deleted: bool) {
+        self.state = if deleted { self.state | DELETED } else { self.state & !DELETED };
+    }
+
     pub(super) fn delete(&mut self) {
         self.state = (self.state + 1) | DELETED;
     }

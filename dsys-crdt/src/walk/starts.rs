@@ -26,6 +26,15 @@ impl Starts {
         }
     }
 
+    /// Makes place for the numbers below `len`, and forgets nothing.
+    pub(super) fn grow(&mut self, len: usize) {
+        self.bits.resize(self.bits.len().max(len / 64 + 1), 0);
+        self.words.resize(self.words.len().max(len / 4096 + 1), 0);
+        if self.leaf.len() < len {
+            self.leaf.resize(len.next_power_of_two(), 0);
+        }
+    }
+
     pub(super) fn set(&mut self, start: u32, leaf: u32) {
         let start = start as usize;
         self.bits[start / 64] |= 1 << (start % 64);

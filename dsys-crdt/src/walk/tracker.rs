@@ -10,12 +10,12 @@ use std::cmp::Ordering;
 
 use super::span::{EDGE, OLD, Span};
 use super::starts::Starts;
-use crate::history::{History, Kind, Op};
-use crate::order::{NONE, Order};
+use crate::history::{Agents, Kind, Op};
+use crate::order::{NONE, Order, Sizes};
 
 const SPANS: usize = 16;
-const PREPARED: usize = 0;
-const FINAL: usize = 1;
+pub(super) const PREPARED: usize = 0;
+pub(super) const FINAL: usize = 1;
 
 #[derive(Clone, Debug)]
 struct Leaf {
@@ -49,7 +49,7 @@ struct Place {
     slot: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tracker {
     order: Order<2>,
     leaves: Vec<Leaf>,
@@ -95,19 +95,89 @@ impl Tracker {
         self.leaves.push(leaf);
     }
 
+    /// Makes place for the events below `to` in a zone that goes on.
+    pub(super) fn grow(&mut self, to: u32) {
+        let len = (to - self.base) as usize;
+        self.events.grow(len);
+        if self.targets.len() < len {
+            self.targets.resize(len.next_power_of_two(), 0);
+        }
+    }
+
     /// How many spans were shifted or passed by since this was asked last.
     pub(super) fn take_steps(&mut self) -> u64 {
         std::mem::take(&mut self.steps)
     }
 
-    /// By event since the beginning of the zone: the character that it deletes.
-    pub(super) fn into_targets(self) -> Vec<u32> {
-        self.targets
+    /// The character that an event of the zone, which deletes, deletes.
+    pub(super) fn target(&self, event: u32) -> u32 {
+        self.targets[(event - self.base) as usize]
     }
 
     /// All characters in order, deleted ones too.
     pub(super) fn spans(&self) -> impl Iterator<Item = &Span> {
         self.order.iter().flat_map(|leaf| self.leaves[leaf as usize].spans())
+    }
+
+    /// The spans before that of a character, the last first.
+    pub(super) fn spans_before(&self, id: u32) -> impl Iterator<Item = &Span> {
+        let (place, _) = self.locate(id);
+        let previous = |&leaf: &u32| Some(self.order.previous(leaf)).filter(|&leaf| leaf != NONE);
+        std::iter::successors(Some(place.leaf), previous).flat_map(move |leaf| {
+            let spans = self.leaves[leaf as usize].spans();
+            let to = if leaf == place.leaf { place.slot } else { spans.len() };
+            spans[..to].iter().rev()
+        })
+    }
+
+    /// The span that holds a character that was walked, and its offset there.
+    pub(super) fn span_of(&self, id: u32) -> (Span, u32) {
+        let (place, offset) = self.locate(id);
+        (self.leaves[place.leaf as usize].spans[place.slot], offset)
+    }
+
+    /// How many characters stand before one at the prepared version, and after all events walked.
+    pub(super) fn before(&self, id: u32) -> Sizes<2> {
+        let (place, offset) = self.locate(id);
+        let spans = self.leaves[place.leaf as usize].spans();
+        let mut before = self.order.before(place.leaf);
+        let mut own = spans[place.slot];
+        own.len = offset;
+        for span in spans[..place.slot].iter().chain([&own]) {
+            let sizes = span.sizes();
+            before = [before[PREPARED] + sizes[PREPARED], before[FINAL] + sizes[FINAL]];
+        }
+        before
+    }
+
+    /// The span that holds the character at a position after all events walked, and its offset there.
+    pub(super) fn span_at(&self, position: u32) -> Option<(Span, u32)> {
+        if position >= self.final_len() {
+            return None;
+        }
+        let (leaf, before) = self.order.find(FINAL, position, false);
+        let mut offset = position - before[FINAL];
+        for span in self.leaves[leaf as usize].spans() {
+            let here = span.sizes()[FINAL];
+            if offset < here {
+                return Some((*span, offset));
+            }
+            offset -= here;
+        }
+        None
+    }
+
+    /// Hides a character from what stands after all events walked, or shows it again; no event is told of that.
+    pub(super) fn set_hidden(&mut self, id: u32, hidden: bool) {
+        let (place, offset) = self.locate(id);
+        let place = self.isolate(place, offset, 1);
+        let span = &mut self.leaves[place.leaf as usize].spans[place.slot];
+        if span.was_deleted() != hidden {
+            span.set_deleted(hidden);
+            let change = if hidden { u32::MAX } else { 1 };
+            self.order.add(place.leaf, [0, change]);
+        }
+        self.join_around(place);
     }
 
     /// How many characters there are after all events walked.
@@ -121,12 +191,12 @@ impl Tracker {
     }
 
     /// Applies an insertion at the prepared version, within its length; gives its place in the text.
-    pub(super) fn insert(&mut self, op: &Op, history: &History) -> u32 {
+    pub(super) fn insert(&mut self, op: &Op, agents: &Agents) -> u32 {
         let (mut place, left) = self.place_after(op.at);
         let next = self.known_from(place);
         let right = next.map_or(EDGE, |(_, span)| span.id);
         if next.is_none_or(|(at, _)| at.leaf != place.leaf || at.slot != place.slot) {
-            place = self.integrate(place, op.start, left, right, next.map(|(at, _)| at), history);
+            place = self.integrate(place, op.start, left, right, next.map(|(at, _)| at), agents);
         }
         let span = Span::new(op.start, op.len, left, right);
         let at = self.final_before(place);
@@ -284,7 +354,7 @@ impl Tracker {
         left: u32,
         right: u32,
         end: Option<Place>,
-        history: &History,
+        agents: &Agents,
     ) -> Place {
         let mut chosen = place;
         let mut scanning = false;
@@ -313,7 +383,7 @@ impl Tracker {
                     Ordering::Less => scanning = true,
                     Ordering::Greater => scanning = false,
                     Ordering::Equal => {
-                        if history.agents.compare(id, other.id) == Ordering::Less {
+                        if agents.compare(id, other.id) == Ordering::Less {
                             break;
                         }
                         scanning = false;
@@ -329,7 +399,7 @@ impl Tracker {
     }
 
     /// Which of two characters stands first; `EDGE` compares with any other as `edge` says.
-    fn compare(&self, a: u32, b: u32, edge: Ordering) -> Ordering {
+    pub(super) fn compare(&self, a: u32, b: u32, edge: Ordering) -> Ordering {
         if a == b {
             return Ordering::Equal;
         }

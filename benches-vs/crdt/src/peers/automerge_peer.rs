@@ -46,10 +46,45 @@ fn local(trace: &Trace) -> usize {
     doc.length(text(&doc))
 }
 
-/// Not of concurrent traces: to type them change by change takes minutes.
 fn history(trace: &Trace) -> Option<(Vec<u8>, Vec<u8>)> {
-    let bytes = trace.kind.is_none().then(|| replay(trace).save())?;
+    let bytes = if trace.kind.is_none() { replay(trace).save() } else { kept(trace) };
     Some((bytes.clone(), bytes))
+}
+
+/// A concurrent trace, typed by its authors, each change of which goes to the others. It takes minutes, so the result is
+/// kept in the folder of the build.
+fn kept(trace: &Trace) -> Vec<u8> {
+    let program = std::env::current_exe().expect("the program has a place");
+    let name = format!("automerge-0.7-{}-{}.bin", trace.txns.len(), trace.end_content.len());
+    let file = program.with_file_name(name);
+    std::fs::read(&file).unwrap_or_else(|_| {
+        println!("automerge types a concurrent trace once, for {}", file.display());
+        let bytes = typed(trace).save();
+        std::fs::write(&file, &bytes).expect("there is room");
+        bytes
+    })
+}
+
+fn typed(trace: &Trace) -> AutoCommit {
+    let start = new(usize::MAX).save();
+    let text_of = text(&AutoCommit::load(&start).expect("it was saved"));
+    trace.by_authors(
+        |author| {
+            let doc = AutoCommit::load_with_options(
+                &start,
+                automerge::LoadOptions::new().text_encoding(TextEncoding::UnicodeCodePoint),
+            );
+            doc.expect("it was saved").with_actor(ActorId::from(format!("author{author}").as_bytes()))
+        },
+        |doc, change: &Option<automerge::Change>| {
+            doc.apply_changes(change.clone()).expect("it is in order");
+        },
+        |doc, txn| {
+            edit(doc, &text_of, &txn.patches);
+            doc.commit();
+            doc.get_last_local_change()
+        },
+    )
 }
 
 fn opened(bytes: &[u8]) -> AutoCommit {

@@ -1,0 +1,214 @@
+//! Taking back what one author did to a rich text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::marks::{Marks, Winners};
+use super::{Expand, MarkError, RichText, at_position};
+use crate::agent::Agent;
+use crate::places::Places;
+use crate::undo::Undo;
+
+/// As [`Undo`], for a [`RichText`]: takes back edits and marks of its text's agent, in groups, and brings them back.
+///
+/// A mark that is taken back is as if it had never been made; what others marked stays. Characters that come back have the
+/// marks that they had.
+#[derive(Clone, Debug)]
+pub struct RichUndo {
+    text: Undo,
+    agent: Agent,
+    /// How many of the agent's marks are in groups.
+    seen: u32,
+    done: Vec<Group>,
+    undone: Vec<Group>,
+    /// Marks that do not count, by their place among all: those that were taken back, and those that were made here to
+    /// show how the text looks without them.
+    void: BTreeSet<usize>,
+    /// By character that came back: how many marks there were then. Those lie on it that lay on the one that it stands for.
+    born: BTreeMap<u32, usize>,
+}
+
+/// What is taken back together: the last group of the text, if it is part of it, and some of the agent's marks.
+#[derive(Clone, Debug)]
+struct Group {
+    text: bool,
+    marks: Range<u32>,
+}
+
+/// A mark to be made.
+struct Act {
+    range: Range<usize>,
+    value: Option<String>,
+    expand: Expand,
+}
+
+impl RichUndo {
+    /// What the text's agent does from now on can be taken back.
+    pub fn new(rich: &RichText) -> RichUndo {
+        let agent = rich.text.agent().clone();
+        let seen = rich.marks.known(&agent);
+        let (done, undone) = (Vec::new(), Vec::new());
+        let (void, born) = Default::default();
+        RichUndo { text: Undo::new(&rich.text), agent, seen, done, undone, void, born }
+    }
+
+    /// As [`Undo::end_group`].
+    pub fn end_group(&mut self, rich: &RichText) {
+        let text = self.text.end_group(&rich.text);
+        let now = rich.marks.known(&self.agent);
+        if text || now > self.seen {
+            if self.done.len() == Undo::GROUPS {
+                self.done.remove(0);
+            }
+            self.done.push(Group { text, marks: self.seen..now });
+            self.undone.clear();
+            self.text.forget_undone();
+            self.seen = now;
+        }
+    }
+
+    /// As [`Undo::undo`].
+    ///
+    /// # Errors
+    /// As [`Undo::undo`] and [`RichText::mark`]; a part may have been taken back then.
+    pub fn undo(&mut self, rich: &mut RichText) -> Result<bool, MarkError> {
+        self.end_group(rich);
+        if *rich.text.agent() != self.agent {
+            return Ok(false);
+        }
+        let Some(group) = self.done.pop() else { return Ok(false) };
+        let marks = self.marks(rich, &group);
+        self.void.extend(&marks);
+        if group.text {
+            self.text.undo(&mut rich.text)?;
+        }
+        self.show(rich, &marks, group.text)?;
+        self.undone.push(group);
+        Ok(true)
+    }
+
+    /// As [`Undo::redo`].
+    ///
+    /// # Errors
+    /// As [`RichUndo::undo`].
+    pub fn redo(&mut self, rich: &mut RichText) -> Result<bool, MarkError> {
+        self.end_group(rich);
+        if *rich.text.agent() != self.agent {
+            return Ok(false);
+        }
+        let Some(group) = self.undone.pop() else { return Ok(false) };
+        let marks = self.marks(rich, &group);
+        self.void.retain(|mark| !marks.contains(mark));
+        if group.text {
+            self.text.redo(&mut rich.text)?;
+        }
+        self.show(rich, &marks, group.text)?;
+        self.done.push(group);
+        Ok(true)
+    }
+
+    /// The places among all marks of those of a group.
+    fn marks(&self, rich: &RichText, group: &Group) -> Vec<usize> {
+        let all = rich.marks.all.iter().enumerate().rev();
+        let ours = all.filter(|(_, mark)| mark.agent == self.agent);
+        let ours = ours.skip_while(|(_, mark)| mark.seq >= group.marks.end);
+        ours.take_while(|(_, mark)| mark.seq >= group.marks.start).map(|(at, _)| at).collect()
+    }
+
+    /// Marks the text so that it looks as it does by the marks that count: where some lie that count now, or do not any
+    /// more, and on characters that came back.
+    fn show(&mut self, rich: &mut RichText, changed: &[usize], restored: bool) -> Result<(), MarkError> {
+        if restored {
+            let copies = self.text.restored().iter();
+            self.born.extend(copies.map(|&(_, copy)| (copy, rich.marks.all.len())));
+        }
+        for (key, acts) in self.acts(rich, changed, restored)? {
+            for Act { range, value, expand } in acts {
+                self.void.insert(rich.marks.all.len());
+                rich.push_mark(range, &key, value, expand)?;
+            }
+        }
+        self.seen = rich.marks.known(&self.agent);
+        Ok(())
+    }
+
+    /// What is to be done to each key.
+    fn acts(
+        &self,
+        rich: &mut RichText,
+        changed: &[usize],
+        restored: bool,
+    ) -> Result<BTreeMap<String, Vec<Act>>, MarkError> {
+        let mut acts: BTreeMap<String, Vec<Act>> = BTreeMap::new();
+        if rich.marks.all.is_empty() {
+            return Ok(acts);
+        }
+        let (length, marks) = (rich.text.len(), &rich.marks);
+        let places = rich.text.places()?;
+        let shown = marks.winners(&places, length, |_| true);
+        let meant = marks.winners(&places, length, |at| !self.void.contains(&at));
+        let again = self.came_back(marks, &places, changed, restored);
+        let changed: Vec<_> =
+            changed.iter().filter_map(|&at| Some((marks.range(at, &places)?, marks.all.get(at)?))).collect();
+        let mut cuts: BTreeSet<usize> = again.keys().flat_map(|&at| [at, at + 1]).collect();
+        cuts.extend(shown.iter().chain(&meant).flat_map(|(range, _)| [range.start, range.end]));
+        for (&from, &to) in cuts.iter().zip(cuts.iter().skip(1)) {
+            let shown = at_position(&shown, from);
+            let came_back = again.get(&from);
+            let meant = came_back.cloned().unwrap_or_else(|| at_position(&meant, from));
+            let here = changed.iter().filter(|(range, _)| range.contains(&from)).map(|(_, mark)| &mark.key);
+            let keys: BTreeSet<&String> = match came_back {
+                Some(_) => meant.keys().chain(shown.keys()).collect(),
+                None => here.collect(),
+            };
+            for key in keys {
+                let value = marks.value(meant.get(key));
+                if value == marks.value(shown.get(key)) {
+                    continue;
+                }
+                let mark = shown.get(key).filter(|_| came_back.is_none()).and_then(|&at| marks.all.get(at));
+                let expand = mark.map_or(Expand::Neither, |mark| mark.expand);
+                let acts = acts.entry(key.clone()).or_default();
+                match acts.last_mut().filter(|last| last.range.end == from && last.value.as_deref() == value)
+                {
+                    Some(last) => last.range.end = to,
+                    None => acts.push(Act {
+                        range: from..to,
+                        value: value.map(String::from),
+                        expand: if value.is_some() { expand } else { expand.opposite() },
+                    }),
+                }
+            }
+        }
+        Ok(acts)
+    }
+
+    /// What is meant to hold at characters that were deleted and came back: those of the last time, or those that the
+    /// marks that changed lie on.
+    fn came_back(
+        &self,
+        all: &Marks,
+        places: &Places<'_>,
+        changed: &[usize],
+        restored: bool,
+    ) -> BTreeMap<usize, Winners> {
+        let new: BTreeSet<u32> =
+            if restored { self.text.restored().iter().map(|each| each.1).collect() } else { BTreeSet::new() };
+        let mut found = BTreeMap::new();
+        for (copy, characters) in self.text.copies() {
+            let Some((at, true)) = places.place_of(copy) else { continue };
+            let was_there =
+                |character: &&u32, mark| self.born.get(character).is_none_or(|&born| born <= mark);
+            let lies = |mark: &usize| {
+                let character = characters.iter().find(|character| was_there(character, *mark));
+                character.is_some_and(|&character| all.covers(*mark, places, character))
+            };
+            let seems = |mark: &usize| all.covers(*mark, places, copy);
+            if new.contains(&copy) || changed.iter().any(|mark| lies(mark) || seems(mark)) {
+                let counts = (0..all.all.len()).filter(|mark| !self.void.contains(mark));
+                found.insert(at, all.winners_of(counts.filter(lies)));
+            }
+        }
+        found
+    }
+}
