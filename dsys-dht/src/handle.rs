@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 
 pub use builder::{Builder, StartError};
 pub use disk::NoStore;
-pub use results::{Fetched, Put, Resolved};
+pub use results::{Fetched, Found, Put, Resolved};
 pub use watch::{Progress, Providers, Watch};
 
 use crate::records::{
@@ -184,17 +184,17 @@ impl Dht {
     /// The search ends.
     pub async fn find_node(&self, node: NodeId) -> Result<Option<NodeAddr>, FindError> {
         let near = self.find_nodes(Key::of_node(node)).await?;
-        Ok(near.into_iter().find(|addr| addr.id == node))
+        Ok(near.nodes.into_iter().find(|addr| addr.id == node))
     }
 
-    /// The nodes responsible for a key, the nearest first.
+    /// The nodes responsible for a key, and what it cost to find them.
     ///
     /// # Errors
     /// [`FindError`].
     ///
     /// # Cancel safety
     /// The search ends.
-    pub async fn find_nodes(&self, key: Key) -> Result<Vec<NodeAddr>, FindError> {
+    pub async fn find_nodes(&self, key: Key) -> Result<Found, FindError> {
         let answer = self.inner.router.run(|op| Command::Find { op, key, steps: false }, true).await;
         match answer {
             Some(Answer::Peers(found)) => found,

@@ -218,7 +218,10 @@ impl Chord {
 
     fn asked(&mut self, from: NodeId, call: u32, ask: Ask, cx: &mut Context<'_, Self>) {
         // Who has not joined knows nothing that others could use, and is no owner.
-        if !self.is_member() {
+        if !self.upkeep.serves() {
+            if let (Ask::Way(_), Some(first)) = (ask, self.upkeep.joins_by(NEARER)) {
+                cx.send(from, Message::Answer { call, tell: Tell::Nearer(first.into()) });
+            }
             return;
         }
         let tell = match ask {
@@ -282,10 +285,15 @@ impl Chord {
             (None, Tell::Nearer(nodes)) => {
                 // Only those that are nearer, or liars could lead us around in circles.
                 let here = Key::of_node(peer.id).clockwise(walk.key);
-                let mut nodes = nodes.into_vec();
-                nodes.retain(|node| node.id != me && Key::of_node(node.id).clockwise(walk.key) < here);
-                walk.passed(&peer, hop);
-                new = walk.add(nodes, hop + 1);
+                let nodes = nodes.into_vec().into_iter().filter(|node| node.id != me);
+                let (nearer, others): (Vec<NodeAddr>, Vec<NodeAddr>) =
+                    nodes.partition(|node| Key::of_node(node.id).clockwise(walk.key) < here);
+                // It is still joining, and says by whom. Each is asked once, so that leads around in no circle.
+                let joins = walk.purpose == Purpose::Join && nearer.is_empty();
+                if !joins {
+                    walk.passed(&peer, hop);
+                }
+                new = walk.add(if joins { others } else { nearer }, hop + 1);
             }
             (None, Tell::Neighbours { successors, .. }) => {
                 let here = Key::of_node(peer.id);

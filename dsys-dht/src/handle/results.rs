@@ -4,9 +4,10 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+use dsys_core::NodeAddr;
 
-use crate::Key;
 use crate::records::{GetError, Got, Mutable, PutReport, Record};
+use crate::{Key, QueryReport};
 
 /// A record is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,16 @@ pub struct Put {
     pub key: Key,
     /// What it cost and how far it went.
     pub report: PutReport,
+}
+
+/// The nodes responsible for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// Those that answered, the nearest first.
+    pub nodes: Vec<NodeAddr>,
+    /// What it cost.
+    pub report: QueryReport,
 }
 
 /// Bytes that were found, and what that cost. It is used like the bytes.
