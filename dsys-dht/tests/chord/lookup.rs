@@ -120,3 +120,22 @@ fn two_that_begin_with_each_other_become_a_ring() {
     network.run_for(Duration::from_secs(120));
     is_ideal(network.machines()).unwrap();
 }
+
+/// The one that leads to the new node has not stabilized since it came, and still names the owner of before.
+#[test]
+fn an_owner_that_nobody_else_knows_yet_is_found_through_the_owner_of_before() {
+    let config = Config { successors: 4, stabilize: Duration::from_secs(100_000), ..Config::default() };
+    let mut network = ring(16, 1, config.clone());
+    network.run_for(Duration::from_secs(1));
+    let (first, new) = (network.id(0), network.id(16));
+    network.add(Chord::new(new, vec![first.into()], config)).unwrap();
+    network.run_for(Duration::from_secs(20));
+    let key = Key::of_node(new);
+    let before = network.machine(new).and_then(Chord::predecessor).unwrap();
+    let stale = network.machine(before).unwrap().successors().next();
+    assert_ne!(stale, Some(new), "or this shows nothing");
+    for from in network.ids().filter(|from| *from != new).collect::<Vec<_>>() {
+        let (found, _) = find(&mut network, from, key);
+        assert_eq!(found.unwrap().first(), Some(&new));
+    }
+}

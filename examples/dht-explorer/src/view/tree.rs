@@ -43,12 +43,13 @@ pub(super) fn draw(
         let hidden = row.len().saturating_sub(room);
         row.truncate(room);
         row.sort_by_key(|node| Key::of_node(*node).xor(key));
+        let apart = if row.len() * 2 <= room { 2 } else { 1 };
         for (at, node) in row.iter().enumerate() {
             let (character, look) = face(explorer, *node, marks.get(node).copied());
-            canvas.set(start + at, y, character, look);
+            canvas.set(start + at * apart, y, character, look);
         }
         if hidden > 0 {
-            canvas.put(start + row.len() + 1, y, &format!("+{hidden}"), Look::Faint);
+            canvas.put(start + row.len() * apart + 1, y, &format!("+{hidden}"), Look::Faint);
         }
         if shared < deepest {
             canvas.set(left + 4 + shared, y + 1, '\u{2514}', Look::Faint);
