@@ -22,7 +22,7 @@ pub use watch::{Progress, Providers, Watch};
 
 use crate::records::{
     Command, GetError, Got, Kind, LeaveReport, Mutable, Provider, PutError, PutReport, Record, RecordId,
-    Salt, Stats, UnixTime, Value, mutable_key,
+    Salt, Stats, SweepReport, UnixTime, Value, mutable_key,
 };
 use crate::{FindError, Kademlia, Key};
 use router::{Answer, Router};
@@ -168,6 +168,34 @@ impl Dht {
     pub async fn provide(&self, key: &Key) -> Result<PutReport, PutError> {
         let record = self.inner.provider(*key).ok_or(PutError::NoSigner)?;
         Ok(self.put_record(record, None).await?.report)
+    }
+
+    /// [`provide`](Self::provide) for many keys at once, with one search for each region of the space instead of one for
+    /// each key. What nobody stored is tried again.
+    ///
+    /// # Errors
+    /// [`PutError`], of the whole.
+    ///
+    /// # Cancel safety
+    /// The stores go on.
+    pub async fn provide_many(&self, keys: impl IntoIterator<Item = Key>) -> Result<SweepReport, PutError> {
+        let records = keys.into_iter().map(|key| self.inner.provider(key));
+        self.put_many(records.collect::<Option<Vec<Record>>>().ok_or(PutError::NoSigner)?).await
+    }
+
+    /// [`put_record`](Self::put_record) for many records at once, with one search for each region of the space. Whether
+    /// somebody has a newer version of one is not told: see [`Command::Sweep`](crate::records::Command::Sweep).
+    ///
+    /// # Errors
+    /// [`PutError`], of the whole. Records that do not hold are counted in the report.
+    ///
+    /// # Cancel safety
+    /// The stores go on.
+    pub async fn put_many(&self, records: Vec<Record>) -> Result<SweepReport, PutError> {
+        match self.inner.router.run(|op| Command::Sweep { op, records }, false).await {
+            Some(Answer::Swept(result)) => result,
+            _ => Err(PutError::Ended),
+        }
     }
 
     /// The nodes that have what lies under a key, each as soon as it is known.

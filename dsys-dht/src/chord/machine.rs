@@ -441,6 +441,11 @@ impl Overlay for Chord {
         Vec::new()
     }
 
+    /// They have the same owner, and so the same successors.
+    fn alike(&self, key: Key, found: &[NodeId], other: Key) -> bool {
+        found.first().is_some_and(|owner| key.clockwise(other) <= self.distance(*owner, key))
+    }
+
     fn contacts(&self, _: Time) -> Vec<(NodeAddr, Duration)> {
         self.ring.known().into_values().map(|node| (node.clone(), Duration::ZERO)).collect()
     }

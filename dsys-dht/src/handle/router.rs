@@ -17,7 +17,9 @@ use tracing::{debug, warn};
 use super::watch::{Progress, Watch};
 use super::{Found, Inner, now};
 use crate::overlay::{FindError, Overlay, QueryId};
-use crate::records::{Command, Event, GetError, Got, LeaveReport, PutError, PutReport, Records, Stats};
+use crate::records::{
+    Command, Event, GetError, Got, LeaveReport, PutError, PutReport, Records, Stats, SweepReport,
+};
 use crate::records::{Kind, RecordId};
 
 /// Steps that wait for whoever watches an operation; further ones are left out. The end never is.
@@ -29,6 +31,7 @@ const CLOCK: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) enum Answer {
     Put(Result<PutReport, PutError>),
+    Swept(Result<SweepReport, PutError>),
     Got(Box<Result<Got, GetError>>),
     Peers(Result<Found, FindError>),
     Left(LeaveReport),
@@ -133,6 +136,7 @@ impl Router {
             Event::Step { op, peer, step } => self.progress(op, Progress::Step(peer, step)),
             Event::Found { op, record } => self.progress(op, Progress::Found(record)),
             Event::Put { op, result } => self.end(op, Answer::Put(result)),
+            Event::Swept { op, result } => self.end(op, Answer::Swept(result)),
             Event::Got { op, result } => self.end(op, Answer::Got(Box::new(result))),
             Event::Peers { op, found, report } => {
                 self.end(op, Answer::Peers(found.map(|nodes| Found { nodes, report })));

@@ -88,10 +88,13 @@ impl Lookup {
     }
 
     /// Whom to ask next: the nearest node that its path has not asked, while the path has fewer than `alpha` questions
-    /// on their way. Without lock-step: each answer makes room for the next question.
+    /// on their way. Without lock-step: each answer makes room for the next question. §2.3: once the nearest of all has
+    /// answered, nobody nearer is known, and all those that are wanted are asked at once.
     pub(super) fn next(&mut self) -> Option<Next> {
         for (path, waiting) in (0..self.paths).zip(&mut self.waiting) {
-            if *waiting >= self.alpha {
+            let first = self.candidates.iter().find(|candidate| candidate.counts_on(path));
+            let arrived = first.is_some_and(|first| first.state == State::Answered);
+            if *waiting >= if arrived { self.want.max(self.alpha) } else { self.alpha } {
                 continue;
             }
             let mut nearest = self.candidates.iter_mut().filter(|c| c.counts_on(path)).take(self.want);

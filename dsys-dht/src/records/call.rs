@@ -26,6 +26,8 @@ pub(super) enum About {
         hop: u32,
     },
     Store,
+    /// A copy of one of many.
+    Sweep(RecordId),
     /// A better version or a copy, of which nobody waits to hear.
     Improve,
     Offer(Vec<Offered>),

@@ -15,7 +15,8 @@ use super::put::Put;
 use super::quota::Quotas;
 use super::record::{Kind, Record, RecordId};
 use super::repair::Leave;
-use super::report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport};
+use super::report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport, SweepReport};
+use super::sweep::Sweep;
 use super::table::{Held, Table};
 use crate::Key;
 use crate::overlay::{self, FindError, Overlay, QueryId, QueryReport, Step};
@@ -38,6 +39,14 @@ pub enum Command {
         after: Option<u64>,
         /// Whether each step is told.
         steps: bool,
+    },
+    /// Store many records, each as [`Command::Put`] does, with one search for each region of the space. Answered by
+    /// [`Event::Swept`]. A newer version that somebody else has is not told; publish alone what others may publish too.
+    Sweep {
+        /// The app's name for it.
+        op: QueryId,
+        /// What.
+        records: Vec<Record>,
     },
     /// Find a record. Answered by some [`Event::Found`] and one [`Event::Got`].
     Get {
@@ -101,6 +110,13 @@ pub enum Event {
         op: QueryId,
         /// How.
         result: Result<PutReport, PutError>,
+    },
+    /// A sweep has ended.
+    Swept {
+        /// Which.
+        op: QueryId,
+        /// How.
+        result: Result<SweepReport, PutError>,
     },
     /// A get has ended.
     Got {
@@ -209,6 +225,7 @@ pub(super) enum OpId {
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Put(Box<Put>),
+    Sweep(Box<Sweep>),
     Get(Box<Get>),
     Find { steps: bool },
     Leave(Leave),
@@ -381,6 +398,7 @@ impl<O: Overlay> Records<O> {
                 let Some(op) = self.searches.remove(&query) else { return };
                 match self.operations.get(&op) {
                     Some(Operation::Put(_)) => self.put_searched(op, found, report, cx),
+                    Some(Operation::Sweep(_)) => self.sweep_searched(op, found, report, cx),
                     Some(Operation::Get(_)) => self.get_searched(op, found, report, cx),
                     Some(Operation::Find { .. }) => {
                         self.operations.remove(&op);
@@ -400,7 +418,7 @@ impl<O: Overlay> Records<O> {
             Operation::Put(put) => (put.steps, false),
             Operation::Get(get) => (get.steps, true),
             Operation::Find { steps } => (*steps, false),
-            Operation::Leave(_) => (false, false),
+            Operation::Sweep(_) | Operation::Leave(_) => (false, false),
         };
         if let (true, OpId::App(op)) = (steps, op) {
             cx.emit(Event::Step { op, peer, step });
@@ -433,6 +451,7 @@ impl<O: Overlay> Records<O> {
             About::Store => self.put_told(known.op, from, tell, cx),
             About::Offer(offered) => self.offer_told(known.op, from, &offered, tell, cx),
             About::HandOver(id) => self.hand_over_told(known.op, from, id, &tell, cx),
+            About::Sweep(id) => self.sweep_told(known.op, id, Some(&tell), cx),
             About::Improve => {}
         }
     }
@@ -443,6 +462,7 @@ impl<O: Overlay> Records<O> {
         match call.about {
             About::Store => self.put_failed(call.op, call.peer, cx),
             About::Offer(_) | About::HandOver(_) => self.offer_failed(call.op, call.peer, cx),
+            About::Sweep(id) => self.sweep_told(call.op, id, None, cx),
             About::Get { .. } | About::Improve => {}
         }
     }
@@ -456,6 +476,10 @@ impl<O: Overlay> Records<O> {
             Command::Put { op, record, after, steps } => match self.admit(op) {
                 true => self.put(OpId::App(op), record, after, steps, cx),
                 false => cx.emit(Event::Put { op, result: Err(PutError::Busy) }),
+            },
+            Command::Sweep { op, records } => match self.admit(op) {
+                true => self.sweep(op, records, cx),
+                false => cx.emit(Event::Swept { op, result: Err(PutError::Busy) }),
             },
             Command::Get { op, key, kind, enough, steps } => match self.admit(op) {
                 true => self.get(OpId::App(op), key, kind, enough, steps, cx),

@@ -23,6 +23,30 @@ pub struct PutReport {
     pub elapsed: Duration,
 }
 
+/// What it cost to store many records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Records that were to be stored.
+    pub records: usize,
+    /// Of these, so many do not hold, or are not newer than what is kept here.
+    pub refused: usize,
+    /// The record of which the fewest nodes say that they keep it is kept by so many.
+    pub fewest: usize,
+    /// Copies of all of them that nodes say they keep, and copies that were sent.
+    pub stored: u64,
+    /// See `stored`.
+    pub stores: u64,
+    /// Searches for responsible nodes, and requests sent in them.
+    pub searches: u32,
+    /// See `searches`.
+    pub queried: u32,
+    /// Requests of either sort that failed: no answer in time, or no connection.
+    pub timeouts: u32,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
 /// Why a record was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
