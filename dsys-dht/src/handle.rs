@@ -17,12 +17,12 @@ use tokio::task::AbortHandle;
 
 pub use builder::{Builder, StartError};
 pub use disk::NoStore;
-pub use results::{Fetched, Found, Put, Resolved};
+pub use results::{Fetched, FetchedMany, Found, Put, Resolved};
 pub use watch::{Progress, Providers, Watch};
 
 use crate::records::{
-    Command, GetError, Got, Kind, LeaveReport, Mutable, Provider, PutError, PutReport, Record, RecordId,
-    Salt, Stats, SweepReport, UnixTime, Value, mutable_key,
+    Command, GetError, Got, GotMany, Kind, LeaveReport, Mutable, Provider, PutError, PutReport, Record,
+    RecordId, Salt, Stats, SweepReport, UnixTime, Value, mutable_key,
 };
 use crate::{FindError, Kademlia, Key};
 use router::{Answer, Router};
@@ -103,6 +103,35 @@ impl Dht {
     pub async fn get(&self, key: &Key) -> Result<Fetched, GetError> {
         let got = self.get_record(*key, Kind::Immutable, 1).await?;
         Ok(Fetched::new(got))
+    }
+
+    /// [`get`](Self::get) for many keys at once, with one search for each region of the space instead of one for each key.
+    /// What is not found like this is searched for by itself, one after the other.
+    ///
+    /// # Errors
+    /// [`GetError`], of the whole. What was not found is in the result.
+    ///
+    /// # Cancel safety
+    /// The search ends.
+    pub async fn get_many(&self, keys: impl IntoIterator<Item = Key>) -> Result<FetchedMany, GetError> {
+        let keys = keys.into_iter().collect();
+        let answer = self.inner.router.run(|op| Command::Bulk { op, keys }, true).await;
+        let Some(Answer::Bulk(result)) = answer else { return Err(GetError::Ended) };
+        let GotMany { found, missing: hard, report } = result?;
+        let bytes = |(key, record): (Key, Record)| match record {
+            Record::Immutable(value) => Some((key, value.into_bytes())),
+            _ => None,
+        };
+        let mut many =
+            FetchedMany { found: found.into_iter().filter_map(bytes).collect(), missing: Vec::new(), report };
+        for key in hard {
+            match self.get(&key).await {
+                Ok(fetched) => drop(many.found.insert(key, fetched.into_bytes())),
+                Err(GetError::Ended) => return Err(GetError::Ended),
+                Err(_) => many.missing.push(key),
+            }
+        }
+        Ok(many)
     }
 
     /// Publishes a version of a mutable record for [`max_ttl`](crate::records::Rules::max_ttl): whoever knows the public key

@@ -7,10 +7,11 @@
 //! - [`record`](Record): what is kept, and what makes it true;
 //! - the table: what this node keeps, within a budget, until it expires;
 //! - put and get: each walks once, and what is said about records rides beside the overlay's own questions;
-//! - sweep: many records at once, with one search for each region of the space;
+//! - sweep and bulk: many records at once, with one search for each region of the space;
 //! - the holder: what is answered to others, within limits for each of them;
 //! - repair: offers to those who became responsible, republishing, hand-over.
 
+mod bulk;
 mod call;
 mod change;
 mod clock;
@@ -36,5 +37,7 @@ pub use message::{Ask, Letter, Message, Offered, Refused, Tell};
 pub use record::{
     Invalid, Kind, Mutable, Provider, Record, RecordId, Rules, Validator, immutable_key, mutable_key,
 };
-pub use report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport, SweepReport};
+pub use report::{
+    BulkReport, GetError, Got, GotMany, LeaveReport, PeerError, PutError, PutReport, SweepReport,
+};
 pub use value::{Salt, Short, TooLong, Value};

@@ -18,7 +18,7 @@ use super::watch::{Progress, Watch};
 use super::{Found, Inner, now};
 use crate::overlay::{FindError, Overlay, QueryId};
 use crate::records::{
-    Command, Event, GetError, Got, LeaveReport, PutError, PutReport, Records, Stats, SweepReport,
+    Command, Event, GetError, Got, GotMany, LeaveReport, PutError, PutReport, Records, Stats, SweepReport,
 };
 use crate::records::{Kind, RecordId};
 
@@ -33,6 +33,7 @@ pub(super) enum Answer {
     Put(Result<PutReport, PutError>),
     Swept(Result<SweepReport, PutError>),
     Got(Box<Result<Got, GetError>>),
+    Bulk(Result<GotMany, GetError>),
     Peers(Result<Found, FindError>),
     Left(LeaveReport),
     Stats(Box<Stats>),
@@ -138,6 +139,7 @@ impl Router {
             Event::Put { op, result } => self.end(op, Answer::Put(result)),
             Event::Swept { op, result } => self.end(op, Answer::Swept(result)),
             Event::Got { op, result } => self.end(op, Answer::Got(Box::new(result))),
+            Event::Bulk { op, result } => self.end(op, Answer::Bulk(result)),
             Event::Peers { op, found, report } => {
                 self.end(op, Answer::Peers(found.map(|nodes| Found { nodes, report })));
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Time};
 
+use super::bulk::Bulk;
 use super::call::{About, Call, Calls};
 use super::change::{Change, DamagedRecord};
 use super::clock::{Clock, UnixTime};
@@ -15,7 +16,7 @@ use super::put::Put;
 use super::quota::Quotas;
 use super::record::{Kind, Record, RecordId};
 use super::repair::Leave;
-use super::report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport, SweepReport};
+use super::report::{GetError, Got, GotMany, LeaveReport, PeerError, PutError, PutReport, SweepReport};
 use super::sweep::Sweep;
 use super::table::{Held, Table};
 use crate::Key;
@@ -61,6 +62,13 @@ pub enum Command {
         enough: usize,
         /// Whether each step is told.
         steps: bool,
+    },
+    /// Find many immutable records, with one search for each region of the space. Answered by [`Event::Bulk`].
+    Bulk {
+        /// The app's name for it.
+        op: QueryId,
+        /// Under which keys.
+        keys: Vec<Key>,
     },
     /// Find the nodes responsible for a key, or the addresses of a node. Answered by [`Event::Peers`].
     Find {
@@ -124,6 +132,13 @@ pub enum Event {
         op: QueryId,
         /// What was found.
         result: Result<Got, GetError>,
+    },
+    /// A bulk get has ended.
+    Bulk {
+        /// Which.
+        op: QueryId,
+        /// What was found.
+        result: Result<GotMany, GetError>,
     },
     /// A find has ended.
     Peers {
@@ -227,6 +242,7 @@ pub(super) enum Operation {
     Put(Box<Put>),
     Sweep(Box<Sweep>),
     Get(Box<Get>),
+    Bulk(Box<Bulk>),
     Find { steps: bool },
     Leave(Leave),
 }
@@ -400,6 +416,7 @@ impl<O: Overlay> Records<O> {
                     Some(Operation::Put(_)) => self.put_searched(op, found, report, cx),
                     Some(Operation::Sweep(_)) => self.sweep_searched(op, found, report, cx),
                     Some(Operation::Get(_)) => self.get_searched(op, found, report, cx),
+                    Some(Operation::Bulk(_)) => self.bulk_searched(op, found, report, cx),
                     Some(Operation::Find { .. }) => {
                         self.operations.remove(&op);
                         if let OpId::App(op) = op {
@@ -418,7 +435,7 @@ impl<O: Overlay> Records<O> {
             Operation::Put(put) => (put.steps, false),
             Operation::Get(get) => (get.steps, true),
             Operation::Find { steps } => (*steps, false),
-            Operation::Sweep(_) | Operation::Leave(_) => (false, false),
+            Operation::Sweep(_) | Operation::Bulk(_) | Operation::Leave(_) => (false, false),
         };
         if let (true, OpId::App(op)) = (steps, op) {
             cx.emit(Event::Step { op, peer, step });
@@ -452,6 +469,7 @@ impl<O: Overlay> Records<O> {
             About::Offer(offered) => self.offer_told(known.op, from, &offered, tell, cx),
             About::HandOver(id) => self.hand_over_told(known.op, from, id, &tell, cx),
             About::Sweep(id) => self.sweep_told(known.op, id, Some(&tell), cx),
+            About::Bulk(key) => self.bulk_told(known.op, from, key, Some(tell), cx),
             About::Improve => {}
         }
     }
@@ -463,6 +481,7 @@ impl<O: Overlay> Records<O> {
             About::Store => self.put_failed(call.op, call.peer, cx),
             About::Offer(_) | About::HandOver(_) => self.offer_failed(call.op, call.peer, cx),
             About::Sweep(id) => self.sweep_told(call.op, id, None, cx),
+            About::Bulk(key) => self.bulk_told(call.op, call.peer, key, None, cx),
             About::Get { .. } | About::Improve => {}
         }
     }
@@ -484,6 +503,10 @@ impl<O: Overlay> Records<O> {
             Command::Get { op, key, kind, enough, steps } => match self.admit(op) {
                 true => self.get(OpId::App(op), key, kind, enough, steps, cx),
                 false => cx.emit(Event::Got { op, result: Err(GetError::Busy) }),
+            },
+            Command::Bulk { op, keys } => match self.admit(op) {
+                true => self.bulk(op, keys, cx),
+                false => cx.emit(Event::Bulk { op, result: Err(GetError::Busy) }),
             },
             Command::Find { op, key, steps } => {
                 if !self.admit(op) {

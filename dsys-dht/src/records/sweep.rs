@@ -33,8 +33,8 @@ pub(super) struct Sweep {
     started: Time,
 }
 
-/// So many copies are on their way at once.
-const WINDOW: usize = 256;
+/// So many questions of one operation are on their way at once.
+pub(super) const WINDOW: usize = 256;
 
 impl<O: Overlay> Records<O> {
     pub(super) fn sweep(&mut self, name: QueryId, records: Vec<Record>, cx: &mut Context<'_, Self>) {

@@ -1,7 +1,9 @@
 //! Many records at once.
 
 use dsys_core::{NodeId, Rng};
-use dsys_dht::records::{Command, Config, Event, PutError, Record, SweepReport};
+use dsys_dht::records::{
+    Command, Config, Event, GetError, GotMany, Letter, PutError, Record, SweepReport, Tell,
+};
 use dsys_dht::{Key, QueryId, kademlia};
 
 use crate::world::{
@@ -85,4 +87,61 @@ fn dead_nodes_cost_time_outs_and_no_records() {
     let report = sweep(&mut network, writer, records).unwrap();
     // Nodes that are gone are named too, so fewer than 20 may be found; but never is one region taken for all.
     assert!(report.timeouts > 0 && report.fewest >= 10 && report.searches >= 8, "{report:?}");
+}
+
+fn bulk(network: &mut World, from: NodeId, keys: Vec<Key>) -> Result<GotMany, GetError> {
+    network.take_events();
+    network.command(from, Command::Bulk { op: OP, keys });
+    until(network, |event| match event {
+        Event::Bulk { op: OP, result } => Some(result),
+        _ => None,
+    })
+}
+
+#[test]
+fn many_are_got_with_a_search_for_each_region_and_what_is_not_there_is_said() {
+    let mut network = settled(500, 3, kademlia::Config::default(), no_cache());
+    let (writer, reader, other) = (network.id(3), network.id(400), network.id(401));
+    let records: Vec<Record> = (0..1_000).map(|number| value(&format!("record {number}"))).collect();
+    // Those that were swept and those that were put lie a little differently.
+    let (swept, put_alone) = records.split_at(960);
+    sweep(&mut network, writer, swept.to_vec()).unwrap();
+    let mut alone = 0;
+    for record in put_alone {
+        put(&mut network, writer, record.clone()).unwrap();
+        alone += get(&mut network, other, record.id()).unwrap().queried;
+    }
+    let alone = f64::from(alone) / put_alone.len() as f64;
+    let mut keys: Vec<Key> = records.iter().map(|record| record.id().key).collect();
+    keys.push(Key::from_bytes([7; 32]));
+    let GotMany { found, missing, report, .. } = bulk(&mut network, reader, keys).unwrap();
+    assert_eq!(missing, [Key::from_bytes([7; 32])]);
+    assert!(records.iter().all(|record| found.get(&record.id().key) == Some(record)));
+    assert!((20..=70).contains(&report.searches), "{report:?}");
+    assert!(f64::from(report.queried) / 1_000.0 < alone * 0.75, "{report:?}, {alone} alone");
+
+    let mut network = joined(1, 1, kademlia::Config::default(), Config::default());
+    let lone = network.id(0);
+    assert_eq!(bulk(&mut network, lone, vec![Key::from_bytes([7; 32])]), Err(GetError::NoPeers));
+}
+
+/// Who shows another record than it was asked for is found out, and others are asked.
+#[test]
+fn liars_cost_tries_and_no_records() {
+    let mut network = settled(100, 4, kademlia::Config::default(), no_cache());
+    let (writer, reader) = (network.id(1), network.id(2));
+    let records: Vec<Record> = (0..100).map(|number| value(&format!("record {number}"))).collect();
+    sweep(&mut network, writer, records.clone()).unwrap();
+    let liars: Vec<NodeId> = (3..100).step_by(5).map(|index| network.id(index)).collect();
+    network.set_liars(&liars, |_, _, mut letter| {
+        if let Some(Letter::Tell { tell: Tell::Found(found), .. }) = &mut letter.message.letter {
+            *found = vec![(value("something else"), 60)].into();
+        }
+        vec![letter]
+    });
+    let keys: Vec<Key> = records.iter().map(|record| record.id().key).collect();
+    let GotMany { found, missing, .. } = bulk(&mut network, reader, keys).unwrap();
+    assert!(found.len() >= 98 && found.len() + missing.len() == 100, "{}", found.len());
+    assert!(records.iter().all(|record| found.get(&record.id().key).is_none_or(|found| found == record)));
+    assert!(network.machine(reader).unwrap().stats().violations > 0);
 }
