@@ -15,6 +15,7 @@ mod bulk;
 mod call;
 mod change;
 mod clock;
+mod command;
 mod config;
 mod get;
 mod holder;
@@ -31,8 +32,9 @@ mod value;
 
 pub use change::{Change, DamagedRecord};
 pub use clock::UnixTime;
+pub use command::{Command, Event};
 pub use config::Config;
-pub use machine::{Command, Event, Records, Stats, Timer};
+pub use machine::{Records, Stats, Timer};
 pub use message::{Ask, Letter, Message, Offered, Refused, Tell};
 pub use record::{
     Invalid, Kind, Mutable, Provider, Record, RecordId, Rules, Validator, immutable_key, mutable_key,

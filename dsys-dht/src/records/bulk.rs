@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use dsys_core::{Context, NodeAddr, NodeId, Time};
 
 use super::call::About;
-use super::machine::{Event, OpId, Operation, Records};
+use super::command::Event;
+use super::machine::{OpId, Operation, Records};
 use super::message::{Ask, Tell};
 use super::record::{Checked, Invalid, Kind, Record};
 use super::report::{BulkReport, GetError, GotMany, PeerError};

@@ -9,7 +9,8 @@ use dsys_core::{Context, NodeAddr, NodeId, Time};
 
 use super::call::About;
 use super::change::Change;
-use super::machine::{Event, OpId, Operation, Records, without};
+use super::command::Event;
+use super::machine::{OpId, Operation, Records, without};
 use super::message::{Ask, Refused, Tell};
 use super::record::{Checked, Record, RecordId, Worth};
 use super::report::{PeerError, PutError, PutReport};

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use dsys_core::{Context, NodeAddr, NodeId, Time};
 
 use super::call::About;
+use super::command::Event;
 use super::get::left;
-use super::machine::{Event, OpId, Operation, Records};
+use super::machine::{OpId, Operation, Records};
 use super::message::{Ask, Tell};
 use super::record::{Record, RecordId};
 use super::report::{PutError, SweepReport};

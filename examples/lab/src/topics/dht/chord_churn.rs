@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeId, Rng, Time};
+use dsys_core::{NodeId, Rng};
 use dsys_dht::chord::{Chord, Config};
 use dsys_dht::{Command, Event, Key, QueryId};
 use dsys_sim::{Crash, Network};
@@ -54,16 +54,23 @@ struct Asked {
     owner: Option<NodeId>,
 }
 
+/// A lookup that has ended.
+struct Ended {
+    query: u64,
+    owner: Option<NodeId>,
+    failures: u32,
+}
+
 fn churn(nodes: u32, lookups: u64, rate: f64, seed: u64) -> Option<Counted> {
     let config = Arc::new(Config::default());
     let mut network = ring(nodes, seed, config.clone())?;
     let mut rng = Rng::from_seed(seed ^ 0x000c_4a05);
-    let done: Rc<RefCell<Vec<(Time, u64, Option<NodeId>, u32)>>> = Rc::default();
+    let done: Rc<RefCell<Vec<Ended>>> = Rc::default();
     let seen = done.clone();
-    network.set_observer(move |now, _, event| {
+    network.set_observer(move |_, _, event| {
         if let Event::Done { query, found, report } = event {
             let owner = found.as_ref().ok().and_then(|found| found.first()).map(|owner| owner.id);
-            seen.borrow_mut().push((now, query.0, owner, report.failures));
+            seen.borrow_mut().push(Ended { query: query.0, owner, failures: report.failures });
         }
     });
     let known: Rc<RefCell<Vec<NodeId>>> = Rc::default();
@@ -91,7 +98,7 @@ fn churn(nodes: u32, lookups: u64, rate: f64, seed: u64) -> Option<Counted> {
             network.run_for(STEP);
         }
         let members = members(&network);
-        for (_, query, found, failures) in done.borrow_mut().drain(..) {
+        for Ended { query, owner: found, failures } in done.borrow_mut().drain(..) {
             let Some(asked) = asked.remove(&query) else { continue };
             // It may have changed hands meanwhile; either is right.
             let right =
