@@ -150,11 +150,7 @@ fn begin(kad: &mut kad::Behaviour<MemoryStore>, command: Command, waiting: &mut 
     }
 }
 
-fn progress(
-    kad: &mut kad::Behaviour<MemoryStore>,
-    event: kad::Event,
-    waiting: &mut HashMap<QueryId, Waits>,
-) {
+fn progress(kad: &mut kad::Behaviour<MemoryStore>, event: kad::Event, waiting: &mut HashMap<QueryId, Waits>) {
     let kad::Event::OutboundQueryProgressed { id, result, stats, .. } = event else { return };
     match (waiting.remove(&id), result) {
         (Some(Waits::Lookup(answer)), QueryResult::GetClosestPeers(found)) => {

@@ -73,7 +73,8 @@ fn compare(ours: &[Figures], theirs: &[Figures], mainline: bool) {
         let (a, b) = (of(ours, name), of(theirs, name));
         let pairs = ours.iter().zip(theirs);
         let ratio = median(pairs.filter_map(|(a, b)| Some(a.get(name)? / b.get(name)?)).collect());
-        harness::line(figure, &show(a), peer, &show(b), ratio, goal);
+        let shown = |value: f64| if value.is_nan() { "not told".into() } else { show(value) };
+        harness::line(figure, &shown(a), peer, &shown(b), ratio, goal);
     };
     // Goals of so much, whatever the peer has.
     let most = |name: &str, most: f64| Goal::AtMost(most / of(theirs, name));

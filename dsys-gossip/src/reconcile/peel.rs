@@ -45,10 +45,8 @@ impl Peeler {
     /// needed; for good, if the cells contradict each other.
     pub fn peel(&mut self, theirs: &[Cell]) -> Option<Difference> {
         let begin = self.cells.len();
-        for cell in theirs {
-            let ours = self.ours.cell(self.cells.len() as u64);
-            self.cells.push(cell.less(&ours));
-        }
+        let ours = self.ours.cells(begin as u64, theirs.len());
+        self.cells.extend(theirs.iter().zip(&ours).map(|(theirs, ours)| theirs.less(ours)));
         // What was found before is in the new cells too.
         let known: Vec<(MessageId, i64)> = (self.found.theirs.iter().map(|id| (*id, 1)))
             .chain(self.found.ours.iter().map(|id| (*id, -1)))
