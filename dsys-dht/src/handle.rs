@@ -17,12 +17,12 @@ use tokio::task::AbortHandle;
 
 pub use builder::{Builder, StartError};
 pub use disk::NoStore;
-pub use results::{Fetched, Put, Resolved};
+pub use results::{Fetched, FetchedMany, Found, Put, Resolved};
 pub use watch::{Progress, Providers, Watch};
 
 use crate::records::{
-    Command, GetError, Got, Kind, LeaveReport, Mutable, Provider, PutError, PutReport, Record, RecordId,
-    Salt, Stats, UnixTime, Value, mutable_key,
+    Command, GetError, Got, GotMany, Kind, LeaveReport, Mutable, Provider, PutError, PutReport, Record,
+    RecordId, Salt, Stats, SweepReport, UnixTime, Value, mutable_key,
 };
 use crate::{FindError, Kademlia, Key};
 use router::{Answer, Router};
@@ -105,6 +105,35 @@ impl Dht {
         Ok(Fetched::new(got))
     }
 
+    /// [`get`](Self::get) for many keys at once, with one search for each region of the space instead of one for each key.
+    /// What is not found like this is searched for by itself, one after the other.
+    ///
+    /// # Errors
+    /// [`GetError`], of the whole. What was not found is in the result.
+    ///
+    /// # Cancel safety
+    /// The search ends.
+    pub async fn get_many(&self, keys: impl IntoIterator<Item = Key>) -> Result<FetchedMany, GetError> {
+        let keys = keys.into_iter().collect();
+        let answer = self.inner.router.run(|op| Command::Bulk { op, keys }, true).await;
+        let Some(Answer::Bulk(result)) = answer else { return Err(GetError::Ended) };
+        let GotMany { found, missing: hard, report } = result?;
+        let bytes = |(key, record): (Key, Record)| match record {
+            Record::Immutable(value) => Some((key, value.into_bytes())),
+            _ => None,
+        };
+        let mut many =
+            FetchedMany { found: found.into_iter().filter_map(bytes).collect(), missing: Vec::new(), report };
+        for key in hard {
+            match self.get(&key).await {
+                Ok(fetched) => drop(many.found.insert(key, fetched.into_bytes())),
+                Err(GetError::Ended) => return Err(GetError::Ended),
+                Err(_) => many.missing.push(key),
+            }
+        }
+        Ok(many)
+    }
+
     /// Publishes a version of a mutable record for [`max_ttl`](crate::records::Rules::max_ttl): whoever knows the public key
     /// and `salt` resolves it. Stored as [`put`](Self::put) does, with its errors, among them [`PutError::Conflict`].
     ///
@@ -170,6 +199,34 @@ impl Dht {
         Ok(self.put_record(record, None).await?.report)
     }
 
+    /// [`provide`](Self::provide) for many keys at once, with one search for each region of the space instead of one for
+    /// each key. What nobody stored is tried again.
+    ///
+    /// # Errors
+    /// [`PutError`], of the whole.
+    ///
+    /// # Cancel safety
+    /// The stores go on.
+    pub async fn provide_many(&self, keys: impl IntoIterator<Item = Key>) -> Result<SweepReport, PutError> {
+        let records = keys.into_iter().map(|key| self.inner.provider(key));
+        self.put_many(records.collect::<Option<Vec<Record>>>().ok_or(PutError::NoSigner)?).await
+    }
+
+    /// [`put_record`](Self::put_record) for many records at once, with one search for each region of the space. Whether
+    /// somebody has a newer version of one is not told: see [`Command::Sweep`](crate::records::Command::Sweep).
+    ///
+    /// # Errors
+    /// [`PutError`], of the whole. Records that do not hold are counted in the report.
+    ///
+    /// # Cancel safety
+    /// The stores go on.
+    pub async fn put_many(&self, records: Vec<Record>) -> Result<SweepReport, PutError> {
+        match self.inner.router.run(|op| Command::Sweep { op, records }, false).await {
+            Some(Answer::Swept(result)) => result,
+            _ => Err(PutError::Ended),
+        }
+    }
+
     /// The nodes that have what lies under a key, each as soon as it is known.
     pub fn find_providers(&self, key: &Key) -> Providers {
         Providers::new(self.watch_get(*key, Kind::Provider, usize::MAX))
@@ -184,17 +241,17 @@ impl Dht {
     /// The search ends.
     pub async fn find_node(&self, node: NodeId) -> Result<Option<NodeAddr>, FindError> {
         let near = self.find_nodes(Key::of_node(node)).await?;
-        Ok(near.into_iter().find(|addr| addr.id == node))
+        Ok(near.nodes.into_iter().find(|addr| addr.id == node))
     }
 
-    /// The nodes responsible for a key, the nearest first.
+    /// The nodes responsible for a key, and what it cost to find them.
     ///
     /// # Errors
     /// [`FindError`].
     ///
     /// # Cancel safety
     /// The search ends.
-    pub async fn find_nodes(&self, key: Key) -> Result<Vec<NodeAddr>, FindError> {
+    pub async fn find_nodes(&self, key: Key) -> Result<Found, FindError> {
         let answer = self.inner.router.run(|op| Command::Find { op, key, steps: false }, true).await;
         match answer {
             Some(Answer::Peers(found)) => found,

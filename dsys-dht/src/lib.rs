@@ -16,7 +16,8 @@ pub use bounded::Bounded;
 pub use chord::Chord;
 #[cfg(feature = "net")]
 pub use handle::{
-    Builder, Dht, Ended, Fetched, NoStore, Progress, Providers, Put, Resolved, StartError, Watch,
+    Builder, Dht, Ended, Fetched, FetchedMany, Found, NoStore, Progress, Providers, Put, Resolved,
+    StartError, Watch,
 };
 pub use kademlia::Kademlia;
 pub use key::{Distance, Key, ParseKeyError};

@@ -36,6 +36,10 @@ pub trait Overlay: Machine<Command = Command, Event = Event> {
     /// much nearer to it. None where ids cannot be chosen.
     fn around(&self, key: Key, rng: &mut Rng) -> Vec<Key>;
 
+    /// Whether the nodes that were found responsible for `key` are so for `other` too, near enough that whoever looks for
+    /// it meets most of them.
+    fn alike(&self, key: Key, found: &[NodeId], other: Key) -> bool;
+
     /// The nodes that are known, and how long ago each was heard of, for a later life.
     fn contacts(&self, now: Time) -> Vec<(NodeAddr, Duration)>;
 

@@ -7,12 +7,15 @@
 //! - [`record`](Record): what is kept, and what makes it true;
 //! - the table: what this node keeps, within a budget, until it expires;
 //! - put and get: each walks once, and what is said about records rides beside the overlay's own questions;
+//! - sweep and bulk: many records at once, with one search for each region of the space;
 //! - the holder: what is answered to others, within limits for each of them;
 //! - repair: offers to those who became responsible, republishing, hand-over.
 
+mod bulk;
 mod call;
 mod change;
 mod clock;
+mod command;
 mod config;
 mod get;
 mod holder;
@@ -23,16 +26,20 @@ mod quota;
 mod record;
 mod repair;
 mod report;
+mod sweep;
 mod table;
 mod value;
 
 pub use change::{Change, DamagedRecord};
 pub use clock::UnixTime;
+pub use command::{Command, Event};
 pub use config::Config;
-pub use machine::{Command, Event, Records, Stats, Timer};
+pub use machine::{Records, Stats, Timer};
 pub use message::{Ask, Letter, Message, Offered, Refused, Tell};
 pub use record::{
     Invalid, Kind, Mutable, Provider, Record, RecordId, Rules, Validator, immutable_key, mutable_key,
 };
-pub use report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport};
+pub use report::{
+    BulkReport, GetError, Got, GotMany, LeaveReport, PeerError, PutError, PutReport, SweepReport,
+};
 pub use value::{Salt, Short, TooLong, Value};

@@ -50,8 +50,8 @@ struct Call {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum About {
-    /// The way of a walk; if it is confirmed, as an owner of this rank.
-    Walk { walk: u32, rank: Option<usize>, hop: u32 },
+    /// The way of a walk, or whether one of the owners at its end is there.
+    Walk { walk: u32, owner: bool, hop: u32 },
     /// Our successor's neighbours, or those of the node before it.
     Stabilize,
     /// Whether our predecessor is there.
@@ -180,11 +180,11 @@ impl Chord {
 
     fn go_on(&mut self, number: u32, cx: &mut Context<'_, Self>) {
         while let Some(walk) = self.walks.get_mut(&number)
-            && let Some((peer, ask, rank, hop)) = walk.next()
+            && let Some((peer, ask, owner, hop)) = walk.next()
         {
             let purpose = walk.purpose;
             self.step(purpose, peer.id, Step::Asked { path: 0, hop }, cx);
-            self.ask(peer, ask, About::Walk { walk: number, rank, hop }, cx);
+            self.ask(peer, ask, About::Walk { walk: number, owner, hop }, cx);
         }
         if self.walks.get(&number).is_some_and(Walk::is_done)
             && let Some(walk) = self.walks.remove(&number)
@@ -218,11 +218,18 @@ impl Chord {
 
     fn asked(&mut self, from: NodeId, call: u32, ask: Ask, cx: &mut Context<'_, Self>) {
         // Who has not joined knows nothing that others could use, and is no owner.
-        if !self.is_member() {
+        if !self.upkeep.serves() {
+            if let (Ask::Way(_), Some(first)) = (ask, self.upkeep.joins_by(NEARER)) {
+                cx.send(from, Message::Answer { call, tell: Tell::Nearer(first.into()) });
+            }
             return;
         }
         let tell = match ask {
             Ask::Ping => Tell::Pong,
+            Ask::Owns(key) => match &self.ring.predecessor {
+                Some(predecessor) if !self.ring.owns(key) => Tell::Owners(vec![predecessor.clone()].into()),
+                _ => Tell::Pong,
+            },
             Ask::Neighbours => Tell::Neighbours {
                 predecessor: self.ring.predecessor.clone(),
                 successors: self.ring.successors.clone().into(),
@@ -244,8 +251,8 @@ impl Chord {
         let Some(call) = self.calls.remove(&number) else { return };
         cx.cancel_timer(Timer::Call(number));
         match (call.about, tell) {
-            (About::Walk { walk, rank, hop }, tell) => {
-                self.walk_told(walk, call.peer, call.sent, rank, hop, tell, cx);
+            (About::Walk { walk, owner, hop }, tell) => {
+                self.walk_told(walk, call.peer, call.sent, owner, hop, tell, cx);
             }
             (About::Stabilize, Tell::Neighbours { predecessor, successors }) => {
                 self.stabilized(call.peer, predecessor, &successors, cx);
@@ -260,34 +267,53 @@ impl Chord {
         number: u32,
         peer: NodeAddr,
         sent: Time,
-        rank: Option<usize>,
+        owner: bool,
         hop: u32,
         tell: Tell,
         cx: &mut Context<'_, Self>,
     ) {
         let me = self.me;
         let Some(walk) = self.walks.get_mut(&number) else { return };
+        // Who owns the key if somebody believes that we do, and we know better.
+        let before = self.ring.predecessor.clone().filter(|_| !self.ring.owns(walk.key));
         walk.waiting -= 1;
         walk.report.answers += 1;
         let mut new = 0;
-        match (rank, tell) {
-            (Some(rank), _) => walk.confirmed(rank, peer.clone()),
-            (None, Tell::Owners(owners)) => {
-                let owners: Vec<NodeAddr> =
-                    owners.into_vec().into_iter().filter(|owner| owner.id != me).collect();
+        match (owner, tell) {
+            (true, tell) => {
+                walk.confirmed(peer.clone());
+                if let Tell::Owners(named) = tell
+                    && let Some(other) = named.into_vec().into_iter().next().filter(|other| other.id != me)
+                {
+                    new += u32::from(walk.redirect(peer.id, other));
+                }
+            }
+            (false, Tell::Owners(owners)) => {
+                let mut owners = owners.into_vec();
+                if let (Some(first), Some(before)) = (owners.first_mut(), before)
+                    && first.id == me
+                {
+                    *first = before;
+                }
+                owners.retain(|owner| owner.id != me);
                 new = owners.len() as u32;
                 walk.last = Some(peer.clone());
                 walk.lead(owners, hop + 1);
             }
-            (None, Tell::Nearer(nodes)) => {
+            (false, Tell::Nearer(nodes)) => {
                 // Only those that are nearer, or liars could lead us around in circles.
                 let here = Key::of_node(peer.id).clockwise(walk.key);
-                let mut nodes = nodes.into_vec();
-                nodes.retain(|node| node.id != me && Key::of_node(node.id).clockwise(walk.key) < here);
-                walk.passed(&peer, hop);
-                new = walk.add(nodes, hop + 1);
+                let nodes = nodes.into_vec().into_iter().filter(|node| node.id != me);
+                let (nearer, others): (Vec<NodeAddr>, Vec<NodeAddr>) =
+                    nodes.partition(|node| Key::of_node(node.id).clockwise(walk.key) < here);
+                // It is still joining, and says by whom. Each is asked once, so that leads around in no circle.
+                let joins = walk.purpose == Purpose::Join && nearer.is_empty();
+                if !joins {
+                    walk.passed(&peer, hop);
+                }
+                new = walk.add(if joins { others } else { nearer }, hop + 1);
             }
-            (None, Tell::Neighbours { successors, .. }) => {
+            (false, Tell::Neighbours { successors, .. }) => {
                 let here = Key::of_node(peer.id);
                 let (nearer, behind): (Vec<NodeAddr>, Vec<NodeAddr>) = successors
                     .into_vec()
@@ -297,7 +323,7 @@ impl Chord {
                 new = walk.add(nearer, hop + 1);
                 walk.set_behind(behind);
             }
-            (None, _) => {}
+            (false, _) => {}
         }
         let purpose = walk.purpose;
         self.step(purpose, peer.id, Step::Answered { new, after: cx.now() - sent }, cx);
@@ -413,6 +439,11 @@ impl Overlay for Chord {
 
     fn around(&self, _: Key, _: &mut Rng) -> Vec<Key> {
         Vec::new()
+    }
+
+    /// They have the same owner, and so the same successors.
+    fn alike(&self, key: Key, found: &[NodeId], other: Key) -> bool {
+        found.first().is_some_and(|owner| key.clockwise(other) <= self.distance(*owner, key))
     }
 
     fn contacts(&self, _: Time) -> Vec<(NodeAddr, Duration)> {

@@ -41,6 +41,9 @@ pub enum Ask {
     Way(Key),
     /// Who comes before and after the node?
     Neighbours,
+    /// Does the node own this key? It is there if it does; if it knows who does, it names that one
+    /// ([`Tell::Owners`]).
+    Owns(Key),
 }
 
 /// An answer.

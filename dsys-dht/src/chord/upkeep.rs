@@ -27,6 +27,8 @@ pub(super) struct Upkeep {
     notified: Option<NodeAddr>,
 }
 
+/// Whoever has never been on a ring begins one of its own when it has tried to join another so often.
+const FOUND_AFTER: u32 = 5;
 /// Above all fingers.
 const TOP: u16 = Key::BITS as u16;
 
@@ -52,6 +54,17 @@ impl Upkeep {
 
     pub(super) fn is_member(&self) -> bool {
         self.member
+    }
+
+    /// Whether it answers for the ring. While it looks for the place of its own in another one it does not: whoever
+    /// joined by it then would be on a ring beside that one.
+    pub(super) fn serves(&self) -> bool {
+        self.member && !self.joining
+    }
+
+    /// By whom it joins its first ring, for others who come by it meanwhile.
+    pub(super) fn joins_by(&self, most: usize) -> Option<Vec<NodeAddr>> {
+        (self.joining && !self.told).then(|| self.bootstrap(most))
     }
 
     pub(super) fn restore(&mut self, contacts: Vec<NodeAddr>) {
@@ -84,6 +97,8 @@ impl Chord {
         self.upkeep.tries = 0;
         if self.ring.successors.is_empty() {
             self.upkeep.joining = false;
+            // No longer a ring of its own: whoever joined by it now would be on a ring beside that of the others.
+            self.upkeep.member &= self.upkeep.alone_by_choice();
             self.rejoin(cx);
         }
     }
@@ -119,6 +134,8 @@ impl Chord {
             let (least, most) = self.config.rejoin;
             let wait = least.saturating_mul(1_u32 << self.upkeep.tries.min(16)).min(most);
             self.upkeep.tries = self.upkeep.tries.saturating_add(1);
+            // Those that begin with each other would wait for each other for ever.
+            self.upkeep.member |= self.upkeep.tries >= FOUND_AFTER && !self.upkeep.told;
             let wait = wait + part(wait, cx);
             cx.set_timer(Timer::Rejoin, wait);
             return;
@@ -199,7 +216,7 @@ impl Chord {
 
     /// Zave 2017, rectify: somebody believes to be our predecessor.
     pub(super) fn notified(&mut self, by: NodeAddr, cx: &mut Context<'_, Self>) {
-        if !self.upkeep.member || by.id == self.me {
+        if !self.upkeep.serves() || by.id == self.me {
             return;
         }
         if !by.direct().is_empty() {

@@ -19,10 +19,12 @@ pub(super) struct Walk {
     asked: Vec<NodeId>,
     /// The owner, and those responsible with it, that were not yet asked.
     owners: VecDeque<NodeAddr>,
-    /// Those that answered, with their rank.
-    confirmed: Vec<(usize, NodeAddr)>,
-    /// So many owners were asked, and so many questions are on their way.
-    ranks: usize,
+    /// Those of them that answered.
+    confirmed: Vec<NodeAddr>,
+    /// So many more of them are asked whether it is really theirs.
+    checks: usize,
+    redirects: u32,
+    /// So many questions are on their way.
     pub(super) waiting: usize,
     /// Who named the owners.
     pub(super) last: Option<NodeAddr>,
@@ -42,6 +44,8 @@ pub(super) struct Walk {
 const AHEAD: usize = 64;
 /// Owners asked at once.
 const ALPHA: usize = 3;
+/// A walk is sent on to another owner at most so often.
+const REDIRECTS: u32 = 4;
 
 impl Walk {
     pub(super) fn new(key: Key, purpose: Purpose, now: Time) -> Self {
@@ -52,7 +56,8 @@ impl Walk {
             asked: Vec::new(),
             owners: VecDeque::new(),
             confirmed: Vec::new(),
-            ranks: 0,
+            checks: 1,
+            redirects: 0,
             waiting: 0,
             last: None,
             best: None,
@@ -113,8 +118,8 @@ impl Walk {
         self.behind = behind;
     }
 
-    /// Whom to ask what next, whether as an owner of which rank, and its hop. On the way one after the other.
-    pub(super) fn next(&mut self) -> Option<(NodeAddr, Ask, Option<usize>, u32)> {
+    /// Whom to ask what next, whether as one of the owners, and its hop. On the way one after the other.
+    pub(super) fn next(&mut self) -> Option<(NodeAddr, Ask, bool, u32)> {
         // Whoever lies farther back than a node that has answered would only lead there again.
         let nearer =
             |(distance, ..): &(Distance, _, _)| self.nearest.is_none_or(|nearest| *distance < nearest);
@@ -127,17 +132,20 @@ impl Walk {
             self.report.requests += 1;
             self.last = Some(best.clone());
             self.hop = hop + 1;
-            return Some((best, Ask::Neighbours, None, hop));
+            return Some((best, Ask::Neighbours, false, hop));
         }
         if self.led {
             if self.waiting >= ALPHA || !matches!(self.purpose, Purpose::App { .. }) {
                 return None;
             }
             let owner = self.owners.pop_front()?;
-            self.ranks += 1;
             self.waiting += 1;
             self.report.requests += 1;
-            return Some((owner, Ask::Ping, Some(self.ranks), self.hop));
+            // The owner itself is asked; those behind it keep copies.
+            let checks = self.checks > 0;
+            self.checks = self.checks.saturating_sub(1);
+            let ask = if checks { Ask::Owns(self.key) } else { Ask::Ping };
+            return Some((owner, ask, true, self.hop));
         }
         if self.waiting > 0 || self.ahead.is_empty() {
             return None;
@@ -146,11 +154,26 @@ impl Walk {
         self.asked.push(node.id);
         self.waiting += 1;
         self.report.requests += 1;
-        Some((node, Ask::Way(self.key), None, hop))
+        Some((node, Ask::Way(self.key), false, hop))
     }
 
-    pub(super) fn confirmed(&mut self, rank: usize, owner: NodeAddr) {
-        self.confirmed.push((rank, owner));
+    pub(super) fn confirmed(&mut self, owner: NodeAddr) {
+        self.confirmed.push(owner);
+    }
+
+    /// One of the owners names another in its place, which must be nearer. So nodes that have just joined are asked
+    /// before those who lead to them know of them.
+    pub(super) fn redirect(&mut self, by: NodeId, to: NodeAddr) -> bool {
+        let behind = |node: NodeId| self.key.clockwise(Key::of_node(node));
+        let nearer = behind(to.id) < behind(by);
+        let known = |node: &NodeAddr| node.id == to.id;
+        if !nearer || self.redirects >= REDIRECTS || self.owners.iter().chain(&self.confirmed).any(known) {
+            return false;
+        }
+        self.redirects += 1;
+        self.checks += 1;
+        self.owners.push_front(to);
+        true
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -161,9 +184,10 @@ impl Walk {
 
     /// The responsible nodes that answered, the owner first; and what it cost.
     pub(super) fn finish(mut self, now: Time) -> (Vec<NodeAddr>, QueryReport) {
-        self.confirmed.sort_by_key(|(rank, _)| *rank);
+        let key = self.key;
+        self.confirmed.sort_by_key(|owner| key.clockwise(Key::of_node(owner.id)));
         self.report.hops = self.hop;
         self.report.elapsed = now - self.started;
-        (self.confirmed.into_iter().map(|(_, owner)| owner).collect(), self.report)
+        (self.confirmed, self.report)
     }
 }

@@ -1,12 +1,14 @@
 //! What operations give back when they went well.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+use dsys_core::NodeAddr;
 
-use crate::Key;
-use crate::records::{GetError, Got, Mutable, PutReport, Record};
+use crate::records::{BulkReport, GetError, Got, Mutable, PutReport, Record};
+use crate::{Key, QueryReport};
 
 /// A record is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,28 @@ pub struct Put {
     pub key: Key,
     /// What it cost and how far it went.
     pub report: PutReport,
+}
+
+/// The nodes responsible for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// Those that answered, the nearest first.
+    pub nodes: Vec<NodeAddr>,
+    /// What it cost.
+    pub report: QueryReport,
+}
+
+/// Those of many records that were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchedMany {
+    /// The bytes under each key.
+    pub found: BTreeMap<Key, Bytes>,
+    /// Keys of which nobody responsible has anything, or nobody answered.
+    pub missing: Vec<Key>,
+    /// What it cost; without the gets of those that were not found at first.
+    pub report: BulkReport,
 }
 
 /// Bytes that were found, and what that cost. It is used like the bytes.

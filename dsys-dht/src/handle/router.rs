@@ -8,16 +8,18 @@ use std::sync::Mutex;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dsys_core::{Machine, NodeAddr};
+use dsys_core::Machine;
 use dsys_transport::Running;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
 use super::watch::{Progress, Watch};
-use super::{Inner, now};
+use super::{Found, Inner, now};
 use crate::overlay::{FindError, Overlay, QueryId};
-use crate::records::{Command, Event, GetError, Got, LeaveReport, PutError, PutReport, Records, Stats};
+use crate::records::{
+    Command, Event, GetError, Got, GotMany, LeaveReport, PutError, PutReport, Records, Stats, SweepReport,
+};
 use crate::records::{Kind, RecordId};
 
 /// Steps that wait for whoever watches an operation; further ones are left out. The end never is.
@@ -29,8 +31,10 @@ const CLOCK: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) enum Answer {
     Put(Result<PutReport, PutError>),
+    Swept(Result<SweepReport, PutError>),
     Got(Box<Result<Got, GetError>>),
-    Peers(Result<Vec<NodeAddr>, FindError>),
+    Bulk(Result<GotMany, GetError>),
+    Peers(Result<Found, FindError>),
     Left(LeaveReport),
     Stats(Box<Stats>),
 }
@@ -133,8 +137,12 @@ impl Router {
             Event::Step { op, peer, step } => self.progress(op, Progress::Step(peer, step)),
             Event::Found { op, record } => self.progress(op, Progress::Found(record)),
             Event::Put { op, result } => self.end(op, Answer::Put(result)),
+            Event::Swept { op, result } => self.end(op, Answer::Swept(result)),
             Event::Got { op, result } => self.end(op, Answer::Got(Box::new(result))),
-            Event::Peers { op, found, .. } => self.end(op, Answer::Peers(found)),
+            Event::Bulk { op, result } => self.end(op, Answer::Bulk(result)),
+            Event::Peers { op, found, report } => {
+                self.end(op, Answer::Peers(found.map(|nodes| Found { nodes, report })));
+            }
             Event::Left(op, report) => self.end(op, Answer::Left(report)),
             Event::Stats(op, stats) => self.end(op, Answer::Stats(stats)),
             Event::Violation(peer, error) => debug!(%peer, %error, "a peer broke the protocol"),

@@ -78,7 +78,11 @@ impl Watch {
                 match answer {
                     Answer::Put(result) => Progress::Put(result),
                     Answer::Got(result) => Progress::Got(result),
-                    Answer::Peers(_) | Answer::Left(_) | Answer::Stats(_) => Progress::Ended,
+                    Answer::Swept(_)
+                    | Answer::Bulk(_)
+                    | Answer::Peers(_)
+                    | Answer::Left(_)
+                    | Answer::Stats(_) => Progress::Ended,
                 }
             }
             Some(Item::Progress(progress)) => progress,

@@ -88,13 +88,21 @@ impl Lookup {
     }
 
     /// Whom to ask next: the nearest node that its path has not asked, while the path has fewer than `alpha` questions
-    /// on their way. Without lock-step: each answer makes room for the next question.
+    /// on their way. Without lock-step: each answer makes room for the next question. §2.3: once the nearest of all has
+    /// answered, nobody nearer is known, and all those that are wanted are asked at once.
     pub(super) fn next(&mut self) -> Option<Next> {
+        let lost = self.lost();
         for (path, waiting) in (0..self.paths).zip(&mut self.waiting) {
-            if *waiting >= self.alpha {
+            let first = self.candidates.iter().find(|candidate| candidate.counts_on(path));
+            let arrived = first.is_some_and(|first| first.state == State::Answered);
+            // As many more as will not answer, if it goes on as it went.
+            let spare = if arrived { (*waiting as f64 * lost) as usize } else { 0 };
+            let most = if arrived { self.want.max(self.alpha) + spare } else { self.alpha };
+            if *waiting >= most {
                 continue;
             }
-            let mut nearest = self.candidates.iter_mut().filter(|c| c.counts_on(path)).take(self.want);
+            let counting = self.candidates.iter_mut().filter(|c| c.counts_on(path));
+            let mut nearest = counting.take(self.want + spare);
             // S/Kademlia §4.4: a node is asked by one path only.
             let Some(candidate) = nearest.find(|candidate| candidate.state == State::New) else { continue };
             candidate.state = State::Asked { path, slow: false };
@@ -196,6 +204,12 @@ impl Lookup {
         if let (false, Some(waiting)) = (slow, self.waiting.get_mut(usize::from(path))) {
             *waiting -= 1;
         }
+    }
+
+    /// The share of questions so far that were not answered in time.
+    fn lost(&self) -> f64 {
+        let lost = f64::from(self.report.hedges.max(self.report.failures));
+        if lost > 0.0 { lost / (lost + f64::from(self.report.answers)) } else { 0.0 }
     }
 
     fn find(&mut self, peer: NodeId) -> Option<&mut Candidate> {

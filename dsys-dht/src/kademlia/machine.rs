@@ -443,6 +443,15 @@ impl Overlay for Kademlia {
         (bits..bits + 3).map(|bits| key.random_at(bits, rng)).collect()
     }
 
+    /// All nodes nearer than the last that was found are known, so the subtree of that depth is whole. Whoever lies in it
+    /// with the key has all of that subtree nearest to it, too.
+    fn alike(&self, key: Key, found: &[NodeId], other: Key) -> bool {
+        let farthest = found.iter().map(|node| self.distance(*node, key)).max();
+        // With so few others all are responsible for everything.
+        self.table.len() < self.config.k
+            || farthest.is_some_and(|farthest| key.common_prefix(other) > farthest.leading_zeros())
+    }
+
     fn contacts(&self, now: Time) -> Vec<(NodeAddr, Duration)> {
         self.table.contacts().map(|contact| (contact.addr(), now - contact.seen)).collect()
     }

@@ -7,6 +7,7 @@ use dsys_core::NodeId;
 use super::machine::OpId;
 use super::message::Offered;
 use super::record::RecordId;
+use crate::Key;
 
 /// One question on its way.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub(super) enum About {
         hop: u32,
     },
     Store,
+    /// A copy of one of many.
+    Sweep(RecordId),
+    /// One of many.
+    Bulk(Key),
     /// A better version or a copy, of which nobody waits to hear.
     Improve,
     Offer(Vec<Offered>),

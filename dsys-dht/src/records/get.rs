@@ -8,7 +8,8 @@ use std::time::Duration;
 use dsys_core::{Context, NodeAddr, NodeId, Time};
 
 use super::call::About;
-use super::machine::{Event, OpId, Operation, Records};
+use super::command::Event;
+use super::machine::{OpId, Operation, Records};
 use super::message::{Ask, Tell};
 use super::put::is_crowded;
 use super::record::{Checked, Invalid, Kind, Record, Worth};

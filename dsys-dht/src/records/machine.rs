@@ -3,130 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Time};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Time};
 
+use super::bulk::Bulk;
 use super::call::{About, Call, Calls};
 use super::change::{Change, DamagedRecord};
 use super::clock::{Clock, UnixTime};
+use super::command::{Command, Event};
 use super::config::Config;
 use super::get::Get;
 use super::message::{Ask, Letter, Message, Tell};
 use super::put::Put;
 use super::quota::Quotas;
-use super::record::{Kind, Record, RecordId};
+use super::record::RecordId;
 use super::repair::Leave;
-use super::report::{GetError, Got, LeaveReport, PeerError, PutError, PutReport};
+use super::report::{GetError, PeerError, PutError};
+use super::sweep::Sweep;
 use super::table::{Held, Table};
 use crate::Key;
 use crate::overlay::{self, FindError, Overlay, QueryId, QueryReport, Step};
-
-/// What the app asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// For the overlay: `Bootstrap`, `Advertise`. Its searches are named here, not there: see [`Command::Find`].
-    Overlay(overlay::Command),
-    /// What the wall clock shows. To be told at the start and whenever it may have been set.
-    Clock(UnixTime),
-    /// Store a record on the nodes responsible for it, and again until it expires. Answered by [`Event::Put`].
-    Put {
-        /// The app's name for it, as for all operations: of two that run at once, not the same.
-        op: QueryId,
-        /// What.
-        record: Record,
-        /// Only if nobody has a higher sequence number than this (compare and swap).
-        after: Option<u64>,
-        /// Whether each step is told.
-        steps: bool,
-    },
-    /// Find a record. Answered by some [`Event::Found`] and one [`Event::Got`].
-    Get {
-        /// The app's name for it.
-        op: QueryId,
-        /// Under which key.
-        key: Key,
-        /// What kind.
-        kind: Kind,
-        /// Ends when so many nodes agree on the newest version; of providers, when so many are found. At least 1.
-        /// When fewer have it, the search ends when all responsible nodes have been asked.
-        enough: usize,
-        /// Whether each step is told.
-        steps: bool,
-    },
-    /// Find the nodes responsible for a key, or the addresses of a node. Answered by [`Event::Peers`].
-    Find {
-        /// The app's name for it.
-        op: QueryId,
-        /// The key, or the node's place.
-        key: Key,
-        /// Whether each step is told.
-        steps: bool,
-    },
-    /// Forget an operation; no further event of it follows.
-    Cancel(QueryId),
-    /// Publish this one no more. Copies elsewhere live until they expire.
-    Unpublish(RecordId),
-    /// Hand all records over to the nodes that are responsible without us. Answered by [`Event::Left`]. From then on
-    /// nothing is stored here.
-    Leave(QueryId),
-    /// Tell [`Event::Stats`].
-    Stats(QueryId),
-}
-
-/// What the app is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// Other nodes are known now: so many.
-    Joined(usize),
-    /// One step of an operation that was begun with `steps`.
-    Step {
-        /// Of which operation.
-        op: QueryId,
-        /// With whom.
-        peer: NodeId,
-        /// What happened.
-        step: Step,
-    },
-    /// A get has found this: a newer version than before, or one more provider.
-    Found {
-        /// Which get.
-        op: QueryId,
-        /// What.
-        record: Record,
-    },
-    /// A put has ended.
-    Put {
-        /// Which.
-        op: QueryId,
-        /// How.
-        result: Result<PutReport, PutError>,
-    },
-    /// A get has ended.
-    Got {
-        /// Which.
-        op: QueryId,
-        /// What was found.
-        result: Result<Got, GetError>,
-    },
-    /// A find has ended.
-    Peers {
-        /// Which.
-        op: QueryId,
-        /// The responsible nodes that answered, the nearest first.
-        found: Result<Vec<NodeAddr>, FindError>,
-        /// What it cost.
-        report: QueryReport,
-    },
-    /// All was handed over, as far as others took it.
-    Left(QueryId, LeaveReport),
-    /// A record of ours has lived for more than half of its time, and only a new signature can prolong it.
-    Renew(RecordId),
-    /// A peer broke the rules, and its connection was closed.
-    Violation(NodeId, PeerError),
-    /// What was counted.
-    Stats(QueryId, Box<Stats>),
-}
 
 /// The timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,7 +104,9 @@ pub(super) enum OpId {
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Put(Box<Put>),
+    Sweep(Box<Sweep>),
     Get(Box<Get>),
+    Bulk(Box<Bulk>),
     Find { steps: bool },
     Leave(Leave),
 }
@@ -381,7 +278,9 @@ impl<O: Overlay> Records<O> {
                 let Some(op) = self.searches.remove(&query) else { return };
                 match self.operations.get(&op) {
                     Some(Operation::Put(_)) => self.put_searched(op, found, report, cx),
+                    Some(Operation::Sweep(_)) => self.sweep_searched(op, found, report, cx),
                     Some(Operation::Get(_)) => self.get_searched(op, found, report, cx),
+                    Some(Operation::Bulk(_)) => self.bulk_searched(op, found, report, cx),
                     Some(Operation::Find { .. }) => {
                         self.operations.remove(&op);
                         if let OpId::App(op) = op {
@@ -400,7 +299,7 @@ impl<O: Overlay> Records<O> {
             Operation::Put(put) => (put.steps, false),
             Operation::Get(get) => (get.steps, true),
             Operation::Find { steps } => (*steps, false),
-            Operation::Leave(_) => (false, false),
+            Operation::Sweep(_) | Operation::Bulk(_) | Operation::Leave(_) => (false, false),
         };
         if let (true, OpId::App(op)) = (steps, op) {
             cx.emit(Event::Step { op, peer, step });
@@ -433,6 +332,8 @@ impl<O: Overlay> Records<O> {
             About::Store => self.put_told(known.op, from, tell, cx),
             About::Offer(offered) => self.offer_told(known.op, from, &offered, tell, cx),
             About::HandOver(id) => self.hand_over_told(known.op, from, id, &tell, cx),
+            About::Sweep(id) => self.sweep_told(known.op, id, Some(&tell), cx),
+            About::Bulk(key) => self.bulk_told(known.op, from, key, Some(tell), cx),
             About::Improve => {}
         }
     }
@@ -443,6 +344,8 @@ impl<O: Overlay> Records<O> {
         match call.about {
             About::Store => self.put_failed(call.op, call.peer, cx),
             About::Offer(_) | About::HandOver(_) => self.offer_failed(call.op, call.peer, cx),
+            About::Sweep(id) => self.sweep_told(call.op, id, None, cx),
+            About::Bulk(key) => self.bulk_told(call.op, call.peer, key, None, cx),
             About::Get { .. } | About::Improve => {}
         }
     }
@@ -457,9 +360,17 @@ impl<O: Overlay> Records<O> {
                 true => self.put(OpId::App(op), record, after, steps, cx),
                 false => cx.emit(Event::Put { op, result: Err(PutError::Busy) }),
             },
+            Command::Sweep { op, records } => match self.admit(op) {
+                true => self.sweep(op, records, cx),
+                false => cx.emit(Event::Swept { op, result: Err(PutError::Busy) }),
+            },
             Command::Get { op, key, kind, enough, steps } => match self.admit(op) {
                 true => self.get(OpId::App(op), key, kind, enough, steps, cx),
                 false => cx.emit(Event::Got { op, result: Err(GetError::Busy) }),
+            },
+            Command::Bulk { op, keys } => match self.admit(op) {
+                true => self.bulk(op, keys, cx),
+                false => cx.emit(Event::Bulk { op, result: Err(GetError::Busy) }),
             },
             Command::Find { op, key, steps } => {
                 if !self.admit(op) {

@@ -9,7 +9,8 @@ use dsys_core::{Context, NodeAddr, NodeId, Time};
 
 use super::call::About;
 use super::change::Change;
-use super::machine::{Event, OpId, Operation, Records, without};
+use super::command::Event;
+use super::machine::{OpId, Operation, Records, without};
 use super::message::{Ask, Refused, Tell};
 use super::record::{Checked, Record, RecordId, Worth};
 use super::report::{PeerError, PutError, PutReport};
@@ -56,18 +57,10 @@ impl<O: Overlay> Records<O> {
         steps: bool,
         cx: &mut Context<'_, Self>,
     ) {
-        let now = self.now(cx);
-        let id = match self.config.rules.checked(record.clone(), now) {
-            Ok(checked) => {
-                let id = checked.id;
-                if let Err(error) = self.keep_own(checked, after, cx) {
-                    return self.put_ended(op, Err(error), cx);
-                }
-                id
-            }
-            Err(invalid) => return self.put_ended(op, Err(invalid.into()), cx),
+        let id = match self.publish_here(record.clone(), after, cx) {
+            Ok(id) => id,
+            Err(error) => return self.put_ended(op, Err(error), cx),
         };
-        self.due.insert(id, cx.now() + self.config.republish);
         let put = Put {
             record,
             id,
@@ -87,7 +80,20 @@ impl<O: Overlay> Records<O> {
         self.search(op, id.key, cx);
     }
 
-    /// Keeps a record of our own here, whoever else does.
+    /// Checks a record of our own, keeps it here, whoever else does, and plans to publish it again.
+    pub(super) fn publish_here(
+        &mut self,
+        record: Record,
+        after: Option<u64>,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<RecordId, PutError> {
+        let checked = self.config.rules.checked(record, self.now(cx))?;
+        let id = checked.id;
+        self.keep_own(checked, after, cx)?;
+        self.due.insert(id, cx.now() + self.config.republish);
+        Ok(id)
+    }
+
     fn keep_own(
         &mut self,
         checked: Checked,

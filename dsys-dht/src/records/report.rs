@@ -1,9 +1,11 @@
 //! What operations tell when they end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::record::{Invalid, Record};
 use super::value::TooLong;
+use crate::Key;
 
 /// What it cost to store a record, and how far it went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,30 @@ pub struct PutReport {
     pub timeouts: u32,
     /// How many nodes led to the nearest of them, that one included.
     pub hops: u32,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// What it cost to store many records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Records that were to be stored.
+    pub records: usize,
+    /// Of these, so many do not hold, or are not newer than what is kept here.
+    pub refused: usize,
+    /// The record of which the fewest nodes say that they keep it is kept by so many.
+    pub fewest: usize,
+    /// Copies of all of them that nodes say they keep, and copies that were sent.
+    pub stored: u64,
+    /// See `stored`.
+    pub stores: u64,
+    /// Searches for responsible nodes, and requests sent in them.
+    pub searches: u32,
+    /// See `searches`.
+    pub queried: u32,
+    /// Requests of either sort that failed: no answer in time, or no connection.
+    pub timeouts: u32,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -80,6 +106,32 @@ pub struct Got {
     pub timeouts: u32,
     /// How many nodes led to the one that had it; 0 if that was ourselves.
     pub hops: u32,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// What was found of many records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GotMany {
+    /// The records that were found.
+    pub found: BTreeMap<Key, Record>,
+    /// Keys of which the nodes that were asked have nothing; a get by itself asks more of them.
+    pub missing: Vec<Key>,
+    /// What it cost.
+    pub report: BulkReport,
+}
+
+/// What it cost to find many records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BulkReport {
+    /// Searches for responsible nodes.
+    pub searches: u32,
+    /// Requests sent, in searches and for records.
+    pub queried: u32,
+    /// Requests that failed: no answer in time, or no connection.
+    pub timeouts: u32,
     /// How long it took.
     pub elapsed: Duration,
 }

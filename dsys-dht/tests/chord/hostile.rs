@@ -73,10 +73,20 @@ fn who_has_lost_all_successors_claims_no_key() {
 }
 
 #[test]
-fn who_has_not_joined_answers_nothing() {
+fn who_has_not_joined_answers_nothing_but_by_whom_it_joins() {
     let mut node = Chord::new(id(0), vec![id(1).into()], Config::default());
-    let ask = Message::Request { call: 1, ask: Ask::Way(Key::from_bytes([1; 32])) };
-    assert!(give(&mut node, id(2), ask).is_empty());
+    let ask = |ask| Message::Request { call: 1, ask };
+    let way = || ask(Ask::Way(Key::from_bytes([1; 32])));
+    assert!(give(&mut node, id(2), way()).is_empty(), "it has not begun to");
+    node.handle(Input::Start, &mut Context::new(Time::ZERO, &mut Rng::from_seed(0), &mut Vec::new()));
+    let Some(Effect::Send(to, Message::Answer { tell: Tell::Nearer(by), .. })) =
+        give(&mut node, id(2), way()).pop()
+    else {
+        panic!("no answer")
+    };
+    assert_eq!((to, &*by), (id(2), [id(1).into()].as_slice()));
+    assert!(give(&mut node, id(2), ask(Ask::Ping)).is_empty());
+    assert!(give(&mut node, id(2), ask(Ask::Neighbours)).is_empty());
     assert!(give(&mut node, id(2), Message::Notify(id(2).into())).is_empty());
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dsys_core::{NodeId, Rng};
 use dsys_dht::chord::{Chord, Config};
-use dsys_dht::{FindError, Key};
+use dsys_dht::{Command, FindError, Key, Overlay};
 use dsys_sim::Crash;
 
 use crate::world::{find, is_ideal, network, owners, ring};
@@ -88,4 +88,54 @@ fn nobody_to_ask_is_said() {
     let lone = network.add(Chord::new(network.id(0), Vec::new(), Config::default())).unwrap();
     network.run_for(Duration::from_secs(1));
     assert_eq!(find(&mut network, lone, Key::from_bytes([7; 32])).0, Err(FindError::NoPeers));
+}
+
+/// As the handle starts them: a node is a ring of its own until it is told of others.
+#[test]
+fn who_joins_by_one_that_is_still_joining_comes_to_the_same_ring() {
+    for seed in 0..10 {
+        let mut network = network(seed);
+        let settings = Chord::from(Config { stabilize: Duration::from_secs(1), ..Config::default() });
+        let ids: Vec<NodeId> = (0..12).map(|index| network.id(index)).collect();
+        for (at, id) in ids.iter().enumerate() {
+            network.add(settings.named(*id)).unwrap();
+            let first = at.checked_sub(1).map(|before| ids[before].into());
+            network.command(*id, Command::Bootstrap(first.into_iter().collect()));
+        }
+        network.run_for(Duration::from_secs(120));
+        is_ideal(network.machines()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}
+
+/// Neither is there before the other.
+#[test]
+fn two_that_begin_with_each_other_become_a_ring() {
+    let mut network = network(1);
+    let settings = Chord::from(Config { stabilize: Duration::from_secs(1), ..Config::default() });
+    let ids: Vec<NodeId> = (0..2).map(|index| network.id(index)).collect();
+    for (id, other) in ids.iter().zip(ids.iter().rev()) {
+        network.add(settings.named(*id)).unwrap();
+        network.command(*id, Command::Bootstrap(vec![(*other).into()]));
+    }
+    network.run_for(Duration::from_secs(120));
+    is_ideal(network.machines()).unwrap();
+}
+
+/// The one that leads to the new node has not stabilized since it came, and still names the owner of before.
+#[test]
+fn an_owner_that_nobody_else_knows_yet_is_found_through_the_owner_of_before() {
+    let config = Config { successors: 4, stabilize: Duration::from_secs(100_000), ..Config::default() };
+    let mut network = ring(16, 1, config.clone());
+    network.run_for(Duration::from_secs(1));
+    let (first, new) = (network.id(0), network.id(16));
+    network.add(Chord::new(new, vec![first.into()], config)).unwrap();
+    network.run_for(Duration::from_secs(20));
+    let key = Key::of_node(new);
+    let before = network.machine(new).and_then(Chord::predecessor).unwrap();
+    let stale = network.machine(before).unwrap().successors().next();
+    assert_ne!(stale, Some(new), "or this shows nothing");
+    for from in network.ids().filter(|from| *from != new).collect::<Vec<_>>() {
+        let (found, _) = find(&mut network, from, key);
+        assert_eq!(found.unwrap().first(), Some(&new));
+    }
 }

@@ -121,3 +121,24 @@ fn a_joining_node_is_given_what_it_owns_and_a_leaving_one_hands_over() {
         assert!(get(&mut network, reader, record).is_ok());
     }
 }
+
+#[test]
+fn many_records_at_once_lie_where_each_would_lie_alone() {
+    let mut network = joined(30, 3);
+    let writer = network.id(4);
+    let records: Vec<Record> = (0..200).map(|number| value(&format!("number {number}"))).collect();
+    let command = Command::Sweep { op: QueryId(1), records: records.clone() };
+    let report = run(&mut network, writer, command, |event| match event {
+        Event::Swept { result, .. } => Some(result.unwrap()),
+        _ => None,
+    });
+    // One for each owner: the arc of one ends where that of the next begins.
+    assert!(report.searches <= 30 && report.fewest >= 4, "{report:?}");
+    for record in &records {
+        let id = record.id();
+        let others = network.ids().filter(|node| *node != writer).collect::<Vec<_>>();
+        for owner in owners(others, id.key, 4) {
+            assert!(network.machine(owner).unwrap().keeps(&id));
+        }
+    }
+}

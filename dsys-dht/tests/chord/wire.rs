@@ -19,6 +19,8 @@ fn the_bytes_are_what_they_were() {
         &with(&[0, 5, 1], [7; 32], &[]),
     );
     check(Message::Request { call: 5, ask: Ask::Neighbours }, &[0, 5, 2]);
+    let owns = Ask::Owns(Key::from_bytes([7; 32]));
+    check(Message::Request { call: 5, ask: owns }, &with(&[0, 5, 3], [7; 32], &[]));
     check(Message::Answer { call: 6, tell: Tell::Pong }, &[1, 6, 0]);
     let nodes = || Nodes::from(vec![node.clone()]);
     check(Message::Answer { call: 6, tell: Tell::Owners(nodes()) }, &with(&[1, 6, 1, 1], [9; 32], &[0]));

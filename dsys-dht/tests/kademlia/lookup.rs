@@ -54,16 +54,19 @@ fn the_steps_tell_the_whole_lookup_in_order() {
     assert_eq!(answers.len() as u32, report.answers);
     assert!(answers.iter().all(|(at, (peer, _))| asked(*peer).is_some_and(|asked| asked < *at)));
     assert!(found.iter().all(|node| answers.iter().any(|(_, (peer, _))| *peer == node.id)));
-    // Without lock-step there are never more than alpha questions on their way, and mostly there are that many.
-    let (mut waiting, mut most) = (0_u32, 0);
-    for (_, step) in &steps {
+    // Without lock-step there are never more than alpha questions on their way until the nearest has answered; then all
+    // that are wanted are asked at once.
+    let nearest = answers.iter().find(|(_, (peer, _))| *peer == found[0].id).unwrap().0;
+    let (mut waiting, mut most) = (0_u32, [0, 0]);
+    for (at, (_, step)) in steps.iter().enumerate() {
         match step {
             Step::Asked { .. } => waiting += 1,
             _ => waiting -= 1,
         }
-        most = most.max(waiting);
+        let most = &mut most[usize::from(at > nearest)];
+        *most = waiting.max(*most);
     }
-    assert_eq!(most, 3);
+    assert!(most[0] == 3 && (6..=20).contains(&most[1]), "{most:?}");
     assert_eq!(waiting, report.requests - report.answers - report.failures);
 }
 

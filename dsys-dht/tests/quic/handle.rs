@@ -72,6 +72,15 @@ async fn twenty_nodes_put_get_publish_resolve_and_provide() {
     assert_eq!(found, expected);
     let routed = within(20, all[6].1.providers(put.key, 1)).await.unwrap();
     assert!(routed.len() == 1 && expected.contains(&routed[0]));
+    let keys: Vec<Key> = (0..40).map(|number| Key::from_bytes([number; 32])).collect();
+    let many = within(40, dht.provide_many(keys.iter().copied())).await.unwrap();
+    assert!(many.records == 40 && many.fewest >= 15 && many.queried < 200, "{many:?}");
+    let provided = within(20, all[6].1.providers(keys[39], 1)).await.unwrap();
+    assert_eq!(provided, [all[3].0.addr()]);
+    let many = within(40, all[4].1.get_many([put.key, missing])).await.unwrap();
+    assert_eq!((many.found.len(), many.missing), (1, vec![missing]));
+    assert_eq!(many.found[&put.key], b"hello".as_slice());
+
     let whom = all[11].0.addr();
     assert_eq!(within(20, all[2].1.address(whom.id)).await.unwrap(), Some(whom));
     assert_eq!(within(20, all[2].1.address(NodeId::from_number(1))).await.unwrap(), None);

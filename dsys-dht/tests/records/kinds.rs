@@ -94,7 +94,11 @@ fn a_quorum_ends_the_search_early() {
     let few = get_all(&mut network, other, id, 3).0.unwrap();
     let all = get_all(&mut network, other, id, 100).0.unwrap();
     assert!(few.agreed == 3 && few.queried < all.queried, "{few:?} {all:?}");
-    assert_eq!(all.agreed, 20, "fewer have it than were asked for, and that is no failure");
+    // The writer keeps one as well, and may be asked.
+    assert!(
+        (20..=21).contains(&all.agreed),
+        "fewer have it than were asked for, and that is no failure: {all:?}"
+    );
 }
 
 #[test]

@@ -8,5 +8,6 @@ mod limits;
 mod put_get;
 mod restart;
 mod swarm;
+mod sweep;
 mod wire;
 mod world;

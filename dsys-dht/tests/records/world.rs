@@ -94,7 +94,7 @@ pub(crate) fn provider(number: u8, key: Key) -> Record {
 }
 
 /// Runs until there is an event that `pick` takes.
-fn until<T>(network: &mut World, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+pub(crate) fn until<T>(network: &mut World, mut pick: impl FnMut(Event) -> Option<T>) -> T {
     for _ in 0..1_200 {
         network.run_for(Duration::from_millis(100));
         for emitted in network.take_events() {
@@ -106,7 +106,7 @@ fn until<T>(network: &mut World, mut pick: impl FnMut(Event) -> Option<T>) -> T 
     panic!("an operation did not end within two minutes");
 }
 
-const OP: QueryId = QueryId(77);
+pub(crate) const OP: QueryId = QueryId(77);
 
 pub(crate) fn put_after(
     network: &mut World,

@@ -1,6 +1,8 @@
 //! Lookups in simulated overlays: what they cost, and what dead and colluding nodes do to them.
 
 mod chord;
+mod chord_churn;
+mod publish;
 mod world;
 
 use std::cell::Cell;
@@ -24,7 +26,7 @@ use crate::report::{Allowed, Report, progress};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "dht",
-    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn; Chord: path lengths, parts of the ring dead",
+    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn, publishing where nearly half cannot be dialled; Chord: path lengths, parts of the ring dead, churn",
     run,
 };
 
@@ -33,8 +35,18 @@ const LOOKUPS: u64 = 2_000;
 
 fn run(args: &Args, report: &mut Report) {
     let (nodes, lookups) = if args.smoke { (1_000, 200) } else { (10_000, LOOKUPS) };
-    let parts: [fn(u32, u64, u64, &mut Report); 8] =
-        [settled, joined, dead, colluding, churn, growth, chord::growth, chord::dead];
+    let parts: [fn(u32, u64, u64, &mut Report); 10] = [
+        settled,
+        joined,
+        dead,
+        colluding,
+        churn,
+        growth,
+        publish::run,
+        chord::growth,
+        chord::dead,
+        chord_churn::run,
+    ];
     let seeds = args.seeds.unwrap_or(1);
     let bar = progress(parts.len() as u64 * seeds);
     for seed in 1..=seeds {

@@ -27,12 +27,22 @@ struct Walk {
     owner: Option<NodeId>,
 }
 
-/// A ring as it should be, in which nobody stabilizes any more.
-fn ring(nodes: u32, seed: u64, successors: usize) -> Option<Network<Chord>> {
-    let config = dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) };
-    let mut network = Network::new(config);
-    let still = Duration::from_secs(100_000);
-    let config = Arc::new(Config { successors, stabilize: still, ..Config::default() });
+/// A ring as it should be, in which nobody stabilizes any more, and without predecessors, whom the paper's lookup does not
+/// consult: else a node finds its own keys at once.
+fn still(nodes: u32, seed: u64, successors: usize) -> Option<Network<Chord>> {
+    let stabilize = Duration::from_secs(100_000);
+    ring_of(nodes, seed, Arc::new(Config { successors, stabilize, ..Config::default() }), false)
+}
+
+/// A ring as it should be.
+pub(super) fn ring(nodes: u32, seed: u64, config: Arc<Config>) -> Option<Network<Chord>> {
+    ring_of(nodes, seed, config, true)
+}
+
+fn ring_of(nodes: u32, seed: u64, config: Arc<Config>, predecessors: bool) -> Option<Network<Chord>> {
+    let simulated = dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) };
+    let mut network = Network::new(simulated);
+    let successors = config.successors;
     let ids: Vec<NodeId> = (0..nodes).map(|index| network.id(index)).collect();
     let mut sorted = ids.clone();
     sorted.sort_unstable();
@@ -42,7 +52,7 @@ fn ring(nodes: u32, seed: u64, successors: usize) -> Option<Network<Chord>> {
     };
     for id in ids {
         let at = sorted.binary_search(&id).ok()?;
-        // Without a predecessor, whom the paper's lookup does not consult: else a node finds its own keys at once.
+        let before = sorted.iter().cycle().nth(at + sorted.len() - 1).filter(|_| predecessors);
         let behind = sorted.iter().cycle().skip(at + 1).take(successors.min(sorted.len() - 1));
         let behind: Vec<NodeAddr> = behind.map(|node| (*node).into()).collect();
         let mut fingers: Vec<NodeId> =
@@ -50,7 +60,7 @@ fn ring(nodes: u32, seed: u64, successors: usize) -> Option<Network<Chord>> {
         fingers.dedup();
         let fingers: Vec<NodeAddr> = fingers.into_iter().map(NodeAddr::new).collect();
         let chord = Chord::new(id, Vec::new(), config.clone());
-        network.add(chord.on_ring(None, &behind, &fingers)).ok()?;
+        network.add(chord.on_ring(before.map(|node| (*node).into()), &behind, &fingers)).ok()?;
     }
     network.run_for(Duration::from_millis(1));
     Some(network)
@@ -106,7 +116,7 @@ pub(super) fn growth(_: u32, lookups: u64, seed: u64, report: &mut Report) {
         let mut done = Vec::new();
         for number in 0..rings {
             let seed = seed * 1_000 + number;
-            let Some(mut network) = ring(1 << exponent, seed, 1) else { return };
+            let Some(mut network) = still(1 << exponent, seed, 1) else { return };
             done.extend(walks(&mut network, lookups / rings, seed));
         }
         let mean = length(&done);
@@ -140,7 +150,7 @@ pub(super) fn dead(_: u32, lookups: u64, seed: u64, report: &mut Report) {
         (50, 5.09, 5.1),
     ];
     for (part, theirs, their_timeouts) in table {
-        let Some(mut network) = ring(1_000, seed, 20) else { return };
+        let Some(mut network) = still(1_000, seed, 20) else { return };
         let mut all: Vec<NodeId> = network.ids().collect();
         Rng::from_seed(seed).shuffle(&mut all);
         for node in all.drain(..part * 10) {

@@ -37,25 +37,29 @@ pub(super) fn settled(nodes: u32, seed: u64, config: Config) -> Option<Network<K
     let mut sorted = ids.clone();
     sorted.sort_unstable();
     for id in ids {
-        let mut contacts = Vec::new();
-        // Those that share the first bits with us lie side by side; each further bit parts them.
-        let mut side_by_side = sorted.as_slice();
-        for bit in 0..Key::BITS {
-            let (zeros, ones) =
-                side_by_side.split_at(side_by_side.partition_point(|node| !is_set(node, bit)));
-            let (own, bucket) = if is_set(&id, bit) { (ones, zeros) } else { (zeros, ones) };
-            sample(bucket, k, &mut rng, &mut contacts);
-            side_by_side = own;
-            if own.len() <= 1 {
-                break;
-            }
-        }
-        let contacts = contacts.into_iter().map(NodeAddr::new);
+        let contacts = contacts(id, &sorted, k, &mut rng).into_iter().map(NodeAddr::new);
         network.add(Kademlia::new(id, Vec::new(), config.clone()).with_contacts(contacts)).ok()?;
     }
     network.run_for(Duration::from_secs(30));
     network.take_events();
     Some(network)
+}
+
+/// Whom a long life would have put into the buckets of a node, of all these, which are sorted.
+pub(super) fn contacts(id: NodeId, sorted: &[NodeId], k: usize, rng: &mut Rng) -> Vec<NodeId> {
+    let mut contacts = Vec::new();
+    // Those that share the first bits with us lie side by side; each further bit parts them.
+    let mut side_by_side = sorted;
+    for bit in 0..Key::BITS {
+        let (zeros, ones) = side_by_side.split_at(side_by_side.partition_point(|node| !is_set(node, bit)));
+        let (own, bucket) = if is_set(&id, bit) { (ones, zeros) } else { (zeros, ones) };
+        sample(bucket, k, rng, &mut contacts);
+        side_by_side = own;
+        if own.len() <= 1 {
+            break;
+        }
+    }
+    contacts
 }
 
 /// So many nodes that joined one after the other, 2 ms apart, each by a random one before it.

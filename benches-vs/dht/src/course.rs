@@ -1,0 +1,149 @@
+//! What each contender has to do, in a process of its own.
+
+use std::alloc::System;
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+use futures::future::join_all;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+use crate::contender::Contender;
+use crate::counting;
+use crate::harness::median;
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Nodes responsible for a key of all contenders.
+const K: usize = 20;
+/// Bytes of a value. mainline takes no more than 1,000.
+const VALUE: usize = 500;
+
+/// Runs the course and prints a line for each figure: its name and its value.
+pub async fn run<C: Contender>(nodes: usize, puts: usize) {
+    counting::install();
+    let before = memory();
+    let (wall, cpu) = (Instant::now(), ProcessTime::now());
+    let mut all = vec![C::start(None).await];
+    for _ in 1..nodes {
+        let new = C::start(all.first()).await;
+        all.push(new);
+    }
+    let until = wall + Duration::from_secs(120);
+    let mut sweeps = 0;
+    let share = loop {
+        sweeps += 1;
+        let (right, share) = sweep::<C>(&all, sweeps).await;
+        if right || Instant::now() > until {
+            break share;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    print("converged", if Instant::now() < until { wall.elapsed().as_secs_f64() } else { f64::INFINITY });
+    print("joined cpu", cpu.elapsed().as_secs_f64());
+    print("sweeps", sweeps as f64);
+    print("share", share);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let cpu = ProcessTime::now();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    print("idle cpu", cpu.elapsed().as_secs_f64() / 3.0 / nodes as f64);
+    let after = memory();
+    print("heap", (after.heap - before.heap) as f64 / nodes as f64);
+    print("resident", (after.resident - before.resident) as f64 / nodes as f64);
+    print("threads", (after.threads - before.threads) as f64 / nodes as f64);
+    operations::<C>(&all, puts).await;
+    // Nobody closes anything in order: the process ends.
+    std::process::exit(0);
+}
+
+/// Each node is asked for a key of its own: whether all find the nearest node there is, and the share of the nearest 19
+/// that they find. (One fewer than are responsible, since some count themselves.)
+async fn sweep<C: Contender>(all: &[C::Node], sweep: usize) -> (bool, f64) {
+    let lookups = all.iter().enumerate().map(|(at, node)| async move {
+        let key = *blake3::hash(format!("sweep {sweep} node {at}").as_bytes()).as_bytes();
+        let found = C::lookup(node, key).await.places;
+        let place = C::place_of(key);
+        let others = all.iter().map(C::place).filter(|other| *other != C::place(node));
+        let mut others: Vec<Vec<u8>> = others.collect();
+        others.sort_by_key(|other| distance(other, &place));
+        others.iter().take(K - 1).map(|other| found.contains(other)).collect::<Vec<bool>>()
+    });
+    let found = join_all(lookups).await;
+    let nearest = found.iter().all(|found| found.first() == Some(&true));
+    let all: Vec<bool> = found.into_iter().flatten().collect();
+    (nearest, all.iter().filter(|found| **found).count() as f64 / all.len() as f64)
+}
+
+fn distance(a: &[u8], b: &[u8]) -> Vec<u8> {
+    a.iter().zip(b).map(|(a, b)| a ^ b).collect()
+}
+
+async fn operations<C: Contender>(all: &[C::Node], puts: usize) {
+    let value = |number: usize| {
+        let mut value = vec![0; VALUE];
+        blake3::Hasher::new().update(&number.to_be_bytes()).finalize_xof().fill(&mut value);
+        value
+    };
+    let at = |number: usize| &all[number % all.len()];
+    // The first of each are not counted.
+    C::put(at(3), value(usize::MAX)).await;
+    let (mut times, mut copies, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let cpu = ProcessTime::now();
+    for number in 0..puts {
+        let wall = Instant::now();
+        let stored = C::put(at(number * 7), value(number)).await;
+        times.push(wall.elapsed().as_secs_f64());
+        copies.extend(stored.copies.map(|copies| copies as f64));
+        keys.push(stored.key);
+    }
+    print("put cpu", cpu.elapsed().as_secs_f64() / puts as f64);
+    print("put", median(times));
+    print("copies", median(copies));
+    let (mut times, mut gets) = (Vec::new(), 0);
+    let cpu = ProcessTime::now();
+    for (number, key) in keys.iter().enumerate() {
+        let wall = Instant::now();
+        let got = C::get(at(number * 7 + 25), *key).await;
+        assert!(got.value.is_some_and(|got| got == value(number)), "it comes back as it was");
+        gets += 1;
+        // Who has it already asks nobody.
+        if !got.local {
+            times.push(wall.elapsed().as_secs_f64());
+        }
+    }
+    print("get cpu", cpu.elapsed().as_secs_f64() / gets as f64);
+    print("get", median(times));
+    counting::on();
+    let (mut put, mut looked) = (Vec::new(), Vec::new());
+    for number in 0..puts.div_ceil(2) {
+        put.push(f64::from(C::put(at(number * 11), value(puts + number)).await.requests));
+        let key = *blake3::hash(&number.to_be_bytes()).as_bytes();
+        looked.push(f64::from(C::lookup(at(number * 13), key).await.requests));
+    }
+    print("put requests", put.iter().sum::<f64>() / put.len() as f64);
+    print("lookup requests", looked.iter().sum::<f64>() / looked.len() as f64);
+}
+
+struct Memory {
+    heap: i64,
+    resident: i64,
+    threads: i64,
+}
+
+fn memory() -> Memory {
+    let stats = HEAP.stats();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let number = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+    };
+    Memory {
+        heap: stats.bytes_allocated as i64 - stats.bytes_deallocated as i64,
+        resident: number("VmRSS:") * 1024,
+        threads: number("Threads:"),
+    }
+}
+
+fn print(name: &str, value: f64) {
+    println!("{name}\t{value}");
+}
