@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dsys_core::Time;
 use dsys_gossip::MessageId;
-use dsys_gossip::rumor::{Command, Config, Event, Message, Rumor, Variant};
+use dsys_gossip::rumor::{Command, Config, Event, Message, Rumor, Sites, Variant};
 use dsys_sim::measure::{Spread, Summary};
 use dsys_sim::{Connections, Latency, Network};
 
@@ -36,12 +36,13 @@ fn epidemic(variant: Variant, nodes: u32, seed: u64) -> (Spread, u64) {
     };
     let mut network = Network::new(simulated);
     network.set_size(Message::size);
-    let peers: Arc<[_]> = (0..nodes).map(|index| network.id(index)).collect();
+    let ids: Vec<_> = (0..nodes).map(|index| network.id(index)).collect();
+    let peers = Sites::from(ids.as_slice());
     let config = Arc::new(Config { variant, cycle: CYCLE, in_step: true, ..Config::default() });
-    for id in peers.iter() {
+    for id in &ids {
         network.add(Rumor::new(*id, peers.clone(), config.clone())).unwrap();
     }
-    network.command(peers[0], Command::Publish { id: MessageId([1; 16]), payload: Bytes::new() });
+    network.command(ids[0], Command::Publish { id: MessageId([1; 16]), payload: Bytes::new() });
     // Half a cycle later, all that a cycle brings has come.
     network.run_until(Time::ZERO + CYCLE / 2);
     let mut spread = Spread::new(nodes as usize, Time::ZERO);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dsys_core::Time;
 use dsys_gossip::MessageId;
-use dsys_gossip::rumor::{Command, Config, Event, Rumor, Variant};
+use dsys_gossip::rumor::{Command, Config, Event, Rumor, Sites, Variant};
 use dsys_sim::measure::{Spread, Summary};
 use dsys_sim::plot::Plot;
 use dsys_sim::{Connections, Latency, Network};
@@ -175,12 +175,13 @@ fn epidemic(variant: Variant, seed: u64) -> Option<(Spread, u64)> {
         ..dsys_sim::Config::new(seed)
     };
     let mut network = Network::new(simulated);
-    let peers: Arc<[_]> = (0..SITES).map(|index| network.id(index)).collect();
+    let ids: Vec<_> = (0..SITES).map(|index| network.id(index)).collect();
+    let peers = Sites::from(ids.as_slice());
     let config = Arc::new(Config { variant, cycle: CYCLE, in_step: true, ..Config::default() });
-    for id in peers.iter() {
+    for id in &ids {
         network.add(Rumor::new(*id, peers.clone(), config.clone())).ok()?;
     }
-    network.command(*peers.first()?, Command::Publish { id: MessageId::default(), payload: Bytes::new() });
+    network.command(*ids.first()?, Command::Publish { id: MessageId::default(), payload: Bytes::new() });
     // Half a cycle later, all that a cycle brings has come.
     network.run_until(Time::ZERO + CYCLE / 2);
     let mut spread = Spread::new(SITES as usize, Time::ZERO);
