@@ -10,6 +10,7 @@ use dsys_core::{NodeId, Time};
 use crate::MessageId;
 use crate::envelope::{Envelope, Timestamp, TopicId};
 use crate::path::Path;
+use crate::reconcile::{Key, Sketch};
 
 /// A message that is kept.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ struct Log {
     first: u64,
     kept: VecDeque<Kept>,
     places: BTreeMap<MessageId, u64>,
+    /// Of all names, once a neighbour has asked for it.
+    sketch: Option<Sketch>,
 }
 
 /// About how many bytes a message takes in memory beside its envelope.
@@ -118,6 +121,9 @@ impl MemoryStore {
         let log = self.logs.entry(topic).or_default();
         let place = log.first + log.kept.len() as u64;
         log.places.insert(kept.id, place);
+        if let Some(sketch) = &mut log.sketch {
+            sketch.insert(kept.id);
+        }
         log.kept.push_back(kept);
         self.make_room(now);
         place
@@ -127,6 +133,32 @@ impl MemoryStore {
     pub(crate) fn remove(&mut self, topic: TopicId) {
         while self.pop(topic).is_some() {}
         self.logs.remove(&topic);
+    }
+
+    pub(crate) fn place(&self, topic: TopicId, id: MessageId) -> Option<u64> {
+        self.logs.get(&topic)?.places.get(&id).copied()
+    }
+
+    /// How many messages of this topic are kept.
+    pub(crate) fn count(&self, topic: TopicId) -> usize {
+        self.logs.get(&topic).map_or(0, |log| log.kept.len())
+    }
+
+    /// The first so many cells of the names that are kept; made when it is first asked for, then kept up. `None` of an
+    /// empty log.
+    pub(crate) fn sketch(
+        &mut self,
+        topic: TopicId,
+        cells: usize,
+        key: impl FnOnce() -> Key,
+    ) -> Option<&Sketch> {
+        let log = self.logs.get_mut(&topic)?;
+        let (names, sketch) = (&log.kept, &mut log.sketch);
+        Some(sketch.get_or_insert_with(|| {
+            let mut sketch = Sketch::new(key(), cells);
+            names.iter().for_each(|kept| sketch.insert(kept.id));
+            sketch
+        }))
     }
 
     pub(crate) fn get(&self, topic: TopicId, id: MessageId) -> Option<&Kept> {
@@ -155,6 +187,9 @@ impl MemoryStore {
         let gone = log.kept.pop_front()?;
         log.first += 1;
         log.places.remove(&gone.id);
+        if let Some(sketch) = &mut log.sketch {
+            sketch.remove(gone.id);
+        }
         self.bytes -= gone.bytes.len() + ENTRY;
         self.count -= 1;
         Some(())

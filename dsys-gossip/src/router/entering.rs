@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dsys_core::{Context, Input, NodeId};
 
+use super::compare::Cells;
 use super::joined::Opened;
 use super::{Body, Router, Timer, Wire};
 use crate::MessageId;
@@ -54,7 +55,10 @@ impl Router {
         let now = self.wall(cx.now());
         let joined = self.topics.get_mut(&id).ok_or(None)?;
         let topic = &joined.topic;
-        let checked = joined.door.check(name, bytes, now, |id| topic.broadcast().has_seen(id));
+        // The tree may have forgotten the name of what is kept.
+        let store = &self.store;
+        let seen = |name| topic.broadcast().has_seen(name) || store.place(id, name).is_some();
+        let checked = joined.door.check(name, bytes, now, seen);
         let envelope = match checked {
             Ok(envelope) => envelope,
             Err(refusal) => {
@@ -120,9 +124,23 @@ impl Router {
         let topic = &joined.topic;
         let seen = |id| topic.broadcast().has_seen(id);
         let fits = match body {
-            Body::Ask { after } => {
-                joined.catch_up.asked(from, after, (&self.store, &config, wall), cx);
+            Body::Ask { after, compare } => {
+                let about = (&mut self.store, &*config, wall);
+                if let Some(body) = joined.catch_up.asked(from, (after, compare), about, cx) {
+                    let answer = Wire { topic: id, body };
+                    // Answers are longer than questions, so they are what counts.
+                    let (size, now) = (answer.size(), cx.now());
+                    if joined.meters.pass(from, size, now, &config.peer_rate, config.max_metered) {
+                        cx.send(from, answer);
+                    } else {
+                        joined.stats.limited += 1;
+                    }
+                }
                 true
+            }
+            Body::Cells { upto, key, cells } => {
+                let cells = Cells { upto, key, cells };
+                joined.catch_up.cells(from, cells, (&self.store, &config, wall), seen, cx)
             }
             Body::Names { upto, more, ids } => {
                 joined.catch_up.names(from, (upto, more, ids), &config, seen, cx)
@@ -166,7 +184,11 @@ impl Router {
         };
         let config = &self.config;
         let mut gone = Vec::new();
-        for name in ids {
+        // In the order of our log, whatever the order of the wants.
+        let mut ids: Vec<(Option<u64>, MessageId)> =
+            ids.iter().map(|name| (self.store.place(id, *name), *name)).collect();
+        ids.sort_unstable();
+        for (_, name) in &ids {
             let kept = self.store.get(id, *name).filter(|kept| kept.end > wall && told.contains(name));
             let Some(kept) = kept else {
                 gone.push(*name);

@@ -90,7 +90,7 @@ impl Router {
 
     /// Names of messages that neighbours offered and that are not here, in a topic: what hostile neighbours can fill.
     pub fn offered(&self, name: &TopicName) -> usize {
-        self.topics.get(&name.id()).map_or(0, |joined| joined.catch_up.held())
+        self.topics.get(&name.id()).map_or(0, |joined| joined.catch_up.offered())
     }
 
     /// The messages that are kept.
@@ -214,6 +214,7 @@ impl Router {
         let (_, place) = self.store.range(id);
         cx.emit(Event::Delivered(joined.name.clone(), Message::new(place, &kept)));
         self.store.append(id, kept, cx.now());
+        joined.catch_up.held = self.store.count(id);
         let topic = &joined.topic;
         joined.catch_up.came(message, &config, |id| topic.broadcast().has_seen(id), cx);
         let forgotten = joined.topic.broadcast().stats().forgotten_early;

@@ -1,5 +1,6 @@
 //! All topics of a node as one machine: joining, losing, catching up, reading, and what hostile peers can do.
 
+mod compare;
 mod hostile;
 mod world;
 

@@ -172,7 +172,8 @@ fn router() {
     use dsys_core::{NodeId, Signature};
     use dsys_gossip::envelope::TopicId;
     use dsys_gossip::path::Hops;
-    use dsys_gossip::router::{Body, Wire};
+    use dsys_gossip::reconcile::Cell;
+    use dsys_gossip::router::{Body, Compare, Wire};
     let id = MessageId([7; 16]);
     let (sevens, topic) = ("07".repeat(16), "09".repeat(8));
     let hops = Hops {
@@ -183,11 +184,18 @@ fn router() {
     let (give, signed) = (Body::Give { id, hops: 300, envelope: "hi".into(), path: None }, |path| {
         Body::Give { id, hops: 300, envelope: "hi".into(), path: Some(path) }
     });
+    let cell = Cell { count: -1, hashes: 1 << 63, names: [7; 16] };
     let cases = [
         (Body::Topic(dsys_gossip::topic::Message::Broadcast(plumtree::Message::Prune)), "000103".to_owned()),
         (Body::Signed { message: plumtree::Message::Prune, hops: hops.clone() }, format!("0103{way}")),
-        (Body::Ask { after: None }, "0200".into()),
-        (Body::Ask { after: Some((1 << 63, 300)) }, "020180808080808080808001ac02".into()),
+        (Body::Ask { after: None, compare: None }, "020000".into()),
+        (
+            Body::Ask {
+                after: Some((1 << 63, 300)),
+                compare: Some(Compare { held: 300, expected: Some(5) }),
+            },
+            "020180808080808080808001ac0201ac020105".into(),
+        ),
         (
             Body::Names { upto: (1 << 63, 300), more: true, ids: vec![id] },
             format!("0380808080808080808001ac020101{sevens}"),
@@ -197,6 +205,13 @@ fn router() {
         (signed(hops), format!("05{sevens}ac0202686901{way}")),
         (Body::Gone(vec![id]), format!("0601{sevens}")),
         (Body::News, "07".into()),
+        (
+            Body::Cells { upto: (1 << 63, 300), key: (1 << 63, 1 << 63), cells: vec![cell] },
+            format!(
+                "0880808080808080808001ac02{0}{0}010180808080808080808001{sevens}",
+                "80808080808080808001"
+            ),
+        ),
     ];
     for (body, hex) in cases {
         let wire = Wire { topic: TopicId([9; 8]), body };
