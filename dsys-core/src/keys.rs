@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ed25519_dalek::{Digest, Sha512, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,43 @@ impl SecretKey {
             Ok(signature) => Signature(signature.to_bytes()),
             Err(_) => Signature([0; 64]),
         }
+    }
+}
+
+/// Whoever signs as one node, without giving its key away: a [`SecretKey`], or what keeps one elsewhere, such as an agent.
+///
+/// Signing never fails and never waits: what can be unplugged, or asks somebody, does not fit here.
+pub trait Signer: Send + Sync {
+    /// In whose name.
+    fn public(&self) -> NodeId;
+
+    /// Signs as [`SecretKey::sign`] does.
+    fn sign(&self, domain: Domain, message: &[u8]) -> Signature;
+}
+
+impl Signer for SecretKey {
+    fn public(&self) -> NodeId {
+        SecretKey::public(self)
+    }
+
+    fn sign(&self, domain: Domain, message: &[u8]) -> Signature {
+        SecretKey::sign(self, domain, message)
+    }
+}
+
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn public(&self) -> NodeId {
+        S::public(self)
+    }
+
+    fn sign(&self, domain: Domain, message: &[u8]) -> Signature {
+        S::sign(self, domain, message)
+    }
+}
+
+impl fmt::Debug for dyn Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer(of {})", self.public().short())
     }
 }
 

@@ -28,7 +28,7 @@ pub use id::NodeId;
 #[cfg(feature = "keys")]
 pub use key_file::KeyFileError;
 #[cfg(feature = "keys")]
-pub use keys::{ParseIdError, SecretKey, Signature, VerifyError};
+pub use keys::{ParseIdError, SecretKey, Signature, Signer, VerifyError};
 pub use machine::{Context, Effect, Input, Machine, Token, Write};
 pub use rng::Rng;
 #[cfg(feature = "keys")]

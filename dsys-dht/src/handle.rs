@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{NodeAddr, NodeId, SecretKey};
+use dsys_core::{NodeAddr, NodeId, Signer};
 use tokio::sync::watch as latest;
 use tokio::task::AbortHandle;
 
@@ -40,8 +40,8 @@ use router::{Answer, Router};
 /// // In memory here; `Quic::bind` makes one on a real network.
 /// let network = MemoryNetwork::default();
 /// let (one, other) = (SecretKey::generate()?, SecretKey::generate()?);
-/// let one = Node::new(network.transport(one.public()), NodeConfig::default());
-/// let other = Node::new(network.transport(other.public()), NodeConfig::default());
+/// let one = Node::new(network.transport_of(&one), NodeConfig::default());
+/// let other = Node::new(network.transport_of(&other), NodeConfig::default());
 ///
 /// let first = Dht::builder(&one).start().await?;
 /// let second = Dht::builder(&other).bootstrap([one.ticket()]).start().await?;
@@ -60,7 +60,7 @@ pub struct Dht {
 #[derive(Debug)]
 struct Inner {
     router: Router,
-    secret: Option<SecretKey>,
+    signer: Option<Arc<dyn Signer>>,
     addr: NodeAddr,
     max_ttl: Duration,
     quorum: usize,
@@ -115,12 +115,12 @@ impl Dht {
     /// The store goes on.
     pub async fn publish(
         &self,
-        secret: &SecretKey,
+        signer: &dyn Signer,
         salt: impl AsRef<[u8]>,
         seq: u64,
         value: impl Into<Bytes>,
     ) -> Result<Put, PutError> {
-        let record = self.signed(secret, salt.as_ref(), seq, value.into())?;
+        let record = self.signed(signer, salt.as_ref(), seq, value.into())?;
         self.put_record(record, None).await
     }
 
@@ -134,12 +134,12 @@ impl Dht {
     pub async fn publish_after(
         &self,
         expected: u64,
-        secret: &SecretKey,
+        signer: &dyn Signer,
         salt: impl AsRef<[u8]>,
         seq: u64,
         value: impl Into<Bytes>,
     ) -> Result<Put, PutError> {
-        let record = self.signed(secret, salt.as_ref(), seq, value.into())?;
+        let record = self.signed(signer, salt.as_ref(), seq, value.into())?;
         self.put_record(record, Some(expected)).await
     }
 
@@ -157,16 +157,16 @@ impl Dht {
         Resolved::new(got)
     }
 
-    /// Says that this node has what lies under a key, until [`unprovide`](Self::unprovide). Needs
-    /// [`Builder::secret`].
+    /// Says that this node has what lies under a key, until [`unprovide`](Self::unprovide), signed in
+    /// the node's name.
     ///
     /// # Errors
-    /// [`PutError::NoSecret`], and others as [`put`](Self::put).
+    /// [`PutError::NoSigner`], and others as [`put`](Self::put).
     ///
     /// # Cancel safety
     /// The store goes on.
     pub async fn provide(&self, key: &Key) -> Result<PutReport, PutError> {
-        let record = self.inner.provider(*key).ok_or(PutError::NoSecret)?;
+        let record = self.inner.provider(*key).ok_or(PutError::NoSigner)?;
         Ok(self.put_record(record, None).await?.report)
     }
 
@@ -306,18 +306,18 @@ impl Dht {
         }
     }
 
-    fn signed(&self, secret: &SecretKey, salt: &[u8], seq: u64, value: Bytes) -> Result<Record, PutError> {
+    fn signed(&self, signer: &dyn Signer, salt: &[u8], seq: u64, value: Bytes) -> Result<Record, PutError> {
         let (salt, value) = (Salt::new(salt.to_vec())?, Value::new(value)?);
         let expires = now().after(self.inner.max_ttl);
-        Ok(Record::Mutable(Mutable::sign(secret, salt, seq, expires, value)))
+        Ok(Record::Mutable(Mutable::sign(signer, salt, seq, expires, value)))
     }
 }
 
 impl Inner {
     fn provider(&self, key: Key) -> Option<Record> {
-        let secret = self.secret.as_ref()?;
+        let signer = self.signer.as_ref()?;
         let expires = now().after(self.max_ttl);
-        Some(Record::Provider(Provider::sign(secret, key, self.addr.clone(), expires)))
+        Some(Record::Provider(Provider::sign(signer, key, self.addr.clone(), expires)))
     }
 }
 

@@ -13,7 +13,7 @@ mod door;
 mod topic_name;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use dsys_core::{Domain, NodeId, SecretKey, Signature};
+use dsys_core::{Domain, NodeId, Signature, Signer};
 use sha2::{Digest as _, Sha256};
 
 use crate::MessageId;
@@ -67,7 +67,7 @@ impl Envelope {
 
     /// Writes and signs one.
     pub fn sign(
-        key: &SecretKey,
+        key: &dyn Signer,
         topic: TopicName,
         seq: u64,
         time: Timestamp,

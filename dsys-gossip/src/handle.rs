@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dsys_core::{NodeAddr, SecretKey};
+use dsys_core::NodeAddr;
 use dsys_transport::{NoDisk, Node, RunConfig, run_with};
 
 use crate::envelope::{BadTopicName, Timestamp, TopicName};
@@ -39,18 +39,16 @@ pub struct Gossip {
 #[derive(Debug)]
 pub struct Builder<'a> {
     node: &'a Node,
-    key: &'a SecretKey,
     store: MemoryStore,
     config: Config,
     queue: usize,
 }
 
 impl Gossip {
-    /// Sets gossip up on a node. `key` is the node's own, with which what we publish is signed.
-    pub fn builder<'a>(node: &'a Node, key: &'a SecretKey) -> Builder<'a> {
+    /// Sets gossip up on a node, in whose name what we publish is signed.
+    pub fn builder(node: &Node) -> Builder<'_> {
         Builder {
             node,
-            key,
             store: MemoryStore::with_budget(64 << 20),
             config: Config { report_every: Some(Duration::from_millis(500)), ..Config::default() },
             queue: 64,
@@ -125,17 +123,14 @@ impl Builder<'_> {
     /// # Errors
     /// [`SpawnError`]; nothing was started.
     pub fn spawn(self) -> Result<Gossip, SpawnError> {
-        let Builder { node, key, store, mut config, queue } = self;
-        if key.public() != node.id() {
-            return Err(SpawnError::OtherKey);
-        }
+        let Builder { node, store, mut config, queue } = self;
+        let signer = node.signer().ok_or(SpawnError::NoSigner)?;
         // The handle's own queue is the bound.
         config.max_pending = config.max_pending.max(queue);
         let mut running = RunConfig::default();
         running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
-        let (key, addr) = (Arc::new(key.clone()), node.addr());
         let (most, max_topics) = (config.door.max_payload, config.max_topics);
-        let router = Router::new(key, addr, store, now(), config);
+        let router = Router::new(signer, node.addr(), store, now(), config);
         let running = run_with(router, node, TAG, NoDisk, running)?;
         Ok(Gossip { hub: Hub::start(running, hub::Limits { queue, max_topics, max_payload: most }) })
     }

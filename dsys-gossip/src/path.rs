@@ -13,7 +13,7 @@
 //! names for longer than any envelope lives, and passes on what it may have known in an earlier life, or have forgotten
 //! for want of room, without a statement.
 
-use dsys_core::{Domain, NodeId, SecretKey, Signature};
+use dsys_core::{Domain, NodeId, Signature, Signer};
 use serde::{Deserialize, Serialize};
 
 use crate::MessageId;
@@ -36,7 +36,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    fn sign(key: &SecretKey, id: MessageId, previous: NodeId, next: NodeId) -> Self {
+    fn sign(key: &dyn Signer, id: MessageId, previous: NodeId, next: NodeId) -> Self {
         let signature = key.sign(HOP, &said(id, previous, next));
         Statement { id, node: key.public(), previous, next, signature }
     }
@@ -160,7 +160,7 @@ impl Path {
 /// Adds our own statement for the next node. `came` is the way the message came to us, if it had one; `previous` is who
 /// gave it to us, or ourselves. Of a way that would become longer than `most` the beginning is left out.
 pub fn extend(
-    key: &SecretKey,
+    key: &dyn Signer,
     id: MessageId,
     came: Option<&Path>,
     previous: NodeId,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use dsys_core::{NodeAddr, NodeId, Ticket};
+use dsys_core::{NodeAddr, NodeId, Signer, Ticket};
 
 pub use config::{NodeConfig, ProtocolConfig};
 #[cfg(any(test, fuzzing))]
@@ -65,6 +65,12 @@ impl Node {
     /// Our name.
     pub fn id(&self) -> NodeId {
         self.shared().id
+    }
+
+    /// Who signs in our name: the key of our transport, which it lends without showing it. `None` if it has none, as a
+    /// [`MemoryTransport`](crate::MemoryTransport) of a mere name.
+    pub fn signer(&self) -> Option<Arc<dyn Signer>> {
+        self.shared().transport.signer()
     }
 
     /// Our name, where our transport listens, and where peers say they see us.

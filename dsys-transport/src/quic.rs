@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dsys_core::{NodeAddr, NodeId, SecretKey};
+use dsys_core::{NodeAddr, NodeId, SecretKey, Signer};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
@@ -38,6 +38,7 @@ use crate::transport::{Transport, TransportStats};
 #[derive(Debug)]
 pub struct Quic {
     id: NodeId,
+    signer: Arc<dyn Signer>,
     endpoints: Vec<quinn::Endpoint>,
     clients: ByPath<quinn::ClientConfig>,
     config: QuicConfig,
@@ -76,6 +77,7 @@ impl Quic {
             .collect();
         Ok(Quic {
             id: secret.public(),
+            signer: Arc::new(secret.clone()),
             endpoints,
             clients,
             config,
@@ -103,6 +105,10 @@ impl Transport for Quic {
 
     fn id(&self) -> NodeId {
         self.id
+    }
+
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        Some(self.signer.clone())
     }
 
     fn local_addrs(&self) -> Vec<SocketAddr> {

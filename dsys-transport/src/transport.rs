@@ -4,11 +4,12 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use dsys_core::{NodeAddr, NodeId};
+use dsys_core::{NodeAddr, NodeId, Signer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::{CloseReason, DatagramError, DialError};
@@ -33,6 +34,12 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Our own name. Every connection proves it to the peer.
     fn id(&self) -> NodeId;
+
+    /// Who signs in our name, for protocols whose messages are signed; `None`, this default, if the transport knows of
+    /// no key. Signatures are bound to a [`Domain`](dsys_core::Domain), so that no protocol can sign for another one.
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        None
+    }
 
     /// Where this transport listens now, as far as it knows; empty if it has no socket addresses.
     fn local_addrs(&self) -> Vec<SocketAddr>;

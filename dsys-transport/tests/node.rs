@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use common::raw::{CONTROL, HELLO, Host, say};
 use common::{World, soon, until};
-use dsys_core::{NodeAddr, NodeId, SecretKey};
+use dsys_core::{Domain, NodeAddr, NodeId, SecretKey, Signer as _};
 use dsys_transport::{
-    Connection, DialError, Node, NodeConfig, OpenError, PeerChange, ProtocolConfig, StreamError, Tag,
-    Transport, code,
+    Connection, DialError, MemoryNetwork, Node, NodeConfig, OpenError, PeerChange, ProtocolConfig,
+    StreamError, Tag, Transport, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -33,6 +33,7 @@ over_each_transport!(
     a_dropped_node_takes_its_connections_along,
     limits_of_connections_hold,
     dials_fail_with_what_happened,
+    a_node_signs_in_its_own_name,
 );
 
 fn tag(text: &str) -> Tag {
@@ -395,4 +396,15 @@ async fn a_protocol_that_begins_between_the_hellos_is_told() {
         }
     })
     .await;
+}
+
+async fn a_node_signs_in_its_own_name(world: World) {
+    const DOMAIN: Domain = Domain::from_static("dsys/test/1");
+    let node = world.node();
+    let signer = node.signer().unwrap();
+    let signature = signer.sign(DOMAIN, b"said");
+    assert!(node.id().verify(DOMAIN, b"said", &signature).is_ok());
+    assert!(signer.public() == node.id() && format!("{signer:?}").contains(&node.id().short()));
+    let nameless = MemoryNetwork::new().transport(node.id());
+    assert!(Node::new(nameless, NodeConfig::default()).signer().is_none());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dsys_core::{NodeAddr, SecretKey, Ticket};
+use dsys_core::{NodeAddr, Ticket};
 use dsys_transport::{Node, ProtocolError, RunConfig, run_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +23,6 @@ pub struct Builder<O, S> {
     store: S,
     stored: bool,
     bootstrap: Vec<NodeAddr>,
-    secret: Option<SecretKey>,
     quorum: usize,
     client: bool,
     config: Config,
@@ -43,9 +42,6 @@ pub enum StartError {
     /// The node speaks this protocol already, or has ended.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    /// The secret is not that of the node.
-    #[error("the secret key given is not that of the node: provider records would name another")]
-    WrongSecret,
 }
 
 impl Builder<crate::Kademlia, NoStore> {
@@ -56,7 +52,6 @@ impl Builder<crate::Kademlia, NoStore> {
             store: NoStore,
             stored: false,
             bootstrap: Vec::new(),
-            secret: None,
             quorum: 3,
             client: false,
             config: Config::default(),
@@ -68,28 +63,21 @@ impl Builder<crate::Kademlia, NoStore> {
 impl<O: Overlay, S: Store> Builder<O, S> {
     /// Another overlay, or other settings: `Kademlia::from(config)`.
     pub fn overlay<P: Overlay>(self, overlay: P) -> Builder<P, S> {
-        let Builder { node, store, stored, bootstrap, secret, quorum, client, config, run, .. } = self;
-        Builder { node, overlay, store, stored, bootstrap, secret, quorum, client, config, run }
+        let Builder { node, store, stored, bootstrap, quorum, client, config, run, .. } = self;
+        Builder { node, overlay, store, stored, bootstrap, quorum, client, config, run }
     }
 
     /// Where records and contacts outlive the process. Without a store they do not; the budget of bytes is
     /// [`Config::max_bytes`] in both cases.
     pub fn store<T: Store>(self, store: T) -> Builder<O, T> {
-        let Builder { node, overlay, bootstrap, secret, quorum, client, config, run, .. } = self;
-        Builder { node, overlay, store, stored: true, bootstrap, secret, quorum, client, config, run }
+        let Builder { node, overlay, bootstrap, quorum, client, config, run, .. } = self;
+        Builder { node, overlay, store, stored: true, bootstrap, quorum, client, config, run }
     }
 
     /// Nodes to begin with, and to return to when no other is known.
     #[must_use]
     pub fn bootstrap(mut self, tickets: impl IntoIterator<Item = Ticket>) -> Self {
         self.bootstrap.extend(tickets.into_iter().map(|Ticket(addr)| addr));
-        self
-    }
-
-    /// The node's own secret key, with which [`Dht::provide`] signs.
-    #[must_use]
-    pub fn secret(mut self, secret: &SecretKey) -> Self {
-        self.secret = Some(secret.clone());
         self
     }
 
@@ -132,11 +120,7 @@ impl<O: Overlay, S: Store> Builder<O, S> {
     where
         O: Overlay<Message: Serialize + DeserializeOwned + Send, Timer: Send> + Send + 'static,
     {
-        let Builder { node, overlay, store, stored, bootstrap, secret, quorum, client, mut config, run } =
-            self;
-        if secret.as_ref().is_some_and(|secret| secret.public() != node.id()) {
-            return Err(StartError::WrongSecret);
-        }
+        let Builder { node, overlay, store, stored, bootstrap, quorum, client, mut config, run } = self;
         config.durable = stored;
         let max_ttl = config.rules.max_ttl;
         let mut disk = StoreDisk(store);
@@ -162,7 +146,7 @@ impl<O: Overlay, S: Store> Builder<O, S> {
             let task = tokio::spawn(route(running, router.clone(), inner.clone(), Told { peers, ended }));
             Inner {
                 router,
-                secret,
+                signer: node.signer(),
                 addr,
                 max_ttl,
                 quorum,

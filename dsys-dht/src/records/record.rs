@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{Domain, NodeAddr, NodeId, SecretKey, Signature};
+use dsys_core::{Domain, NodeAddr, NodeId, Signature, Signer};
 use serde::{Deserialize, Serialize};
 
 use super::clock::UnixTime;
@@ -166,9 +166,9 @@ pub fn mutable_key(publisher: NodeId, salt: &Salt) -> Key {
 
 impl Mutable {
     /// Signs a record.
-    pub fn sign(secret: &SecretKey, salt: Salt, seq: u64, expires: UnixTime, value: Value) -> Self {
-        let signature = secret.sign(MUTABLE, &Self::signed(&salt, seq, expires, &value));
-        Mutable { publisher: secret.public(), salt, seq, expires, value, signature }
+    pub fn sign(signer: &dyn Signer, salt: Salt, seq: u64, expires: UnixTime, value: Value) -> Self {
+        let signature = signer.sign(MUTABLE, &Self::signed(&salt, seq, expires, &value));
+        Mutable { publisher: signer.public(), salt, seq, expires, value, signature }
     }
 
     /// Length and bytes of the salt, sequence number, expiry, value: numbers big-endian. The publisher is the key.
@@ -188,12 +188,12 @@ impl Mutable {
 }
 
 impl Provider {
-    /// Signs that the node of this secret key, reached at these addresses, has what lies under `key`.
+    /// Signs that the node of this key, reached at these addresses, has what lies under `key`.
     ///
     /// `addr.id` is replaced by the key's own name.
-    pub fn sign(secret: &SecretKey, key: Key, mut addr: NodeAddr, expires: UnixTime) -> Self {
-        addr.id = secret.public();
-        let signature = secret.sign(PROVIDER, &Self::signed(key, &addr, expires));
+    pub fn sign(signer: &dyn Signer, key: Key, mut addr: NodeAddr, expires: UnixTime) -> Self {
+        addr.id = signer.public();
+        let signature = signer.sign(PROVIDER, &Self::signed(key, &addr, expires));
         Provider { key, addr, expires, signature }
     }
 

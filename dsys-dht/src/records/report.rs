@@ -59,8 +59,8 @@ pub enum PutError {
     #[error(transparent)]
     TooLong(#[from] TooLong),
     /// A provider record names the node, so the node must sign it. Nothing was done.
-    #[error("a provider record must be signed by the node: give the builder its secret key")]
-    NoSecret,
+    #[error("a provider record must be signed by the node, whose transport has no key to sign with")]
+    NoSigner,
     /// The DHT has ended; if that was meanwhile, some nodes may keep the record.
     #[error("the DHT has ended, because its node was shut down or its store failed; Dht::ended says which")]
     Ended,

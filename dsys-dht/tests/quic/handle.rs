@@ -5,7 +5,7 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, NodeId, SecretKey, Ticket};
 use dsys_dht::records::{Kind, Record};
 use dsys_dht::{ContentRouting, Dht, GetError, Key, PeerRouting, Progress, PutError, StartError, Step};
-use dsys_transport::{Node, NodeConfig, Quic, QuicConfig};
+use dsys_transport::{MemoryNetwork, Node, NodeConfig, Quic, QuicConfig};
 use tokio::time::timeout;
 
 pub(crate) fn node(secret: &SecretKey) -> Node {
@@ -17,7 +17,7 @@ pub(crate) fn node(secret: &SecretKey) -> Node {
 async fn start(first: Vec<Ticket>) -> (Node, Dht, SecretKey) {
     let secret = SecretKey::generate().unwrap();
     let node = node(&secret);
-    let dht = Dht::builder(&node).bootstrap(first).secret(&secret).start().await.unwrap();
+    let dht = Dht::builder(&node).bootstrap(first).start().await.unwrap();
     (node, dht, secret)
 }
 
@@ -164,14 +164,14 @@ async fn who_leaves_hands_over_and_who_has_ended_says_so() {
 async fn what_cannot_be_is_refused_before_anything_is_sent() {
     let secret = SecretKey::generate().unwrap();
     let one = node(&secret);
-    let wrong = Dht::builder(&one).secret(&SecretKey::generate().unwrap()).start().await;
-    assert!(matches!(wrong, Err(StartError::WrongSecret)));
     let dht = Dht::builder(&one).start().await.unwrap();
     assert!(matches!(Dht::builder(&one).start().await, Err(StartError::Protocol(_))), "once a node");
     assert!(matches!(dht.put(vec![0; 65_537]).await, Err(PutError::TooLong(_))));
     assert!(matches!(dht.publish(&secret, [0; 65], 1, b"x".as_slice()).await, Err(PutError::TooLong(_))));
     assert!(matches!(dht.resolve(&one.id(), [0; 65]).await, Err(GetError::TooLong(_))));
-    assert_eq!(dht.provide(&Key::from_bytes([1; 32])).await, Err(PutError::NoSecret));
+    let nameless = Node::new(MemoryNetwork::new().transport(secret.public()), NodeConfig::default());
+    let nameless = Dht::builder(&nameless).start().await.unwrap();
+    assert_eq!(nameless.provide(&Key::from_bytes([1; 32])).await, Err(PutError::NoSigner));
     // Dropped, it speaks no more, and another may.
     drop(dht);
     for _ in 0..100 {

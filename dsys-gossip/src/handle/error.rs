@@ -8,9 +8,9 @@ use crate::envelope::BadTopicName;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The key is not the node's.
-    #[error("the key does not belong to the node: pass the one its transport was bound with")]
-    OtherKey,
+    /// The node has no key to sign with: see [`Node::signer`](dsys_transport::Node::signer).
+    #[error("the node's transport has no key to sign with: gossip needs one that has, such as QUIC")]
+    NoSigner,
     /// The node speaks gossip already, or has no randomness.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, SecretKey, Time};
+use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Signer, Time};
 
 use super::joined::{Joined, Opened};
 use super::{Body, Command, Config, Event, Message, Refused, Stats, Wire};
@@ -37,7 +37,7 @@ pub enum Timer {
 /// All topics of one node.
 #[derive(Debug)]
 pub struct Router {
-    pub(super) key: Arc<SecretKey>,
+    pub(super) key: Arc<dyn Signer>,
     pub(super) me: NodeAddr,
     pub(super) config: Arc<Config>,
     /// A point in time by both clocks.
@@ -54,7 +54,7 @@ impl Router {
     /// A node that has joined no topic. `me` is what others are told of us, `began` the driver's [`Time::ZERO`] by the wall
     /// clock. The key must be that of `me`: peers know us by it.
     pub fn new(
-        key: Arc<SecretKey>,
+        key: Arc<dyn Signer>,
         me: impl Into<NodeAddr>,
         store: MemoryStore,
         began: Timestamp,

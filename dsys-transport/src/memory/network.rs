@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use dsys_core::NodeId;
+use dsys_core::{NodeId, SecretKey, Signer};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -72,7 +72,18 @@ impl MemoryNetwork {
 
     /// Puts a node on the network. One of the same id that is still there is [killed](Self::kill) first with
     /// [`Death::Reset`], as a process that is started again.
+    ///
+    /// It has a name only, and so no [signer](crate::Transport::signer): [`transport_of`](Self::transport_of) gives one.
     pub fn transport(&self, id: NodeId) -> MemoryTransport {
+        self.place(id, None)
+    }
+
+    /// As [`transport`](Self::transport), for the node of this key, which can sign.
+    pub fn transport_of(&self, key: &SecretKey) -> MemoryTransport {
+        self.place(key.public(), Some(Arc::new(key.clone())))
+    }
+
+    fn place(&self, id: NodeId, signer: Option<Arc<dyn Signer>>) -> MemoryTransport {
         self.kill(id, Death::Reset);
         let host = Arc::new(Host::new(id));
         let replaced = self.lock().hosts.insert(id, Arc::clone(&host));
@@ -81,7 +92,7 @@ impl MemoryNetwork {
             bury(&replaced, Death::Reset);
         }
         self.0.changed.notify_waiters();
-        MemoryTransport::new(self.clone(), host)
+        MemoryTransport::new(self.clone(), host, signer)
     }
 
     /// How long bytes travel between any two nodes, one way. At first zero.

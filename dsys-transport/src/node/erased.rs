@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::NodeAddr;
+use dsys_core::{NodeAddr, Signer};
 
 use super::dial::{self, Progress};
 use super::link::Link;
@@ -22,6 +22,7 @@ pub(super) type BoxRecv = Box<dyn RecvStream>;
 
 /// A transport of any kind. A dial goes all the way to a link, whose tasks know the connection's true type.
 pub(super) trait DynTransport: Send + Sync {
+    fn signer(&self) -> Option<Arc<dyn Signer>>;
     fn local_addrs(&self) -> Vec<SocketAddr>;
     fn stats(&self) -> TransportStats;
     fn dial(
@@ -34,6 +35,10 @@ pub(super) trait DynTransport: Send + Sync {
 }
 
 impl<T: Transport> DynTransport for T {
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        Transport::signer(self)
+    }
+
     fn local_addrs(&self) -> Vec<SocketAddr> {
         Transport::local_addrs(self)
     }

@@ -29,7 +29,7 @@ impl World {
     pub fn node_with(&self, secret: SecretKey, config: NodeConfig) -> Node {
         match self {
             World::Quic => Node::new(quic(&secret), config),
-            World::Memory(network) => Node::new(network.transport(secret.public()), config),
+            World::Memory(network) => Node::new(network.transport_of(&secret), config),
         }
     }
 

@@ -49,7 +49,7 @@ impl Session {
         })?;
         let switch = Switch::default();
         let node = Node::new(Switched { inner, switch: switch.clone() }, NodeConfig::default());
-        let gossip = Gossip::builder(&node, &key).store(MemoryStore::with_budget(16 << 20)).spawn();
+        let gossip = Gossip::builder(&node).store(MemoryStore::with_budget(16 << 20)).spawn();
         let gossip = gossip.map_err(|error| error.to_string())?;
         let (sender, events) = mpsc::channel(256);
         let nick = nick.clone().unwrap_or_else(|| node.id().short());

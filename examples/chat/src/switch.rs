@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dsys_core::{NodeAddr, NodeId};
+use dsys_core::{NodeAddr, NodeId, Signer};
 use dsys_transport::{Connection, DialError, Transport, TransportStats, code};
 
 /// Cuts and heals.
@@ -32,6 +32,10 @@ impl<T: Transport> Transport for Switched<T> {
 
     fn id(&self) -> NodeId {
         self.inner.id()
+    }
+
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        self.inner.signer()
     }
 
     fn local_addrs(&self) -> Vec<SocketAddr> {

@@ -43,11 +43,11 @@ pub(crate) async fn five(folder: Option<PathBuf>, out: Option<PathBuf>, smoke: b
 
 async fn tour(folder: &Path, base: &Path, limit: Duration) -> Result<(), Failure> {
     let manifest = until_interrupted(read(folder)).await?;
-    let (nodes, secrets) = bind()?;
+    let nodes = bind()?;
     let folders: Vec<PathBuf> = (1..NODES).map(|number| base.join(format!("node-{number}"))).collect();
     let store = Store::source(folder.into(), manifest.clone());
     let outcome = until_interrupted(async {
-        let participants = spread(&nodes, &secrets, store, &folders).await?;
+        let participants = spread(&nodes, store, &folders).await?;
         let all: Vec<PathBuf> = std::iter::once(folder.into()).chain(folders.iter().cloned()).collect();
         let late = |_| Err(failed(format!("not done within {} s", limit.as_secs())));
         timeout(limit, watch(&participants, &manifest, &all)).await.unwrap_or_else(late)
@@ -76,21 +76,16 @@ async fn until_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) ->
 ///
 /// # Errors
 /// A node does not start, or its contact does not answer.
-pub async fn spread(
-    nodes: &[Node],
-    secrets: &[SecretKey],
-    store: Store,
-    folders: &[PathBuf],
-) -> Result<Vec<Participant>, Failure> {
+pub async fn spread(nodes: &[Node], store: Store, folders: &[PathBuf]) -> Result<Vec<Participant>, Failure> {
     let store = Arc::new(store);
     let roles = std::iter::once(Role::Share(store)).chain(folders.iter().cloned().map(Role::Fetch));
     let contacts = std::iter::once(None).chain(nodes.iter().map(|node| Some(node.addr())));
     let mut participants = Vec::with_capacity(nodes.len());
-    for (((node, secret), contact), role) in nodes.iter().zip(secrets).zip(contacts).zip(roles) {
+    for ((node, contact), role) in nodes.iter().zip(contacts).zip(roles) {
         if let Some(contact) = &contact {
             node.connect(contact.clone()).await.map_err(failed)?;
         }
-        let participant = Participant::start(node.clone(), secret, contact.into_iter().collect(), role);
+        let participant = Participant::start(node.clone(), contact.into_iter().collect(), role);
         participants.push(participant.await.map_err(failed)?);
     }
     Ok(participants)
@@ -147,15 +142,13 @@ async fn watch(
     Ok(())
 }
 
-fn bind() -> Result<(Vec<Node>, Vec<SecretKey>), Failure> {
+fn bind() -> Result<Vec<Node>, Failure> {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let node = || {
-        let secret = SecretKey::generate()?;
-        let quic = Quic::bind(&secret, &[any], QuicConfig::lan())?;
-        Ok::<_, std::io::Error>((Node::new(quic, NodeConfig::default()), secret))
+        let quic = Quic::bind(&SecretKey::generate()?, &[any], QuicConfig::lan())?;
+        Ok::<_, std::io::Error>(Node::new(quic, NodeConfig::default()))
     };
-    let nodes: Result<Vec<(Node, SecretKey)>, _> = (0..NODES).map(|_| node()).collect();
-    let nodes = nodes.map_err(failed)?.into_iter().unzip();
+    let nodes = (0..NODES).map(|_| node()).collect::<Result<_, _>>().map_err(failed)?;
     tell(&format!("{NODES} nodes on loopback: each is told of the one before it, no more."));
     Ok(nodes)
 }

@@ -28,12 +28,11 @@ pub(crate) async fn share(folder: PathBuf, listen: SocketAddr, key: Option<PathB
         manifest = read(&folder) => manifest?,
         () = interrupted() => return Err(Failure::Interrupted),
     };
-    let (node, secret) = node(key.as_deref(), Some(listen))?;
+    let node = node(key.as_deref(), Some(listen))?;
     say(&format!("ticket: {}", node.ticket()));
     tell("Others join with: tour --join TICKET. Ctrl-C ends it.");
     let store = Arc::new(Store::source(folder, manifest));
-    let participant =
-        Participant::start(node, &secret, Vec::new(), Role::Share(store)).await.map_err(failed)?;
+    let participant = Participant::start(node, Vec::new(), Role::Share(store)).await.map_err(failed)?;
     participant.publish().await;
     tokio::select! {
         () = interrupted() => {}
@@ -53,9 +52,9 @@ pub(crate) async fn join(
     once: bool,
     key: Option<PathBuf>,
 ) -> Result<(), Failure> {
-    let (node, secret) = node(key.as_deref(), listen)?;
+    let node = node(key.as_deref(), listen)?;
     let role = Role::Fetch(out.clone());
-    let participant = Participant::start(node.clone(), &secret, vec![ticket.0.clone()], role).await;
+    let participant = Participant::start(node.clone(), vec![ticket.0.clone()], role).await;
     let participant = participant.map_err(failed)?;
     let outcome = tokio::select! {
         outcome = fetch(&participant, ticket, &out) => outcome,
@@ -139,7 +138,7 @@ async fn serve(participant: &Participant) {
     }
 }
 
-fn node(key: Option<&Path>, listen: Option<SocketAddr>) -> Result<(Node, SecretKey), Failure> {
+fn node(key: Option<&Path>, listen: Option<SocketAddr>) -> Result<Node, Failure> {
     let secret = match key {
         Some(path) => SecretKey::load_or_create(path).map_err(failed)?,
         None => SecretKey::generate().map_err(failed)?,
@@ -151,5 +150,5 @@ fn node(key: Option<&Path>, listen: Option<SocketAddr>) -> Result<(Node, SecretK
     config.keep_alive = Duration::from_secs(3);
     let addrs: Vec<SocketAddr> = listen.into_iter().collect();
     let quic = Quic::bind(&secret, &addrs, config).map_err(failed)?;
-    Ok((Node::new(quic, NodeConfig::default()), secret))
+    Ok(Node::new(quic, NodeConfig::default()))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{NodeAddr, NodeId, SecretKey, Ticket};
+use dsys_core::{NodeAddr, NodeId, Ticket};
 use dsys_dht::{Dht, Key};
 use dsys_gossip::{Cursor, Event, Gossip, JoinError, SpawnError, Subscription, TopicHandle};
 use dsys_transport::{Node, ProtocolError};
@@ -71,17 +71,11 @@ const ASK_SOON: u32 = 50;
 const ASK_AT_MOST: Duration = Duration::from_secs(5);
 
 impl Participant {
-    /// Starts on a node whose key is `secret`, and joins the others by these contacts. Must be called inside a tokio
-    /// runtime.
+    /// Starts on a node, and joins the others by these contacts. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(
-        node: Node,
-        secret: &SecretKey,
-        contacts: Vec<NodeAddr>,
-        role: Role,
-    ) -> Result<Self, StartError> {
+    pub async fn start(node: Node, contacts: Vec<NodeAddr>, role: Role) -> Result<Self, StartError> {
         let (slot, status) = (Slot::default(), Status::new());
         let (mut folder, mut out) = (None, None);
         match role {
@@ -95,9 +89,9 @@ impl Participant {
             Role::Fetch(into) => out = Some(into),
         }
         let serving = serve::serve(&node, &slot, &status)?;
-        let dht = Dht::builder(&node).secret(secret).bootstrap(contacts.iter().cloned().map(Ticket));
+        let dht = Dht::builder(&node).bootstrap(contacts.iter().cloned().map(Ticket));
         let dht = dht.start().await?;
-        let topic = Gossip::builder(&node, secret).spawn()?.join(wire::TOPIC, contacts).await?;
+        let topic = Gossip::builder(&node).spawn()?.join(wire::TOPIC, contacts).await?;
         let life = Life {
             node: node.clone(),
             news: topic.subscribe_from(Cursor::Oldest),

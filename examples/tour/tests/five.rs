@@ -35,30 +35,30 @@ fn source(folder: &Path) -> Store {
     Store::source(folder.into(), Arc::new(scan(folder).unwrap().manifest))
 }
 
-fn memory(count: u8) -> (Vec<Node>, Vec<SecretKey>) {
+fn memory(count: u8) -> Vec<Node> {
     let network = MemoryNetwork::new();
     let node = |number| {
         let secret = SecretKey::from_bytes([number; 32]);
-        (Node::new(network.transport(secret.public()), NodeConfig::default()), secret)
+        Node::new(network.transport_of(&secret), NodeConfig::default())
     };
-    (1..=count).map(node).unzip()
+    (1..=count).map(node).collect()
 }
 
-fn quic(count: u8) -> (Vec<Node>, Vec<SecretKey>) {
+fn quic(count: u8) -> Vec<Node> {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let node = |_| {
         let secret = SecretKey::generate().unwrap();
         let quic = Quic::bind(&secret, &[any], QuicConfig::lan()).unwrap();
-        (Node::new(quic, NodeConfig::default()), secret)
+        Node::new(quic, NodeConfig::default())
     };
-    (1..=count).map(node).unzip()
+    (1..=count).map(node).collect()
 }
 
-async fn everybody_gets_it((nodes, secrets): (Vec<Node>, Vec<SecretKey>)) {
+async fn everybody_gets_it(nodes: Vec<Node>) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = sample(temporary.path());
     let folders: Vec<PathBuf> = (1..5).map(|at| temporary.path().join(format!("copy-{at}"))).collect();
-    let participants = spread(&nodes, &secrets, source(&folder), &folders).await.unwrap();
+    let participants = spread(&nodes, source(&folder), &folders).await.unwrap();
     for participant in &participants {
         participant.publish().await;
     }
@@ -92,7 +92,7 @@ async fn five_nodes_get_it_over_quic() {
 async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
     let temporary = tempfile::tempdir().unwrap();
     let (folder, out) = (sample(temporary.path()), temporary.path().join("copy"));
-    let (nodes, secrets) = memory(3);
+    let nodes = memory(3);
     let [honest, liar, fetcher] = nodes.as_slice() else { panic!("three nodes") };
 
     // The liar announces the true folder, claims every chunk, and sends garbage of the right length.
@@ -124,15 +124,14 @@ async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
         }
     });
     // Its news and its claim to have the folder come as everybody's do.
-    let gossip = Gossip::builder(liar, &secrets[1]).spawn().unwrap();
+    let gossip = Gossip::builder(liar).spawn().unwrap();
     let topic = gossip.open("tour.folders").await.unwrap();
     topic.publish(postcard::to_allocvec(&(0_u8, root)).unwrap()).await.unwrap();
-    let dht = Dht::builder(liar).secret(&secrets[1]).start().await.unwrap();
+    let dht = Dht::builder(liar).start().await.unwrap();
     let _ = dht.provide(&Key::from_bytes(root)).await;
 
     let role = Role::Fetch(out.clone());
-    let participant =
-        Participant::start(fetcher.clone(), &secrets[2], vec![liar.addr()], role).await.unwrap();
+    let participant = Participant::start(fetcher.clone(), vec![liar.addr()], role).await.unwrap();
     let mut notes = Vec::new();
     while notes.is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -141,7 +140,7 @@ async fn one_who_sends_wrong_chunks_is_named_and_not_asked_again() {
     assert!(notes[0].contains("wrong chunk") && notes[0].contains(&liar.id().short()), "{notes:?}");
 
     let role = Role::Share(Arc::new(source(&folder)));
-    let sharing = Participant::start(honest.clone(), &secrets[0], vec![fetcher.addr()], role).await.unwrap();
+    let sharing = Participant::start(honest.clone(), vec![fetcher.addr()], role).await.unwrap();
     sharing.publish().await;
     tokio::time::timeout(LIMIT, participant.status().finished()).await.unwrap().unwrap();
     assert!(!participant.status().received().contains_key(&liar.id()));
