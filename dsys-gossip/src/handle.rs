@@ -19,7 +19,7 @@ use crate::envelope::{BadTopicName, Timestamp, TopicName};
 use crate::router::{Config, Router};
 use crate::store::MemoryStore;
 
-pub use error::{JoinError, PublishError, SpawnError};
+pub use error::{DeleteError, JoinError, PublishError, SpawnError};
 pub use subscription::{Event, Subscription};
 pub use topic::TopicHandle;
 

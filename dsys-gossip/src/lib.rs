@@ -26,6 +26,8 @@
 //!   costs the sender its place.
 //! - **Names.** All parts know messages by one [`MessageId`], and names are remembered for longer than messages live, so
 //!   what one part has delivered another does not deliver again.
+//! - **Deletion.** The certificate of a message's death is an envelope of its origin, and goes where messages go. It ends no
+//!   sooner than the message may, so the message comes back nowhere.
 //! - **Who is asked.** A broadcast and catching up speak to neighbours only. So the membership is the one place that
 //!   dials, and the one that hears of silence and refusal.
 //! - **One rule for wrongs.** Whoever breaks a bound is *barred* from the topic by its membership; the connection, which
@@ -64,7 +66,9 @@ pub mod topic;
 #[cfg(feature = "keys")]
 pub use envelope::{BadTopicName, TopicName};
 #[cfg(feature = "net")]
-pub use handle::{Builder, Event, Gossip, JoinError, PublishError, SpawnError, Subscription, TopicHandle};
+pub use handle::{
+    Builder, DeleteError, Event, Gossip, JoinError, PublishError, SpawnError, Subscription, TopicHandle,
+};
 pub use id::MessageId;
 #[cfg(feature = "keys")]
 pub use router::{Cursor, Message, Published};

@@ -33,6 +33,9 @@ pub(crate) struct Kept {
 /// Each topic has a log in the order of arrival. At a bound the message that has been here longest goes first, of
 /// whichever topic; then those who come later do not get it from us, and a subscription that has
 /// not read it yet is told how many it missed. What has expired is not given to anybody, and goes when it is the oldest.
+/// A deleted message goes at once; the certificate of its death stays as long as a message that came with it would, and with
+/// an `age` below [`DoorConfig::max_lifetime`](crate::envelope::DoorConfig::max_lifetime) the message may come back from
+/// somebody who has not heard of the deletion.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,8 +59,11 @@ pub struct MemoryStore {
 struct Log {
     /// The place of the oldest.
     first: u64,
-    kept: VecDeque<Kept>,
+    /// Without what was deleted; the first is never one of these.
+    kept: VecDeque<Option<Kept>>,
     places: BTreeMap<MessageId, u64>,
+    /// What certificates in the log say, and the places of the latest: these messages of these origins are dead.
+    dead: BTreeMap<(MessageId, NodeId), u64>,
     /// Of all names, once a neighbour has asked for it.
     sketch: Option<Sketch>,
 }
@@ -121,10 +127,13 @@ impl MemoryStore {
         let log = self.logs.entry(topic).or_default();
         let place = log.first + log.kept.len() as u64;
         log.places.insert(kept.id, place);
+        if let Some(deleted) = kept.envelope.deletes() {
+            log.dead.insert((deleted, kept.envelope.origin), place);
+        }
         if let Some(sketch) = &mut log.sketch {
             sketch.insert(kept.id);
         }
-        log.kept.push_back(kept);
+        log.kept.push_back(Some(kept));
         self.make_room(now);
         place
     }
@@ -141,7 +150,7 @@ impl MemoryStore {
 
     /// How many messages of this topic are kept.
     pub(crate) fn count(&self, topic: TopicId) -> usize {
-        self.logs.get(&topic).map_or(0, |log| log.kept.len())
+        self.logs.get(&topic).map_or(0, |log| log.places.len())
     }
 
     /// The first so many cells of the names that are kept; made when it is first asked for, then kept up. `None` of an
@@ -156,7 +165,7 @@ impl MemoryStore {
         let (names, sketch) = (&log.kept, &mut log.sketch);
         Some(sketch.get_or_insert_with(|| {
             let mut sketch = Sketch::new(key(), cells);
-            names.iter().for_each(|kept| sketch.insert(kept.id));
+            names.iter().flatten().for_each(|kept| sketch.insert(kept.id));
             sketch
         }))
     }
@@ -164,7 +173,29 @@ impl MemoryStore {
     pub(crate) fn get(&self, topic: TopicId, id: MessageId) -> Option<&Kept> {
         let log = self.logs.get(&topic)?;
         let at = log.places.get(&id)?.checked_sub(log.first)?;
-        log.kept.get(usize::try_from(at).ok()?)
+        log.kept.get(usize::try_from(at).ok()?)?.as_ref()
+    }
+
+    /// Whether a certificate says that this message of this origin is dead.
+    pub(crate) fn is_dead(&self, topic: TopicId, id: MessageId, origin: NodeId) -> bool {
+        self.logs.get(&topic).is_some_and(|log| log.dead.contains_key(&(id, origin)))
+    }
+
+    /// Takes a message away, if it is kept and of this origin.
+    pub(crate) fn delete(&mut self, topic: TopicId, id: MessageId, origin: NodeId) {
+        // Nobody takes a deletion back.
+        let stays = |kept: &Kept| kept.envelope.origin != origin || kept.envelope.deletes().is_some();
+        if self.get(topic, id).is_none_or(stays) {
+            return;
+        }
+        let Some(log) = self.logs.get_mut(&topic) else { return };
+        let Some(place) = log.places.get(&id).copied() else { return };
+        let at = usize::try_from(place - log.first).ok();
+        if let Some(gone) = at.and_then(|at| log.kept.get_mut(at)).and_then(Option::take) {
+            (self.bytes, self.count) = (self.bytes - gone.bytes.len() - ENTRY, self.count - 1);
+            log.forget(&gone, place);
+            log.trim();
+        }
     }
 
     /// The places of the oldest that is kept and of the next that will come.
@@ -178,18 +209,17 @@ impl MemoryStore {
             let skip = usize::try_from(place.saturating_sub(log.first)).unwrap_or(usize::MAX);
             // Where a deque is cut costs nothing.
             let skip = skip.min(log.kept.len());
-            (log.first + skip as u64..).zip(log.kept.range(skip..))
+            let places = (log.first + skip as u64..).zip(log.kept.range(skip..));
+            places.filter_map(|(place, kept)| Some((place, kept.as_ref()?)))
         })
     }
 
     fn pop(&mut self, topic: TopicId) -> Option<()> {
         let log = self.logs.get_mut(&topic)?;
-        let gone = log.kept.pop_front()?;
+        let (gone, place) = (log.kept.pop_front()??, log.first);
         log.first += 1;
-        log.places.remove(&gone.id);
-        if let Some(sketch) = &mut log.sketch {
-            sketch.remove(gone.id);
-        }
+        log.forget(&gone, place);
+        log.trim();
         self.bytes -= gone.bytes.len() + ENTRY;
         self.count -= 1;
         Some(())
@@ -197,8 +227,11 @@ impl MemoryStore {
 
     fn make_room(&mut self, now: Time) {
         loop {
-            let oldest =
-                self.logs.iter().filter_map(|(topic, log)| Some((log.kept.front()?.at, *topic))).min();
+            let oldest = self
+                .logs
+                .iter()
+                .filter_map(|(topic, log)| Some((log.kept.front()?.as_ref()?.at, *topic)))
+                .min();
             let Some((then, topic)) = oldest else { return };
             let over = self.bytes > self.budget || self.count > self.most;
             if !over && now - then <= self.age {
@@ -206,6 +239,28 @@ impl MemoryStore {
             }
             self.dropped += u64::from(over);
             self.pop(topic);
+        }
+    }
+}
+
+impl Log {
+    /// What else is known of one that is gone from its place.
+    fn forget(&mut self, gone: &Kept, place: u64) {
+        self.places.remove(&gone.id);
+        if let Some(sketch) = &mut self.sketch {
+            sketch.remove(gone.id);
+        }
+        let dead = gone.envelope.deletes().map(|deleted| (deleted, gone.envelope.origin));
+        if let Some(dead) = dead.filter(|dead| self.dead.get(dead) == Some(&place)) {
+            self.dead.remove(&dead);
+        }
+    }
+
+    /// Nothing that was deleted stands first.
+    fn trim(&mut self) {
+        while let Some(None) = self.kept.front() {
+            self.kept.pop_front();
+            self.first += 1;
         }
     }
 }

@@ -31,6 +31,18 @@ pub enum JoinError {
     Ended,
 }
 
+/// Why a message was not deleted. Nobody was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// Another has written it.
+    #[error("only its origin can delete a message, and this is another's")]
+    NotOurs,
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Ended,
+}
+
 /// Why a message was not published. Nobody was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

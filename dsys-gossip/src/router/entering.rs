@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dsys_core::{Context, Input, NodeId};
 
 use super::compare::Cells;
-use super::joined::Opened;
+use super::joined::{Joined, Opened};
 use super::{Body, Router, Timer, Wire};
 use crate::MessageId;
 use crate::broadcast;
@@ -31,8 +31,8 @@ impl Router {
                         joined.opened = Some(opened);
                     }
                 }
-                // The tree wants to know of these.
-                Err(Some(Refusal::Duplicate)) => {}
+                // The tree wants to know of these, and must not take them for news.
+                Err(Some(Refusal::Duplicate)) => self.know(id, *name, cx),
                 Err(_) => return,
             }
         }
@@ -55,9 +55,13 @@ impl Router {
         let now = self.wall(cx.now());
         let joined = self.topics.get_mut(&id).ok_or(None)?;
         let topic = &joined.topic;
-        // The tree may have forgotten the name of what is kept.
+        // The tree may have forgotten the name of what is kept, and never heard that of what is dead.
         let store = &self.store;
-        let seen = |name| topic.broadcast().has_seen(name) || store.place(id, name).is_some();
+        let seen = |name, origin| {
+            topic.broadcast().has_seen(name)
+                || store.place(id, name).is_some()
+                || store.is_dead(id, name, origin)
+        };
         let checked = joined.door.check(name, bytes, now, seen);
         let envelope = match checked {
             Ok(envelope) => envelope,
@@ -98,6 +102,9 @@ impl Router {
         cx: &mut Context<'_, Self>,
     ) {
         let opened = self.open(id, from, name, &bytes, way, cx);
+        if let Err(Some(Refusal::Duplicate)) = &opened {
+            self.know(id, name, cx);
+        }
         let config = self.config.clone();
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let Ok(opened) = opened else {
@@ -113,9 +120,17 @@ impl Router {
         }
         joined.news =
             Some(if joined.news.is_none_or(|giver| giver == Some(from)) { Some(from) } else { None });
-        let know = broadcast::Command::Know(name);
-        self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
+        self.know(id, name, cx);
         self.keep(id, opened, hops, cx);
+    }
+
+    /// Tells the tree of a message that it need not bring.
+    fn know(&mut self, id: TopicId, name: MessageId, cx: &mut Context<'_, Self>) {
+        let seen = |joined: &Joined| joined.topic.broadcast().has_seen(name);
+        if !self.topics.get(&id).is_none_or(seen) {
+            let know = broadcast::Command::Know(name);
+            self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
+        }
     }
 
     pub(super) fn catching_up(&mut self, id: TopicId, from: NodeId, body: Body, cx: &mut Context<'_, Self>) {

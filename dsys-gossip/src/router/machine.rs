@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Signer, Time};
 
-use super::joined::{Joined, Opened};
+use super::joined::{Joined, Opened, Saying};
 use super::{Body, Command, Config, Event, Message, Refused, Stats, Wire};
 use crate::MessageId;
 use crate::broadcast;
@@ -209,6 +209,7 @@ impl Router {
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let end = joined.door.end(&opened.envelope);
         let Opened { id: message, envelope, bytes, path, from } = opened;
+        let dead = envelope.deletes().map(|deleted| (deleted, envelope.origin));
         let kept = Kept::new(message, envelope, bytes, path, from, hops, end);
         // Said before it is stored, so that what goes at once for want of room was delivered.
         let (_, place) = self.store.range(id);
@@ -220,6 +221,23 @@ impl Router {
         let forgotten = joined.topic.broadcast().stats().forgotten_early;
         if forgotten != std::mem::replace(&mut joined.forgotten, forgotten) {
             self.hold_back(cx.now());
+        }
+        if let Some((deleted, origin)) = dead {
+            self.delete(id, deleted, origin, cx);
+        }
+    }
+
+    /// A certificate has come: if the message is here, or comes, and is of the same origin, it is dead. A certificate of
+    /// another's message means nothing, and is kept and passed on as any message is, for not everybody can tell.
+    fn delete(&mut self, id: TopicId, deleted: MessageId, origin: NodeId, cx: &mut Context<'_, Self>) {
+        let before = self.store.count(id);
+        self.store.delete(id, deleted, origin);
+        let Some(joined) = self.topics.get_mut(&id) else { return };
+        if self.store.count(id) < before {
+            joined.stats.deleted += 1;
+            joined.catch_up.held = self.store.count(id);
+            let forget = broadcast::Command::Forget(deleted);
+            self.tell(id, Input::Command(topic::Command::Broadcast(forget)), cx);
         }
     }
 
@@ -336,7 +354,10 @@ impl Machine for Router {
             Input::Command(Command::Join { topic, contacts }) => self.join(topic, contacts, cx),
             Input::Command(Command::Leave(topic)) => self.leave(&topic, cx),
             Input::Command(Command::Publish { topic, ticket, payload }) => {
-                self.publish(&topic, ticket, payload, cx);
+                self.publish(&topic, ticket, Saying::Message(payload), cx);
+            }
+            Input::Command(Command::Delete { topic, ticket, id }) => {
+                self.publish(&topic, ticket, Saying::Delete(id), cx);
             }
             Input::Command(Command::Read { topic, ticket, from, most }) => {
                 self.read(&topic, ticket, from, most, cx);

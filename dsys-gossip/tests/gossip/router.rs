@@ -1,6 +1,7 @@
 //! All topics of a node as one machine: joining, losing, catching up, reading, and what hostile peers can do.
 
 mod compare;
+mod deleting;
 mod hostile;
 mod world;
 

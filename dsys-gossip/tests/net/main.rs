@@ -7,8 +7,8 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, SecretKey};
 use dsys_gossip::router::Config;
 use dsys_gossip::{
-    Cursor, Event, Gossip, JoinError, MemoryStore, Message, PublishError, SpawnError, Subscription,
-    TopicHandle,
+    Cursor, DeleteError, Event, Gossip, JoinError, MemoryStore, Message, PublishError, SpawnError,
+    Subscription, TopicHandle,
 };
 use dsys_transport::{MemoryNetwork, Node, NodeConfig, Quic, QuicConfig};
 
@@ -38,6 +38,7 @@ over_each_transport!(
     topics_are_left_and_joined_again,
     a_peer_that_is_cut_off_goes_down_and_comes_back_whole,
     ends_are_told,
+    whoever_wrote_a_message_can_delete_it,
 );
 
 impl World {
@@ -255,4 +256,28 @@ async fn ends_are_told(world: World) {
     assert_eq!(topic.publish("x").await, Err(PublishError::Ended));
     assert!(!topic.joined().await);
     assert_eq!(gossip.open("c").await.err(), Some(JoinError::Ended));
+}
+
+async fn whoever_wrote_a_message_can_delete_it(world: World) {
+    let (one, gossip) = world.gossip();
+    let ours = gossip.open("a").await.unwrap();
+    let (_other, also) = world.gossip();
+    let theirs = also.join("a", [one.ticket()]).await.unwrap();
+    let mut reader = theirs.subscribe_from(Cursor::Oldest);
+    let published = ours.publish("wrong").await.unwrap();
+    let read = message(&mut reader).await;
+    assert_eq!((read.id, read.deletes), (published.id, None));
+    assert_eq!(theirs.delete(published.id).await, Err(DeleteError::NotOurs));
+    ours.delete(published.id).await.unwrap();
+    let deleted = soon("the deletion", async {
+        loop {
+            if let Event::Deleted { id, origin, .. } = reader.next().await.unwrap() {
+                return (id, origin);
+            }
+        }
+    });
+    assert_eq!(deleted.await, (published.id, one.id()));
+    ours.publish("right").await.unwrap();
+    assert_eq!(texts(&mut theirs.subscribe_from(Cursor::Oldest), 1).await, ["right"]);
+    assert_eq!(texts(&mut theirs.subscribe_from(reader.cursor()), 1).await, ["right"]);
 }
