@@ -5,6 +5,7 @@
 
 mod error;
 mod hub;
+mod members;
 mod subscription;
 mod topic;
 
@@ -15,11 +16,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dsys_core::NodeAddr;
 use dsys_transport::{NoDisk, Node, RunConfig, run_with};
 
+use crate::agent::Agent;
 use crate::envelope::{BadTopicName, Timestamp, TopicName};
+use crate::links::{self, Detection, Links};
 use crate::router::{Config, Router};
 use crate::store::MemoryStore;
 
-pub use error::{DeleteError, JoinError, PublishError, SpawnError};
+pub use error::{DeleteError, JoinError, MetaError, PublishError, SpawnError};
+pub use members::Members;
 pub use subscription::{Event, Subscription};
 pub use topic::TopicHandle;
 
@@ -41,6 +45,7 @@ pub struct Builder<'a> {
     node: &'a Node,
     store: MemoryStore,
     config: Config,
+    links: links::Config,
     queue: usize,
 }
 
@@ -51,8 +56,14 @@ impl Gossip {
             node,
             store: MemoryStore::with_budget(64 << 20),
             config: Config { report_every: Some(Duration::from_millis(500)), ..Config::default() },
+            links: links::Config::default(),
             queue: 64,
         }
+    }
+
+    /// Who is there, beyond the neighbours: if the [detection](Builder::detection) is SWIM. Nobody otherwise.
+    pub fn members(&self) -> Members {
+        Members::new(&self.hub)
     }
 
     /// Takes part in a topic, by those contacts that can be reached. Returns at once: whoever wants to wait for company
@@ -111,6 +122,13 @@ impl Builder<'_> {
         self
     }
 
+    /// How deaths of nodes are found out, for all topics at once; before: by the transport, and by each topic's own probes.
+    #[must_use]
+    pub fn detection(mut self, detection: Detection) -> Self {
+        self.links.detection = detection;
+        self
+    }
+
     /// So many messages to publish may wait in one topic; then [`TopicHandle::publish`] waits for room. At first 64.
     #[must_use]
     pub fn queue(mut self, most: usize) -> Self {
@@ -123,7 +141,7 @@ impl Builder<'_> {
     /// # Errors
     /// [`SpawnError`]; nothing was started.
     pub fn spawn(self) -> Result<Gossip, SpawnError> {
-        let Builder { node, store, mut config, queue } = self;
+        let Builder { node, store, mut config, links, queue } = self;
         let signer = node.signer().ok_or(SpawnError::NoSigner)?;
         // The handle's own queue is the bound.
         config.max_pending = config.max_pending.max(queue);
@@ -131,8 +149,13 @@ impl Builder<'_> {
         running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
         let (most, max_topics) = (config.door.max_payload, config.max_topics);
         let router = Router::new(signer, node.addr(), store, now(), config);
-        let running = run_with(router, node, TAG, NoDisk, running)?;
-        Ok(Gossip { hub: Hub::start(running, hub::Limits { queue, max_topics, max_payload: most }) })
+        let swim = match &links.detection {
+            Detection::Swim(config) => Some((config.max_members, config.max_meta)),
+            _ => None,
+        };
+        let agent = Agent::new(router, Links::new(node.addr(), links));
+        let running = run_with(agent, node, TAG, NoDisk, running)?;
+        Ok(Gossip { hub: Hub::start(running, hub::Limits { queue, max_topics, max_payload: most, swim }) })
     }
 }
 

@@ -9,6 +9,8 @@
 //! ```text
 //!  connections   PeerDown of the driver; refused dials
 //!       |
+//!  links         a failure detector for all topics, if one is wanted: whom it finds dead, it says PeerDown of
+//!       |
 //!  membership    per topic: partial views, over links that all topics share.   Up, Down
 //!       v
 //!  broadcast     flood or plumtree; its PeerUp and PeerDown are the membership's Up and Down.   Delivered, Lost, Violated
@@ -33,9 +35,11 @@
 //! - **One rule for wrongs.** Whoever breaks a bound is *barred* from the topic by its membership; the connection, which
 //!   other topics use, stands.
 //!
-//! `topic` is membership and broadcast, `router` the whole, and `Gossip` the handle on it. Full membership, failure
-//! detectors, reconciliation and death certificates stand beside it, each for itself.
+//! `topic` is membership and broadcast, `router` all of this but the links, `agent` the whole, and `Gossip` the handle on it.
+//! `rumor`, `flood` and `certificate` stand beside it, each for itself.
 
+#[cfg(feature = "keys")]
+pub mod agent;
 pub mod broadcast;
 pub mod certificate;
 mod compose;
@@ -48,6 +52,7 @@ pub mod flood;
 mod handle;
 mod id;
 mod kept;
+pub mod links;
 pub mod membership;
 #[cfg(feature = "keys")]
 pub mod path;
@@ -67,7 +72,8 @@ pub mod topic;
 pub use envelope::{BadTopicName, TopicName};
 #[cfg(feature = "net")]
 pub use handle::{
-    Builder, DeleteError, Event, Gossip, JoinError, PublishError, SpawnError, Subscription, TopicHandle,
+    Builder, DeleteError, Event, Gossip, JoinError, Members, MetaError, PublishError, SpawnError,
+    Subscription, TopicHandle,
 };
 pub use id::MessageId;
 #[cfg(feature = "keys")]

@@ -43,6 +43,26 @@ pub enum DeleteError {
     Ended,
 }
 
+/// Why others were not told of us. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetaError {
+    /// It takes more bytes than the configuration allows.
+    #[error("metadata of {size} bytes is too large: at most {most} are allowed")]
+    TooLarge {
+        /// The bytes of keys and values, and two more for each entry.
+        size: usize,
+        /// The most.
+        most: usize,
+    },
+    /// Nobody keeps members.
+    #[error("there are no members without SWIM: set it by `Builder::detection`")]
+    NoMembers,
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Ended,
+}
+
 /// Why a message was not published. Nobody was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

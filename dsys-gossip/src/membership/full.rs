@@ -29,5 +29,6 @@ mod suspicion;
 
 pub use config::{Config, Targets};
 pub use machine::{Command, Event, Full, Stats, Timer};
+pub(crate) use member::size;
 pub use member::{Member, Meta, State};
 pub use message::{Claim, Message, Update};

@@ -1,4 +1,4 @@
-//! What nodes send each other: wire version 1, tag `dsys/gossip/1`.
+//! What nodes send each other about topics: wire version 1. On the network it is wrapped once more, as `agent` says.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
+#[cfg(feature = "keys")]
+mod agent;
 mod certificate;
 mod detector;
 #[cfg(feature = "keys")]

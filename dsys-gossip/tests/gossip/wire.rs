@@ -174,6 +174,7 @@ fn router() {
     use dsys_gossip::path::Hops;
     use dsys_gossip::reconcile::Cell;
     use dsys_gossip::router::{Body, Compare, Wire};
+    use dsys_gossip::{agent, links, membership::full};
     let id = MessageId([7; 16]);
     let (sevens, topic) = ("07".repeat(16), "09".repeat(8));
     let hops = Hops {
@@ -216,6 +217,18 @@ fn router() {
     for (body, hex) in cases {
         let wire = Wire { topic: TopicId([9; 8]), body };
         check(&wire, wire.size(), &format!("{topic}{hex}"));
+        let message = agent::Message::Topic(wire);
+        check(&message, message.size(), &format!("00{topic}{hex}"));
+    }
+    let swim = full::Message::Nack { seq: 300, updates: vec![] };
+    let cases = [
+        (links::Message::Beat(300), "00ac02"),
+        (links::Message::Here(300), "01ac02"),
+        (links::Message::Swim(swim), "0203ac0200"),
+    ];
+    for (message, hex) in cases {
+        let message = agent::Message::Link(message);
+        check(&message, message.size(), &format!("01{hex}"));
     }
 }
 
@@ -235,6 +248,6 @@ proptest::proptest! {
         read::<dsys_gossip::certificate::Message>(&bytes);
         read::<Vec<dsys_gossip::reconcile::Range>>(&bytes);
         #[cfg(feature = "keys")]
-        read::<dsys_gossip::router::Wire>(&bytes);
+        read::<dsys_gossip::agent::Message>(&bytes);
     }
 }
