@@ -78,6 +78,10 @@ pub use handle::{
 pub use id::MessageId;
 #[cfg(feature = "keys")]
 pub use router::{Cursor, Message, Published};
+#[cfg(feature = "redb")]
+pub use store::RedbStore;
 #[cfg(feature = "keys")]
-pub use store::MemoryStore;
+pub use store::{DamagedRecord, MemoryStore};
+#[cfg(feature = "net")]
+pub use store::{KeyChange, KeyValue, Store, StoreError};
 pub use timestamp::Timestamp;

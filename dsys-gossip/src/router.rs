@@ -27,6 +27,7 @@
 mod catch_up;
 mod compare;
 mod config;
+mod durable;
 mod entering;
 mod face;
 mod joined;

@@ -3,6 +3,7 @@
 use dsys_transport::ProtocolError;
 
 use crate::envelope::BadTopicName;
+use crate::store::{DamagedRecord, StoreError};
 
 /// Why gossip was not started. Nothing was.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,12 @@ pub enum SpawnError {
     /// The node speaks gossip already, or has no randomness.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store has is no log of messages.
+    #[error(transparent)]
+    Damaged(#[from] DamagedRecord),
 }
 
 /// Why a topic was not joined. Nothing changed.

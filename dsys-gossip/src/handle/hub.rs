@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::topic::Joined;
 use crate::agent::{self, Agent};
-use crate::envelope::TopicName;
+use crate::envelope::{TopicId, TopicName};
 use crate::links::{self, MemberInfo};
 use crate::membership::full;
 use crate::router::{Command, Cursor, Event, Message, Published, Quality, Refused, Stats};
@@ -57,6 +57,9 @@ pub(super) struct State {
     /// Topics that were left when the router had no room for the command.
     leaving: BTreeSet<TopicName>,
     ended: bool,
+    pub(super) failure: Option<String>,
+    /// Where the logs of topics end that were written down, for those who join them.
+    ends: BTreeMap<TopicId, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +67,8 @@ pub(super) struct Limits {
     pub(super) queue: usize,
     pub(super) max_topics: usize,
     pub(super) max_payload: usize,
+    /// Whether messages of topics that were left are kept.
+    pub(super) durable: bool,
     /// Members and bytes of metadata, if SWIM is the detection.
     pub(super) swim: Option<(usize, usize)>,
 }
@@ -80,8 +85,8 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn start(running: Running<Agent>, limits: Limits) -> Arc<Hub> {
-        let state = Arc::new(Mutex::new(State::default()));
+    pub(super) fn start(running: Running<Agent>, limits: Limits, ends: BTreeMap<TopicId, u64>) -> Arc<Hub> {
+        let state = Arc::new(Mutex::new(State { ends, ..State::default() }));
         let commands = running.commander();
         let (changed, changes) = watch::channel(0);
         let task = tokio::spawn(read(running, state.clone(), changed, limits.swim.map_or(0, |swim| swim.0)))
@@ -122,7 +127,10 @@ impl Hub {
 
     /// Leaves a topic, now or as soon as there is room. `state` is held, so that a join comes after it.
     pub(super) fn leave(&self, state: &mut State, name: &TopicName) {
-        state.topics.remove(name);
+        if let Some(left) = state.topics.remove(name).filter(|_| self.limits.durable) {
+            let end = left.view.borrow().end;
+            state.ends.insert(name.id(), end);
+        }
         if let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(leave(name)) {
             state.leaving.insert(name.clone());
         }
@@ -176,8 +184,10 @@ async fn read(
             }
         }
     }
+    let outcome = running.ended().await;
     let mut state = lock(&state);
     state.ended = true;
+    state.failure = outcome.err().map(|error| error.to_string());
     // Whoever waits sees its sender go.
     state.waiting.clear();
     state.topics.clear();
@@ -225,6 +235,11 @@ impl State {
             // We count topics before we join them.
             Event::TooMany(_) => {}
         }
+    }
+
+    /// What is known of a topic that is being joined.
+    pub(super) fn first_view(&self, topic: &TopicName) -> View {
+        View { end: self.ends.get(&topic.id()).copied().unwrap_or(0), ..View::default() }
     }
 
     fn view(&self, topic: &TopicName, change: impl FnOnce(&mut View)) {

@@ -14,7 +14,7 @@ use crate::envelope::TopicName;
 use crate::router::{Command, Cursor, Published, Quality, Refused, Stats};
 
 /// A topic that was joined. Clones are handles to the same; when the last is dropped, with all [`Subscription`]s, the
-/// topic is left and its messages are forgotten.
+/// topic is left and its messages are forgotten, unless a [store](super::Builder::start) keeps them.
 #[derive(Clone)]
 pub struct TopicHandle {
     pub(super) joined: Arc<Joined>,
@@ -48,7 +48,7 @@ pub(super) async fn join(
             None => {
                 // One that is being dropped just now is taken over: the router has not been told to leave.
                 let before = state.topics.get(&name).map(|entry| entry.view.borrow().clone());
-                let (sender, view) = watch::channel(before.unwrap_or_default());
+                let (sender, view) = watch::channel(before.unwrap_or_else(|| state.first_view(&name)));
                 let room = Semaphore::new(hub.limits.queue);
                 let joined = Arc::new(Joined { hub: hub.clone(), name: name.clone(), view, room });
                 let entry = Entry { view: sender, joined: Arc::downgrade(&joined) };

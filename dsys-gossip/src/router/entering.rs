@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dsys_core::{Context, Input, NodeId};
 
 use super::compare::Cells;
+use super::durable::known;
 use super::joined::{Joined, Opened};
 use super::{Body, Router, Timer, Wire};
 use crate::MessageId;
@@ -55,13 +56,9 @@ impl Router {
         let now = self.wall(cx.now());
         let joined = self.topics.get_mut(&id).ok_or(None)?;
         let topic = &joined.topic;
-        // The tree may have forgotten the name of what is kept, and never heard that of what is dead.
-        let store = &self.store;
-        let seen = |name, origin| {
-            topic.broadcast().has_seen(name)
-                || store.place(id, name).is_some()
-                || store.is_dead(id, name, origin)
-        };
+        // Nor has the tree heard of what is dead.
+        let (store, known) = (&self.store, known(topic, &self.store, id));
+        let seen = move |name, origin| known(name) || store.is_dead(id, name, origin);
         let checked = joined.door.check(name, bytes, now, seen);
         let envelope = match checked {
             Ok(envelope) => envelope,
@@ -109,7 +106,7 @@ impl Router {
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let Ok(opened) = opened else {
             let topic = &joined.topic;
-            return joined.catch_up.came(name, &config, |id| topic.broadcast().has_seen(id), cx);
+            return joined.catch_up.came(name, &config, known(topic, &self.store, id), cx);
         };
         if opened.envelope.time >= joined.since {
             joined.gauge.fetched();
@@ -137,7 +134,6 @@ impl Router {
         let (config, wall) = (self.config.clone(), self.wall(cx.now()));
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let topic = &joined.topic;
-        let seen = |id| topic.broadcast().has_seen(id);
         let fits = match body {
             Body::Ask { after, compare } => {
                 let about = (&mut self.store, &*config, wall);
@@ -155,10 +151,11 @@ impl Router {
             }
             Body::Cells { upto, key, cells } => {
                 let cells = Cells { upto, key, cells };
+                let seen = known(topic, &self.store, id);
                 joined.catch_up.cells(from, cells, (&self.store, &config, wall), seen, cx)
             }
             Body::Names { upto, more, ids } => {
-                joined.catch_up.names(from, (upto, more, ids), &config, seen, cx)
+                joined.catch_up.names(from, (upto, more, ids), &config, known(topic, &self.store, id), cx)
             }
             Body::Want(ids) => match joined.catch_up.wanted(from, &ids, &config) {
                 Some(told) => {
@@ -167,7 +164,7 @@ impl Router {
                 }
                 None => false,
             },
-            Body::Gone(ids) => joined.catch_up.gone(from, &ids, &config, seen, cx),
+            Body::Gone(ids) => joined.catch_up.gone(from, &ids, &config, known(topic, &self.store, id), cx),
             Body::News => {
                 joined.catch_up.ask(from, &config, cx);
                 true

@@ -24,7 +24,7 @@ pub enum Command {
         /// Who may let us in.
         contacts: Vec<NodeAddr>,
     },
-    /// Take part no longer. Messages of the topic are forgotten.
+    /// Take part no longer. Messages of the topic are forgotten, unless they are [written down](super::Router::restore).
     Leave(TopicName),
     /// Tell everybody in a topic. Answered by [`Event::Published`].
     Publish {

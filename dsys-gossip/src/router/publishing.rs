@@ -61,6 +61,8 @@ impl Router {
             }
             let Some((ticket, saying)) = joined.pending.pop_front() else { return };
             let (seq, name) = (joined.next_seq(wall), joined.name.clone());
+            // Before it goes out: no number is used twice.
+            self.write_log(id, cx);
             let end = wall.plus(config.lifetime);
             let envelope = match saying {
                 Saying::Message(payload) => Envelope::sign(&*self.key, name, seq, wall, end, payload),
@@ -74,6 +76,7 @@ impl Router {
                 }
             };
             let (bytes, message) = (envelope.encode(), envelope.digest().id());
+            let Some(joined) = self.topics.get_mut(&id) else { return };
             let neighbours = joined.topic.membership().neighbours().len();
             joined.stats.published += 1;
             joined.stats.published_alone += u64::from(neighbours == 0);

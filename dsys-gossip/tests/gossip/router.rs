@@ -2,6 +2,7 @@
 
 mod compare;
 mod deleting;
+mod durable;
 mod hostile;
 mod world;
 

@@ -2,6 +2,8 @@
 #![cfg(feature = "net")]
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
 
+mod stores;
+
 use std::sync::Arc;
 use std::time::Duration;
 
