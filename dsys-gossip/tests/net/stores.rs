@@ -1,5 +1,8 @@
 //! Stores: after a restart history is there and numbers go on; a store that fails ends gossip and says why.
 
+// A store is shared between two lives.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +19,6 @@ use super::{message, soon, texts};
 /// A user's own store. Clones share what they keep.
 #[derive(Clone, Debug, Default)]
 struct Shared {
-    #[allow(clippy::disallowed_types)]
     entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
     full: Arc<AtomicBool>,
 }
