@@ -36,7 +36,7 @@
 //!   other topics use, stands.
 //!
 //! `topic` is membership and broadcast, `router` all of this but the links, `agent` the whole, and `Gossip` the handle on it.
-//! `rumor`, `flood` and `certificate` stand beside it, each for itself.
+//! `rumor`, `flood`, `scuttlebutt` and `certificate` stand beside it, each for itself.
 
 #[cfg(feature = "keys")]
 pub mod agent;
@@ -62,6 +62,7 @@ pub mod reconcile;
 #[cfg(feature = "keys")]
 pub mod router;
 pub mod rumor;
+pub mod scuttlebutt;
 mod seen;
 #[cfg(feature = "keys")]
 mod store;

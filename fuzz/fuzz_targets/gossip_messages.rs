@@ -1,7 +1,7 @@
 //! A message of any protocol of gossip: what is read is written as the same bytes, and is about as large as it says.
 #![no_main]
 
-use dsys_gossip::{agent, certificate, flood, rumor};
+use dsys_gossip::{agent, certificate, flood, rumor, scuttlebutt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,7 +18,7 @@ fn read<M: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<M> {
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 4 {
+    match which % 5 {
         0 => {
             if let Some(message) = read::<agent::Message>(bytes) {
                 let (size, real) = (message.size(), postcard::to_allocvec(&message).expect("it was read").len());
@@ -28,6 +28,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         }
         1 => drop(read::<rumor::Message>(bytes)),
         2 => drop(read::<flood::Message>(bytes)),
-        _ => drop(read::<certificate::Message>(bytes)),
+        3 => drop(read::<certificate::Message>(bytes)),
+        _ => drop(read::<scuttlebutt::Message>(bytes)),
     }
 });

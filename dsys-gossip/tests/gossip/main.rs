@@ -21,5 +21,6 @@ mod reconcile;
 mod router;
 mod rumor_rules;
 mod rumor_tables;
+mod scuttlebutt;
 mod topic;
 mod wire;

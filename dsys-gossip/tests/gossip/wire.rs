@@ -232,6 +232,31 @@ fn router() {
     }
 }
 
+#[test]
+fn scuttlebutt() {
+    use dsys_core::NodeId;
+    use dsys_gossip::scuttlebutt::{Known, Message, Version, Write, Writes};
+    let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+    let (ones, twos) = ("01".repeat(32), "02".repeat(32));
+    let known = Known {
+        from: one,
+        to: Some(two),
+        versions: vec![(one, Version { life: 1_800_000_000_000, number: 5 })],
+    };
+    let hex = format!("{ones}01{twos}01{ones}80a0f1c2b13405");
+    let write = |value| Write { number: 300, key: "k".into(), value };
+    let writes = vec![write(Some("v".into())), write(None)];
+    let writes = vec![Writes { of: one, life: 1_800_000_000_000, after: 5, writes }];
+    let said = format!("01{ones}80a0f1c2b1340502ac02016b010176ac02016b00");
+    for (message, hex) in [
+        (Message::Digest(known.clone()), format!("00{hex}")),
+        (Message::Differ { writes: writes.clone(), known }, format!("01{said}{hex}")),
+        (Message::Writes(writes), format!("02{said}")),
+    ] {
+        check(&message, message.size(), &hex);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_refused_or_read_as_what_they_are(bytes in proptest::collection::vec(0u8..12, 0..60)) {
@@ -246,6 +271,7 @@ proptest::proptest! {
         read::<flood::Message>(&bytes);
         read::<dsys_gossip::topic::Message>(&bytes);
         read::<dsys_gossip::certificate::Message>(&bytes);
+        read::<dsys_gossip::scuttlebutt::Message>(&bytes);
         read::<Vec<dsys_gossip::reconcile::Range>>(&bytes);
         #[cfg(feature = "keys")]
         read::<dsys_gossip::agent::Message>(&bytes);
