@@ -143,6 +143,8 @@ pub enum Goal {
     AtMost(f64),
     /// A rate.
     AtLeast(f64),
+    /// Our own value, and what it may be at most, whatever the peer's is.
+    Itself(f64, f64),
     /// Printed beside another figure.
     None,
 }
@@ -158,6 +160,9 @@ pub fn line(figure: &str, ours: &str, peer: &str, theirs: &str, ratio: f64, goal
         Goal::AtMost(limit) => (format!("at most {limit:.2}"), if ratio <= limit { "met" } else { "short" }),
         Goal::AtLeast(limit) => {
             (format!("at least {limit:.2}"), if ratio >= limit { "met" } else { "short" })
+        }
+        Goal::Itself(value, most) => {
+            (format!("ours at most {most}"), if value <= most { "met" } else { "short" })
         }
         Goal::None => ("-".into(), "-"),
     };

@@ -226,9 +226,13 @@ impl FromStr for NodeId {
 
 /// The key of these bytes if it is on the curve, canonically encoded and not of small order.
 fn sound_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
-    let key = VerifyingKey::from_bytes(bytes).ok()?;
-    // RFC 8032 §5.1.3 wants y < p. dalek keeps the bytes it was given, so a second encoding of a point would be a
-    // second name for one key; encoding the point again tells.
-    let canonical = key.to_edwards().compress().to_bytes() == *bytes;
-    (canonical && !key.is_weak()).then_some(key)
+    // RFC 8032 §5.1.3 wants y < p = 2^255 - 19, in little-endian bytes, beside the sign of x. dalek keeps the bytes it was
+    // given, so a second encoding of a point would be a second name for one key. The other way to have two, x = 0 with a
+    // sign, is a point of small order.
+    let (low, rest) = bytes.split_first()?;
+    let (high, middle) = rest.split_last()?;
+    if *low >= 0xed && middle.iter().all(|byte| *byte == 0xff) && high & 0x7f == 0x7f {
+        return None;
+    }
+    VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())
 }

@@ -1,12 +1,17 @@
-//! The figures of dsys-gossip: `cargo run --release -p gossip -- [--only broadcast|deaths] [--rounds N] [--quick]`.
+//! The figures of dsys-gossip: `cargo run --release -p gossip -- [--only broadcast|deaths|swim|reconcile] [--rounds N] [--quick]`.
 
 mod contender;
+mod foca;
 #[allow(dead_code)] // Made for the binaries beside.
 #[path = "../../src/harness.rs"]
 mod harness;
 mod heap;
 mod iroh;
+mod membership;
 mod ours;
+mod reconcile;
+#[path = "../../../examples/lab/src/topics/gossip/slow.rs"]
+mod slow;
 mod world;
 
 use contender::Contender;
@@ -27,6 +32,12 @@ fn main() {
         [(80, 0.999), (90, 0.99), (95, 0.90)]
             .iter()
             .for_each(|(percent, goal)| deaths(&args, *percent, *goal));
+    }
+    if args.wants("swim") {
+        membership::run(&args);
+    }
+    if args.wants("reconcile") {
+        reconcile::run(&args);
     }
     println!("load after: {}", harness::load());
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// How a node broadcasts, and its bounds. Each bound is counted in [`Stats`](super::Stats) when it is hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How long names wait for company before they cross a lazy link (§3.6). Zero: each at once, which finds holes and
-    /// better links soonest.
+    /// How long it is at least from one announcement to the next (§3.6): the first name crosses lazy links at once, which
+    /// finds holes and better links soonest; those that follow it closely wait for company.
     pub announce_after: Duration,
     /// A link replaces the parent after it has been better so many times more often than worse; `None`: never.
     pub optimize_after: Option<u8>,
@@ -35,11 +35,11 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Names at once, a better link after three wins; 64 neighbours, 256 missing names each; 1,024 messages or 8 MiB
+    /// Names 10 ms apart, a better link after three wins; 64 neighbours, 256 missing names each; 1,024 messages or 8 MiB
     /// kept for a minute, 65,536 names for an hour.
     fn default() -> Self {
         Config {
-            announce_after: Duration::ZERO,
+            announce_after: Duration::from_millis(10),
             optimize_after: Some(3),
             first_round_trip: Duration::from_millis(300),
             max_wait: Duration::from_secs(10),

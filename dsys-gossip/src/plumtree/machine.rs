@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{Context, Input, Machine, NodeId};
+use dsys_core::{Context, Input, Machine, NodeId, Time};
 
 use super::missing::Missing;
 use super::neighbour::Neighbour;
@@ -66,6 +66,8 @@ pub struct Plumtree {
     missing: BTreeMap<MessageId, Missing>,
     /// Names that wait to be announced, and who is known to have their messages.
     waiting: Vec<(MessageId, Vec<NodeId>)>,
+    /// When names were announced last.
+    announced: Time,
     /// How much later than their names messages come.
     lag: Estimate,
     stats: Stats,
@@ -86,6 +88,7 @@ impl Plumtree {
             kept: Kept::default(),
             missing: BTreeMap::new(),
             waiting: Vec::new(),
+            announced: Time::ZERO,
             lag: Estimate::default(),
             stats: Stats::default(),
             config,
@@ -192,15 +195,17 @@ impl Plumtree {
         }
         let from = holders.first().copied().unwrap_or(self.me);
         self.waiting.push((id, holders));
-        if config.announce_after.is_zero() || self.waiting.len() >= config.max_announced {
+        let next = self.announced + config.announce_after;
+        if cx.now() >= next || self.waiting.len() >= config.max_announced {
             self.announce(cx);
         } else if self.waiting.len() == 1 {
-            cx.set_timer(Timer::Announce, config.announce_after);
+            cx.set_timer(Timer::Announce, next - cx.now());
         }
         cx.emit(Event::Delivered { id, payload, hops, from });
     }
 
     fn announce(&mut self, cx: &mut Context<'_, Self>) {
+        self.announced = cx.now();
         let waiting = std::mem::take(&mut self.waiting);
         for neighbour in self.neighbours.iter().filter(|neighbour| !neighbour.eager) {
             let lacks = |(_, holders): &&(MessageId, Vec<NodeId>)| !holders.contains(&neighbour.id);

@@ -51,10 +51,8 @@ impl Peeler {
     /// Takes the next cells of the other. `Some` once the difference is known, all of it, and `None` while more cells are
     /// needed; for good, if the cells contradict each other.
     pub fn peel(&mut self, theirs: &[Cell]) -> Option<Difference> {
-        let begin = self.cells.len() as u64;
-        let less: Vec<Cell> =
-            theirs.iter().zip(begin..).map(|(cell, at)| cell.less(&self.ours.cell(at))).collect();
-        self.take_in(less)
+        let ours = self.ours.cells(self.cells.len() as u64, theirs.len());
+        self.take_in(theirs.iter().zip(&ours).map(|(theirs, ours)| theirs.less(ours)))
     }
 
     /// The next cells of theirs less ours.

@@ -79,7 +79,7 @@ impl Sketch {
     }
 }
 
-/// Names by the next cell they are in, so that the cells of a set are made one after the other, as many as are needed.
+/// Names by the next cell they are in, so that the cells of a set are made in order, as many as are needed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Coder {
     waiting: BTreeMap<u64, Vec<(MessageId, u64, Places)>>,
@@ -94,14 +94,19 @@ impl Coder {
         self.waiting.entry(places.peek()).or_default().push((id, hash, places));
     }
 
-    /// The cell of this number; they must be made in order.
-    pub(super) fn cell(&mut self, at: u64) -> Cell {
-        let mut cell = Cell::default();
-        for (id, hash, mut places) in self.waiting.remove(&at).unwrap_or_default() {
-            cell.add(id, hash, 1);
-            places.advance();
+    /// So many cells from this number on; they must be made in order. A name costs a look-up for each call that it has a
+    /// cell in, not for each cell.
+    pub(super) fn cells(&mut self, from: u64, count: usize) -> Vec<Cell> {
+        let mut cells = vec![Cell::default(); count];
+        let later = self.waiting.split_off(&from.saturating_add(count as u64));
+        for (id, hash, mut places) in std::mem::replace(&mut self.waiting, later).into_values().flatten() {
+            let cell_at = |at: u64| usize::try_from(at.saturating_sub(from)).ok();
+            while let Some(cell) = cell_at(places.peek()).and_then(|at| cells.get_mut(at)) {
+                cell.add(id, hash, 1);
+                places.advance();
+            }
             self.waiting.entry(places.peek()).or_default().push((id, hash, places));
         }
-        cell
+        cells
     }
 }

@@ -5,6 +5,7 @@
 #[cfg(feature = "keys")]
 mod agent;
 mod certificate;
+mod demers;
 mod detector;
 #[cfg(feature = "keys")]
 mod envelope;
