@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dsys_core::{NodeAddr, NodeId, SecretKey, Time};
+use dsys_core::{NodeId, SecretKey, Time};
 use dsys_gossip::envelope::Envelope;
 use dsys_gossip::router::{Body, Command, Config, Event, Refused, Router, Wire};
 use dsys_gossip::{MemoryStore, MessageId, plumtree, topic};
@@ -14,7 +14,7 @@ use dsys_sim::swarm::Campaign;
 use dsys_sim::{Crash, Letter};
 
 use super::SECOND;
-use super::world::{World, epoch, name};
+use super::world::{World, epoch, join_again_and_again, name};
 
 fn delete(world: &mut World, node: NodeId, id: MessageId) {
     world.command(node, Command::Delete { topic: name("a"), ticket: 77, id });
@@ -150,13 +150,7 @@ fn in_no_schedule_of_faults_does_a_deleted_message_come_back() {
         Router::new(signed(&id), id, MemoryStore::with_budget(1 << 20), epoch(), config)
     })
     .work(move |network, nodes| {
-        for second in 0..60 {
-            for (at, node) in nodes.iter().enumerate() {
-                let contacts = vec![NodeAddr::new(nodes[(at + 1) % nodes.len()])];
-                let join = Command::Join { topic: name("a"), contacts };
-                network.command_at(Time::ZERO + Duration::from_secs(2 * second), *node, join);
-            }
-        }
+        join_again_and_again(network, nodes);
         for number in 0..12u64 {
             let node = nodes[number as usize % nodes.len()];
             let at = Time::ZERO + Duration::from_millis(300 + 1_300 * number);

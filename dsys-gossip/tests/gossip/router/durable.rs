@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Rng, SecretKey, Time, Write};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, SecretKey, Time, Write};
 use dsys_gossip::router::{Command, Config, Cursor, Event, Published, Router};
 use dsys_gossip::{MemoryStore, MessageId};
 use dsys_sim::swarm::Campaign;
 
 use super::SECOND;
-use super::world::{epoch, name};
+use super::world::{epoch, join_again_and_again, name};
 
 fn router(id: NodeId, records: &[Vec<u8>], store: MemoryStore) -> Router {
     // Nodes of a campaign have no keys: theirs are made of their names.
@@ -153,13 +153,7 @@ fn whatever_crashes_nothing_that_was_published_is_lost_and_no_number_is_used_twi
         router(id, records, MemoryStore::with_budget(1 << 20))
     })
     .work(|network, nodes| {
-        for second in 0..60 {
-            for (at, node) in nodes.iter().enumerate() {
-                let contacts = vec![NodeAddr::new(nodes[(at + 1) % nodes.len()])];
-                let join = Command::Join { topic: name("a"), contacts };
-                network.command_at(Time::ZERO + Duration::from_secs(2 * second), *node, join);
-            }
-        }
+        join_again_and_again(network, nodes);
         for number in 0..24u64 {
             let (payload, topic) = (number.to_string().into(), name("a"));
             let publish = Command::Publish { topic, ticket: number, payload };
