@@ -18,6 +18,8 @@ pub enum Command {
     },
     /// This message has come by another way: it is neither asked for nor delivered any more.
     Know(MessageId),
+    /// The same, and it is not given to anybody any more.
+    Forget(MessageId),
 }
 
 /// What a broadcast tells.

@@ -3,8 +3,10 @@
 // A handle is no machine: many tasks share it, and it reads the clock for the machine.
 #![allow(clippy::disallowed_types)]
 
+mod disk;
 mod error;
 mod hub;
+mod members;
 mod subscription;
 mod topic;
 
@@ -13,16 +15,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dsys_core::NodeAddr;
-use dsys_transport::{NoDisk, Node, RunConfig, run_with};
+use dsys_transport::{Disk, NoDisk, Node, RunConfig, run_with};
 
+use crate::agent::Agent;
 use crate::envelope::{BadTopicName, Timestamp, TopicName};
+use crate::links::{self, Detection, Links};
 use crate::router::{Config, Router};
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Store};
 
-pub use error::{JoinError, PublishError, SpawnError};
+pub use error::{DeleteError, JoinError, MetaError, PublishError, SpawnError};
+pub use members::Members;
 pub use subscription::{Event, Subscription};
 pub use topic::TopicHandle;
 
+use disk::StoreDisk;
 use hub::Hub;
 
 /// The protocol's tag on the wire.
@@ -37,10 +43,11 @@ pub struct Gossip {
 
 /// How gossip is set up.
 #[derive(Debug)]
-pub struct Builder<'a> {
+pub struct Builder<'a, S = MemoryStore> {
     node: &'a Node,
-    store: MemoryStore,
+    store: S,
     config: Config,
+    links: links::Config,
     queue: usize,
 }
 
@@ -51,8 +58,20 @@ impl Gossip {
             node,
             store: MemoryStore::with_budget(64 << 20),
             config: Config { report_every: Some(Duration::from_millis(500)), ..Config::default() },
+            links: links::Config::default(),
             queue: 64,
         }
+    }
+
+    /// Why it has ended, if it was not because the node has shut down: its store failed, so it could not keep its word. What
+    /// is in the store is there at the next start.
+    pub fn failure(&self) -> Option<String> {
+        self.hub.state().failure.clone()
+    }
+
+    /// Who is there, beyond the neighbours: if the [detection](Builder::detection) is SWIM. Nobody otherwise.
+    pub fn members(&self) -> Members {
+        Members::new(&self.hub)
     }
 
     /// Takes part in a topic, by those contacts that can be reached. Returns at once: whoever wants to wait for company
@@ -96,18 +115,26 @@ impl fmt::Debug for Gossip {
     }
 }
 
-impl Builder<'_> {
-    /// What keeps messages for those who come later; before: 64 MiB in memory.
+impl<'a, S: Store> Builder<'a, S> {
+    /// What keeps messages for those who come later; before: 64 MiB in memory. With one that outlives the process, messages,
+    /// deletions and the numbers of our own messages are there at the next start.
     #[must_use]
-    pub fn store(mut self, store: MemoryStore) -> Self {
-        self.store = store;
-        self
+    pub fn store<T: Store>(self, store: T) -> Builder<'a, T> {
+        let Builder { node, config, links, queue, .. } = self;
+        Builder { node, store, config, links, queue }
     }
 
     /// Other settings and bounds.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// How deaths of nodes are found out, for all topics at once; before: by the transport, and by each topic's own probes.
+    #[must_use]
+    pub fn detection(mut self, detection: Detection) -> Self {
+        self.links.detection = detection;
         self
     }
 
@@ -118,21 +145,55 @@ impl Builder<'_> {
         self
     }
 
-    /// Starts. Must be called inside a tokio runtime.
+    /// Reads what the store has, and starts.
+    ///
+    /// # Errors
+    /// [`SpawnError`]; nothing was started, and nothing written.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing was started.
+    pub async fn start(self) -> Result<Gossip, SpawnError> {
+        let Builder { node, store, config, links, queue } = self;
+        let mut disk = StoreDisk(store);
+        let written = disk.load().await?;
+        let builder = Builder { node, store: disk.0.bounds(), config, links, queue };
+        builder.run(disk, Some(written))
+    }
+}
+
+impl Builder<'_> {
+    /// Starts, with a store in memory: others have to be read first, by [`start`](Self::start). Must be called inside a tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`SpawnError`]; nothing was started.
     pub fn spawn(self) -> Result<Gossip, SpawnError> {
-        let Builder { node, store, mut config, queue } = self;
+        self.run(NoDisk, None)
+    }
+
+    /// With what was `written`, if changes are written.
+    fn run(self, disk: impl Disk, written: Option<Vec<Vec<u8>>>) -> Result<Gossip, SpawnError> {
+        let Builder { node, store, mut config, links, queue } = self;
         let signer = node.signer().ok_or(SpawnError::NoSigner)?;
         // The handle's own queue is the bound.
         config.max_pending = config.max_pending.max(queue);
         let mut running = RunConfig::default();
         running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
         let (most, max_topics) = (config.door.max_payload, config.max_topics);
-        let router = Router::new(signer, node.addr(), store, now(), config);
-        let running = run_with(router, node, TAG, NoDisk, running)?;
-        Ok(Gossip { hub: Hub::start(running, hub::Limits { queue, max_topics, max_payload: most }) })
+        let durable = written.is_some();
+        let mut router = Router::new(signer, node.addr(), store, now(), config);
+        if let Some(written) = written {
+            router = router.restore(written.iter().map(Vec::as_slice))?;
+        }
+        let ends = router.ends();
+        let swim = match &links.detection {
+            Detection::Swim(config) => Some((config.max_members, config.max_meta)),
+            _ => None,
+        };
+        let agent = Agent::new(router, Links::new(node.addr(), links));
+        let running = run_with(agent, node, TAG, disk, running)?;
+        let limits = hub::Limits { queue, max_topics, max_payload: most, durable, swim };
+        Ok(Gossip { hub: Hub::start(running, limits, ends) })
     }
 }
 

@@ -46,6 +46,13 @@ impl Kept {
         Some((message.payload.clone(), message.hops))
     }
 
+    /// Keeps it no longer. Its name goes from the order when its turn comes.
+    pub(crate) fn remove(&mut self, id: MessageId) {
+        if let Some(old) = self.messages.remove(&id) {
+            self.bytes -= old.payload.len();
+        }
+    }
+
     pub(crate) fn insert(&mut self, id: MessageId, payload: Bytes, hops: u32, now: Time, bounds: Bounds) {
         self.bytes += payload.len();
         if let Some(old) = self.messages.insert(id, Message { payload, hops, given: Vec::new() }) {

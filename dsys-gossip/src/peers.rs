@@ -4,11 +4,43 @@ use std::sync::Arc;
 
 use dsys_core::{NodeId, Rng};
 
-/// Those given at the start, which all nodes of a simulation share, and those that came up since.
+/// Nodes that a node is given at the start, in order, each once. Clones share one list: the nodes of a large simulation all
+/// have the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sites(Arc<[NodeId]>);
+
+impl FromIterator<NodeId> for Sites {
+    fn from_iter<I: IntoIterator<Item = NodeId>>(nodes: I) -> Self {
+        let mut nodes: Vec<NodeId> = nodes.into_iter().collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        Sites(nodes.into())
+    }
+}
+
+impl From<&[NodeId]> for Sites {
+    fn from(nodes: &[NodeId]) -> Self {
+        nodes.iter().copied().collect()
+    }
+}
+
+impl From<Vec<NodeId>> for Sites {
+    fn from(nodes: Vec<NodeId>) -> Self {
+        nodes.into_iter().collect()
+    }
+}
+
+impl<const N: usize> From<[NodeId; N]> for Sites {
+    fn from(nodes: [NodeId; N]) -> Self {
+        nodes.into_iter().collect()
+    }
+}
+
+/// Those given at the start and those that came up since.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
     me: NodeId,
-    given: Arc<[NodeId]>,
+    given: Sites,
     /// In order, none of them given.
     learned: Vec<NodeId>,
     most: usize,
@@ -16,14 +48,14 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// `given` may contain `me`; at most `most` are learned.
-    pub(crate) fn new(me: NodeId, given: Arc<[NodeId]>, most: usize) -> Self {
+    pub(crate) fn new(me: NodeId, given: Sites, most: usize) -> Self {
         Peers { me, given, learned: Vec::new(), most }
     }
 
     /// `false` if there is no room for another.
     pub(crate) fn up(&mut self, peer: NodeId) -> bool {
         let Err(at) = self.learned.binary_search(&peer) else { return true };
-        if peer == self.me || self.given.contains(&peer) {
+        if peer == self.me || self.given.0.binary_search(&peer).is_ok() {
             return true;
         }
         if self.learned.len() >= self.most {
@@ -42,12 +74,12 @@ impl Peers {
 
     /// One of them at random, never ourselves.
     pub(crate) fn pick(&self, rng: &mut Rng) -> Option<NodeId> {
-        let count = self.given.len() + self.learned.len();
+        let given = &self.given.0;
+        let count = given.len() + self.learned.len();
         // Drawing ourselves is rare unless we are alone; then there is nobody to find.
         for _ in 0..8 {
             let at = rng.index(count);
-            let peer =
-                self.given.get(at).or_else(|| self.learned.get(at.saturating_sub(self.given.len())))?;
+            let peer = given.get(at).or_else(|| self.learned.get(at.saturating_sub(given.len())))?;
             if *peer != self.me {
                 return Some(*peer);
             }
@@ -63,7 +95,7 @@ mod tests {
     #[test]
     fn everybody_but_ourselves_is_picked_and_the_bound_holds() {
         let ids: Vec<NodeId> = (0..5).map(NodeId::from_number).collect();
-        let mut peers = Peers::new(ids[0], ids[..2].into(), 2);
+        let mut peers = Peers::new(ids[0], Sites::from(&ids[..2]), 2);
         assert!(peers.up(ids[2]) && peers.up(ids[3]) && peers.up(ids[3]) && !peers.up(ids[4]));
         let mut rng = Rng::from_seed(1);
         let picked = |peers: &Peers, rng: &mut Rng| {

@@ -1,7 +1,7 @@
 //! All topics of a node, as one machine on one protocol tag.
 //!
 //! ```text
-//!                Message::Topic                      Message::Ask, Names, Want, Give, Gone, News
+//!                Message::Topic                      Message::Ask, Names, Cells, Want, Give, Gone, News
 //!                      |                                             |
 //!   limits ----- the door (envelope, path) ------------------- the door
 //!                      |                                             |
@@ -19,12 +19,15 @@
 //! - **Catching up.** `ihave` and `sendme` as in Usenet, led by the one who lacks: it asks a neighbour for the names that
 //!   came to its log since it asked last, wants the messages it has not seen, and remembers how far it has come. It asks when
 //!   a neighbour comes up, when the tree has lost a message, when a neighbour says that it has caught up itself, and
-//!   now and then.
+//!   now and then. Where the names would be many and the difference is small, the answer is the first cells of a
+//!   [sketch](crate::reconcile) of the whole log instead.
 //! - **Publishing.** Our own messages go out at a [`Rate`] that others accept. Without neighbours they wait in the store, and
 //!   the first neighbour asks for them.
 
 mod catch_up;
+mod compare;
 mod config;
+mod durable;
 mod entering;
 mod face;
 mod joined;
@@ -38,6 +41,6 @@ pub use catch_up::CatchUpStats;
 pub use config::Config;
 pub use face::{Command, Cursor, Event, Message, Published, Refused, Stats};
 pub use machine::{Router, Timer};
-pub use message::{Body, Wire};
+pub use message::{Body, Compare, Wire};
 pub use meter::Rate;
 pub use quality::Quality;

@@ -19,6 +19,7 @@ mod message;
 mod spreading;
 mod variant;
 
+pub use crate::peers::Sites;
 pub use config::Config;
 pub use machine::{Command, Event, Rumor, Stats, Timer};
 pub use message::{Message, Update, Verdict};

@@ -1,230 +1,76 @@
-//! What is kept of the messages of all topics, for those who come later.
+//! Where messages outlive the process.
+//!
+//! The router keeps its logs in memory, within the bounds of a [`MemoryStore`], and answers from there: a neighbour that
+//! catches up never waits for a disk. A [`Store`] makes what changes in them durable, before anybody is told of it, and gives
+//! it back at the next start.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+mod memory;
+mod record;
+#[cfg(feature = "redb")]
+mod redb;
 
-use bytes::Bytes;
-use dsys_core::{NodeId, Time};
+#[cfg(feature = "net")]
+use std::future::Future;
 
-use crate::MessageId;
-use crate::envelope::{Envelope, Timestamp, TopicId};
-use crate::path::Path;
+pub(crate) use memory::Kept;
+pub use memory::MemoryStore;
+pub(crate) use record::Change;
+pub use record::DamagedRecord;
 
-/// A message that is kept.
-#[derive(Clone, Debug)]
-pub(crate) struct Kept {
-    pub(crate) id: MessageId,
-    pub(crate) envelope: Arc<Envelope>,
-    /// As on the wire; the envelope's payload is a part of it.
-    pub(crate) bytes: Bytes,
-    pub(crate) path: Option<Arc<Path>>,
-    /// Who gave it to us.
-    pub(crate) from: NodeId,
-    pub(crate) hops: u32,
-    /// From when on nobody passes it on.
-    pub(crate) end: Timestamp,
-    at: Time,
-}
+#[cfg(feature = "redb")]
+pub use self::redb::RedbStore;
 
-/// Keeps the messages of all topics in memory, bounded by number, by bytes and by age.
+/// A key-value store with an order. Keys have seventeen bytes at most; values are envelopes and a little more.
 ///
-/// Each topic has a log in the order of arrival. At a bound the message that has been here longest goes first, of
-/// whichever topic; then those who come later do not get it from us, and a subscription that has
-/// not read it yet is told how many it missed. What has expired is not given to anybody, and goes when it is the oldest.
-///
-/// ```
-/// use std::time::Duration;
-/// use dsys_gossip::MemoryStore;
-///
-/// let store = MemoryStore::with_budget(64 << 20).messages(100_000).age(Duration::from_secs(3_600));
-/// # let _ = store;
-/// ```
-#[derive(Clone, Debug)]
-pub struct MemoryStore {
-    budget: usize,
-    most: usize,
-    age: Duration,
-    logs: BTreeMap<TopicId, Log>,
-    bytes: usize,
-    count: usize,
-    dropped: u64,
+/// Implementations may be slow: each call is awaited by the one task that drives gossip, which takes no input meanwhile, and
+/// gathers what comes in that time into one write.
+#[cfg(feature = "net")]
+pub trait Store: Send + 'static {
+    /// The empty logs, which say what is kept of all that comes. What they drop is removed here too.
+    fn bounds(&self) -> MemoryStore;
+
+    /// Carries out all of these, in order, and returns when they are durable; `None` removes a key.
+    ///
+    /// # Errors
+    /// [`StoreError`]: none of them was carried out. Gossip then stops, because it could not keep its word.
+    fn write(&mut self, changes: Vec<KeyChange>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The first entries after a key, in the order of keys, at most `most`; from the beginning if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn range(
+        &mut self,
+        after: Option<Vec<u8>>,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<KeyValue>, StoreError>> + Send;
 }
 
-#[derive(Clone, Debug, Default)]
-struct Log {
-    /// The place of the oldest.
-    first: u64,
-    kept: VecDeque<Kept>,
-    places: BTreeMap<MessageId, u64>,
-}
+/// A key and what is to lie there; `None` removes it.
+#[cfg(feature = "net")]
+pub type KeyChange = (Vec<u8>, Option<Vec<u8>>);
+/// A key and what lies there.
+#[cfg(feature = "net")]
+pub type KeyValue = (Vec<u8>, Vec<u8>);
 
-/// About how many bytes a message takes in memory beside its envelope.
-const ENTRY: usize = 320;
-
-impl MemoryStore {
-    /// At most about so many bytes, at most a million messages, none for longer than a day.
-    pub fn with_budget(bytes: usize) -> Self {
-        MemoryStore {
-            budget: bytes,
-            most: 1_000_000,
-            age: Duration::from_secs(86_400),
-            logs: BTreeMap::new(),
-            bytes: 0,
-            count: 0,
-            dropped: 0,
-        }
-    }
-
-    /// At most so many messages.
-    #[must_use]
-    pub fn messages(mut self, most: usize) -> Self {
-        self.most = most;
-        self
-    }
-
-    /// None for longer than this; those whose time is over go when another comes.
-    #[must_use]
-    pub fn age(mut self, longest: Duration) -> Self {
-        self.age = longest;
-        self
-    }
-
-    /// How many messages are kept.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether none is kept.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// About how many bytes they take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// How many went because of the budget or the number, before their age.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// Adds a message at the end of its topic's log; gives its place.
-    pub(crate) fn append(&mut self, topic: TopicId, mut kept: Kept, now: Time) -> u64 {
-        kept.at = now;
-        self.bytes += kept.bytes.len() + ENTRY;
-        self.count += 1;
-        let log = self.logs.entry(topic).or_default();
-        let place = log.first + log.kept.len() as u64;
-        log.places.insert(kept.id, place);
-        log.kept.push_back(kept);
-        self.make_room(now);
-        place
-    }
-
-    /// Forgets a topic.
-    pub(crate) fn remove(&mut self, topic: TopicId) {
-        while self.pop(topic).is_some() {}
-        self.logs.remove(&topic);
-    }
-
-    pub(crate) fn get(&self, topic: TopicId, id: MessageId) -> Option<&Kept> {
-        let log = self.logs.get(&topic)?;
-        let at = log.places.get(&id)?.checked_sub(log.first)?;
-        log.kept.get(usize::try_from(at).ok()?)
-    }
-
-    /// The places of the oldest that is kept and of the next that will come.
-    pub(crate) fn range(&self, topic: TopicId) -> (u64, u64) {
-        self.logs.get(&topic).map_or((0, 0), |log| (log.first, log.first + log.kept.len() as u64))
-    }
-
-    /// What is kept from this place on, with the places.
-    pub(crate) fn from(&self, topic: TopicId, place: u64) -> impl Iterator<Item = (u64, &Kept)> {
-        self.logs.get(&topic).into_iter().flat_map(move |log| {
-            let skip = usize::try_from(place.saturating_sub(log.first)).unwrap_or(usize::MAX);
-            // Where a deque is cut costs nothing.
-            let skip = skip.min(log.kept.len());
-            (log.first + skip as u64..).zip(log.kept.range(skip..))
-        })
-    }
-
-    fn pop(&mut self, topic: TopicId) -> Option<()> {
-        let log = self.logs.get_mut(&topic)?;
-        let gone = log.kept.pop_front()?;
-        log.first += 1;
-        log.places.remove(&gone.id);
-        self.bytes -= gone.bytes.len() + ENTRY;
-        self.count -= 1;
-        Some(())
-    }
-
-    fn make_room(&mut self, now: Time) {
-        loop {
-            let oldest =
-                self.logs.iter().filter_map(|(topic, log)| Some((log.kept.front()?.at, *topic))).min();
-            let Some((then, topic)) = oldest else { return };
-            let over = self.bytes > self.budget || self.count > self.most;
-            if !over && now - then <= self.age {
-                return;
-            }
-            self.dropped += u64::from(over);
-            self.pop(topic);
-        }
-    }
-}
-
-impl Kept {
-    /// `bytes` are the envelope's, `end` is when it ends.
-    pub(crate) fn new(
-        id: MessageId,
-        envelope: Envelope,
-        bytes: Bytes,
-        path: Option<Arc<Path>>,
-        from: NodeId,
-        hops: u32,
-        end: Timestamp,
-    ) -> Self {
-        Kept { id, envelope: Arc::new(envelope), bytes, path, from, hops, end, at: Time::ZERO }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::envelope::TopicName;
-
-    fn kept(byte: u8, length: usize) -> Kept {
-        let key = dsys_core::SecretKey::from_bytes([1; 32]);
-        let topic: TopicName = "a".parse().unwrap();
-        let time = Timestamp::from_millis(5);
-        let envelope = Envelope::sign(&key, topic, 1, time, time, Bytes::from(vec![byte; length]));
-        let bytes = Bytes::from(vec![byte; length]);
-        Kept::new(MessageId([byte; 16]), envelope, bytes, None, key.public(), 0, time)
-    }
-
-    #[test]
-    fn each_bound_drops_what_has_been_there_longest_of_whichever_topic() {
-        let (one, other) = (TopicId([1; 8]), TopicId([2; 8]));
-        let at = |second: u64| Time::from_nanos(second * 1_000_000_000);
-        let mut store = MemoryStore::with_budget(4 * ENTRY + 101).messages(3).age(Duration::from_secs(5));
-        assert_eq!(store.append(one, kept(1, 1), at(0)), 0);
-        assert_eq!(store.append(other, kept(2, 1), at(1)), 0);
-        assert_eq!(store.append(one, kept(3, 1), at(2)), 1);
-        assert_eq!((store.len(), store.dropped()), (3, 0));
-        assert_eq!(store.append(one, kept(4, 1), at(3)), 2, "places go on");
-        assert_eq!((store.range(one), store.range(other), store.dropped()), ((1, 3), (0, 1), 1), "by number");
-        assert!(store.get(one, MessageId([1; 16])).is_none() && store.get(one, MessageId([3; 16])).is_some());
-        store.append(one, kept(5, 100 + ENTRY), at(4));
-        assert_eq!((store.range(one), store.range(other), store.dropped()), ((2, 4), (1, 1), 3), "by bytes");
-        store.append(other, kept(6, 0), at(9));
-        assert_eq!((store.range(one), store.range(other), store.dropped()), ((3, 4), (1, 2), 3), "by age");
-        let from =
-            |place| store.from(one, place).map(|(place, kept)| (place, kept.id.0[0])).collect::<Vec<_>>();
-        assert_eq!((from(0), from(3), from(4), from(99)), (vec![(3, 5)], vec![(3, 5)], vec![], vec![]));
-        assert_eq!(store.bytes(), 100 + ENTRY + 2 * ENTRY);
-        store.remove(one);
-        assert_eq!((store.len(), store.bytes()), (1, ENTRY));
-    }
+/// Why a store did not do what it was asked to.
+#[cfg(feature = "net")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no room. Nothing was written.
+    #[error("the store is full: free space on its disk, or raise its budget, and start again")]
+    Full,
+    /// The file is damaged, or no store at all.
+    #[error("the store cannot be read ({0}): move the file away and start without it, or restore a copy")]
+    Damaged(String),
+    /// A later version of this crate has written it.
+    #[error("the store is of a later version ({0}): update this program, or take another file")]
+    Newer(String),
+    /// Another process has it.
+    #[error("the store is in use by another process: end that one, or take another file")]
+    InUse,
+    /// Something else.
+    #[error("the store failed: {0}")]
+    Io(#[from] std::io::Error),
 }

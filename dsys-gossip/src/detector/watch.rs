@@ -32,6 +32,11 @@ impl<D: Detector> Watch<D> {
         self.beat
     }
 
+    /// The number of our last heartbeat.
+    pub fn number(&self) -> u64 {
+        self.beat
+    }
+
     /// A heartbeat came, of the node itself or passed on. `detector` makes one for a node that is not watched yet; `false` if
     /// there are too many.
     pub fn hear(&mut self, node: NodeId, beat: u64, now: Time, detector: impl FnOnce() -> D) -> bool {
@@ -55,6 +60,11 @@ impl<D: Detector> Watch<D> {
     /// How much each is suspected.
     pub fn suspicions(&self, now: Time) -> impl Iterator<Item = (NodeId, f64)> + '_ {
         self.nodes.iter().map(move |(node, detector)| (*node, detector.suspicion(now)))
+    }
+
+    /// Watches this one no more.
+    pub fn remove(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
     }
 
     /// Forgets those that were suspected so much. A node that is heard of later is new: wait long enough that nobody passes its

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dsys_core::NodeId;
 
 use super::{Envelope, Timestamp, TopicName};
 use crate::MessageId;
@@ -44,7 +45,7 @@ pub enum Refusal {
     Expired,
     /// Its origin's clock is too far ahead of ours.
     FutureDated,
-    /// It was let in before.
+    /// It was let in before, or its origin has deleted it.
     Duplicate,
     /// It is not the message of the name under which it came.
     WrongName,
@@ -106,7 +107,8 @@ impl Door {
         self.stats
     }
 
-    /// Lets the envelope of this name in, or not. `seen` says whether a message was let in before.
+    /// Lets the envelope of this name in, or not. `seen` says whether a message of this name and this origin was let in
+    /// before, or deleted.
     ///
     /// # Errors
     /// [`Refusal`]: the first check that failed, counted.
@@ -115,7 +117,7 @@ impl Door {
         id: MessageId,
         bytes: &Bytes,
         now: Timestamp,
-        seen: impl FnOnce(MessageId) -> bool,
+        seen: impl FnOnce(MessageId, NodeId) -> bool,
     ) -> Result<Envelope, Refusal> {
         let checked = self.checked(id, bytes, now, seen);
         let stats = &mut self.stats;
@@ -138,7 +140,7 @@ impl Door {
         id: MessageId,
         bytes: &Bytes,
         now: Timestamp,
-        seen: impl FnOnce(MessageId) -> bool,
+        seen: impl FnOnce(MessageId, NodeId) -> bool,
     ) -> Result<Envelope, Refusal> {
         if bytes.len() > Envelope::overhead(&self.topic) + self.config.max_payload {
             return Err(Refusal::Oversized);
@@ -155,7 +157,7 @@ impl Door {
         if envelope.time > now.plus(self.config.max_ahead) {
             return Err(Refusal::FutureDated);
         }
-        if seen(id) {
+        if seen(id, envelope.origin) {
             return Err(Refusal::Duplicate);
         }
         self.stats.hashed += 1;

@@ -118,7 +118,7 @@ impl Machine for Flood {
                     cx.emit(Event::Refused(id));
                 }
             }
-            Input::Command(Command::Know(id)) => {
+            Input::Command(Command::Know(id) | Command::Forget(id)) => {
                 self.seen.insert(id, cx.now());
             }
             Input::Message(from, Message::Gossip { id, hops, payload }) => {

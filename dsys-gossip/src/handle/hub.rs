@@ -11,8 +11,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::topic::Joined;
-use crate::envelope::TopicName;
-use crate::router::{Command, Cursor, Event, Message, Published, Quality, Refused, Router, Stats};
+use crate::agent::{self, Agent};
+use crate::envelope::{TopicId, TopicName};
+use crate::links::{self, MemberInfo};
+use crate::membership::full;
+use crate::router::{Command, Cursor, Event, Message, Published, Quality, Refused, Stats};
 
 /// How often the router is told what the wall clock says, which may be set or slewed.
 const CLOCK: Duration = Duration::from_secs(10);
@@ -49,9 +52,14 @@ pub(super) struct Entry {
 pub(super) struct State {
     waiting: BTreeMap<u64, Waiting>,
     pub(super) topics: BTreeMap<TopicName, Entry>,
+    /// Who is there, as SWIM knows them.
+    pub(super) members: BTreeMap<NodeId, MemberInfo>,
     /// Topics that were left when the router had no room for the command.
     leaving: BTreeSet<TopicName>,
     ended: bool,
+    pub(super) failure: Option<String>,
+    /// Where the logs of topics end that were written down, for those who join them.
+    ends: BTreeMap<TopicId, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,23 +67,31 @@ pub(super) struct Limits {
     pub(super) queue: usize,
     pub(super) max_topics: usize,
     pub(super) max_payload: usize,
+    /// Whether messages of topics that were left are kept.
+    pub(super) durable: bool,
+    /// Members and bytes of metadata, if SWIM is the detection.
+    pub(super) swim: Option<(usize, usize)>,
 }
 
 /// What all handles share.
 pub(super) struct Hub {
     pub(super) limits: Limits,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<agent::Command>,
+    /// How often the members have changed.
+    pub(super) changes: watch::Receiver<u64>,
     state: Arc<Mutex<State>>,
     tickets: AtomicU64,
     task: AbortHandle,
 }
 
 impl Hub {
-    pub(super) fn start(running: Running<Router>, limits: Limits) -> Arc<Hub> {
-        let state = Arc::new(Mutex::new(State::default()));
+    pub(super) fn start(running: Running<Agent>, limits: Limits, ends: BTreeMap<TopicId, u64>) -> Arc<Hub> {
+        let state = Arc::new(Mutex::new(State { ends, ..State::default() }));
         let commands = running.commander();
-        let task = tokio::spawn(read(running, state.clone())).abort_handle();
-        Arc::new(Hub { limits, commands, state, tickets: AtomicU64::new(1), task })
+        let (changed, changes) = watch::channel(0);
+        let task = tokio::spawn(read(running, state.clone(), changed, limits.swim.map_or(0, |swim| swim.0)))
+            .abort_handle();
+        Arc::new(Hub { limits, commands, changes, state, tickets: AtomicU64::new(1), task })
     }
 
     /// Never held over an await.
@@ -95,20 +111,27 @@ impl Hub {
             }
             state.waiting.insert(ticket, waiting);
         }
-        permit.send(command(ticket));
+        permit.send(agent::Command::Router(command(ticket)));
         Some(())
     }
 
     /// Sends a command; waits for room. `None` if the router has ended.
     pub(super) async fn tell(&self, command: Command) -> Option<()> {
-        self.commands.send(command).await.ok()
+        self.commands.send(agent::Command::Router(command)).await.ok()
+    }
+
+    /// The same for the links.
+    pub(super) async fn tell_links(&self, command: links::Command) -> Option<()> {
+        self.commands.send(agent::Command::Links(command)).await.ok()
     }
 
     /// Leaves a topic, now or as soon as there is room. `state` is held, so that a join comes after it.
     pub(super) fn leave(&self, state: &mut State, name: &TopicName) {
-        state.topics.remove(name);
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(Command::Leave(name.clone()))
-        {
+        if let Some(left) = state.topics.remove(name).filter(|_| self.limits.durable) {
+            let end = left.view.borrow().end;
+            state.ends.insert(name.id(), end);
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(leave(name)) {
             state.leaving.insert(name.clone());
         }
     }
@@ -121,33 +144,50 @@ impl Drop for Hub {
     }
 }
 
+fn leave(name: &TopicName) -> agent::Command {
+    agent::Command::Router(Command::Leave(name.clone()))
+}
+
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads what the router says until it ends. Never waits for the router, which may wait for us.
-async fn read(mut running: Running<Router>, state: Arc<Mutex<State>>) {
+async fn read(
+    mut running: Running<Agent>,
+    state: Arc<Mutex<State>>,
+    changed: watch::Sender<u64>,
+    most: usize,
+) {
     let commands = running.commander();
     let mut clock = tokio::time::interval(CLOCK);
     loop {
         tokio::select! {
             event = running.next_event() => match event {
-                Some(event) => lock(&state).take(event),
+                Some(agent::Event::Router(event)) => lock(&state).take(event),
+                Some(agent::Event::Links(links::Event::Member(member))) => {
+                    lock(&state).meet(member, most);
+                    changed.send_modify(|count| *count += 1);
+                }
+                // The topics are told, and tell of it.
+                Some(agent::Event::Links(links::Event::Down(_))) => {}
                 None => break,
             },
             _ = clock.tick() => {
                 // If there is no room, another time.
-                drop(commands.try_send(Command::Clock(super::now())));
+                drop(commands.try_send(agent::Command::Router(Command::Clock(super::now()))));
                 let mut state = lock(&state);
                 let State { topics, leaving, .. } = &mut *state;
                 leaving.retain(|name| {
-                    !topics.contains_key(name) && commands.try_send(Command::Leave(name.clone())).is_err()
+                    !topics.contains_key(name) && commands.try_send(leave(name)).is_err()
                 });
             }
         }
     }
+    let outcome = running.ended().await;
     let mut state = lock(&state);
     state.ended = true;
+    state.failure = outcome.err().map(|error| error.to_string());
     // Whoever waits sees its sender go.
     state.waiting.clear();
     state.topics.clear();
@@ -156,6 +196,15 @@ async fn read(mut running: Running<Router>, state: Arc<Mutex<State>>) {
 impl State {
     pub(super) fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// There are no more members at once than `most`, so one that is down makes room.
+    fn meet(&mut self, member: MemberInfo, most: usize) {
+        if self.members.len() >= most && !self.members.contains_key(&member.id) {
+            let down = self.members.values().find(|one| one.state == full::State::Down).map(|one| one.id);
+            down.map(|down| self.members.remove(&down));
+        }
+        self.members.insert(member.id, member);
     }
 
     fn take(&mut self, event: Event) {
@@ -186,6 +235,11 @@ impl State {
             // We count topics before we join them.
             Event::TooMany(_) => {}
         }
+    }
+
+    /// What is known of a topic that is being joined.
+    pub(super) fn first_view(&self, topic: &TopicName) -> View {
+        View { end: self.ends.get(&topic.id()).copied().unwrap_or(0), ..View::default() }
     }
 
     fn view(&self, topic: &TopicName, change: impl FnOnce(&mut View)) {

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::hub::{Page, View, Waiting};
 use super::topic::Joined;
+use crate::MessageId;
 use crate::router::{Command, Cursor, Message};
 
 /// So many messages are read from the log at once.
@@ -20,6 +21,15 @@ const PAGE: usize = 64;
 pub enum Event {
     /// A message: of us or of another, each once.
     Message(Message),
+    /// The origin of a message has deleted it. It counts only if both are of the same origin: anybody can say it of anything.
+    Deleted {
+        /// Which message; it need not have come here.
+        id: MessageId,
+        /// Who says so; they have signed it.
+        origin: NodeId,
+        /// The place of the certificate in this node's log.
+        place: u64,
+    },
     /// So many messages went out of the store before they were read here.
     Lagged {
         /// How many.
@@ -101,6 +111,7 @@ impl Subscription {
     pub fn cursor(&self) -> Cursor {
         let unread = self.queue.iter().find_map(|event| match event {
             Event::Message(message) => Some(message.place),
+            Event::Deleted { place, .. } => Some(*place),
             _ => None,
         });
         match unread {
@@ -131,7 +142,10 @@ impl Subscription {
             Cursor::After(place) => place.saturating_add(1),
             _ => 0,
         };
-        self.queue.extend(page.messages.into_iter().map(Event::Message));
+        self.queue.extend(page.messages.into_iter().map(|message| match message.deletes {
+            Some(id) => Event::Deleted { id, origin: message.origin, place: message.place },
+            None => Event::Message(message),
+        }));
     }
 }
 

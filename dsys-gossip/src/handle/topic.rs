@@ -8,12 +8,13 @@ use dsys_core::{NodeAddr, NodeId};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::hub::{Entry, Hub, View, Waiting};
-use super::{JoinError, PublishError, Subscription};
+use super::{DeleteError, JoinError, PublishError, Subscription};
+use crate::MessageId;
 use crate::envelope::TopicName;
 use crate::router::{Command, Cursor, Published, Quality, Refused, Stats};
 
 /// A topic that was joined. Clones are handles to the same; when the last is dropped, with all [`Subscription`]s, the
-/// topic is left and its messages are forgotten.
+/// topic is left and its messages are forgotten, unless a [store](super::Builder::start) keeps them.
 #[derive(Clone)]
 pub struct TopicHandle {
     pub(super) joined: Arc<Joined>,
@@ -47,7 +48,7 @@ pub(super) async fn join(
             None => {
                 // One that is being dropped just now is taken over: the router has not been told to leave.
                 let before = state.topics.get(&name).map(|entry| entry.view.borrow().clone());
-                let (sender, view) = watch::channel(before.unwrap_or_default());
+                let (sender, view) = watch::channel(before.unwrap_or_else(|| state.first_view(&name)));
                 let room = Semaphore::new(hub.limits.queue);
                 let joined = Arc::new(Joined { hub: hub.clone(), name: name.clone(), view, room });
                 let entry = Entry { view: sender, joined: Arc::downgrade(&joined) };
@@ -92,18 +93,43 @@ impl TopicHandle {
         if size > most {
             return Err(PublishError::TooLarge { size, most });
         }
-        let _room = joined.room.acquire().await.map_err(|_| PublishError::Ended)?;
-        let (sender, answer) = oneshot::channel();
         let topic = joined.name.clone();
-        let asked =
-            joined.hub.ask(Waiting::Published(sender), |ticket| Command::Publish { topic, ticket, payload });
-        asked.await.ok_or(PublishError::Ended)?;
-        match answer.await {
-            Ok(Ok(published)) => Ok(published),
-            Ok(Err(Refused::TooLarge { size, most })) => Err(PublishError::TooLarge { size, most }),
+        match self.say(|ticket| Command::Publish { topic, ticket, payload }).await {
+            Some(Ok(published)) => Ok(published),
+            Some(Err(Refused::TooLarge { size, most })) => Err(PublishError::TooLarge { size, most }),
             // There is room as long as we have some, and the topic is joined as long as we are.
-            Ok(Err(_)) | Err(_) => Err(PublishError::Ended),
+            Some(Err(_)) | None => Err(PublishError::Ended),
         }
+    }
+
+    /// Deletes a message of our own, here and everywhere: a signed certificate of its death goes the way that messages go,
+    /// takes the message from each log that it reaches, and keeps it from coming back for as long as it might. Only the origin
+    /// of a message can delete it; what an app has shown or copied stays where it is. Subscribers get [`Event::Deleted`].
+    /// Returns, and waits, as [`publish`](Self::publish) does; gives the name and the number of the certificate.
+    ///
+    /// [`Event::Deleted`]: super::Event::Deleted
+    ///
+    /// # Errors
+    /// [`DeleteError`]; nobody was told.
+    ///
+    /// # Cancel safety
+    /// Not safe: the message may be deleted or not.
+    pub async fn delete(&self, id: MessageId) -> Result<Published, DeleteError> {
+        let topic = self.joined.name.clone();
+        match self.say(|ticket| Command::Delete { topic, ticket, id }).await {
+            Some(Ok(published)) => Ok(published),
+            Some(Err(Refused::NotOurs)) => Err(DeleteError::NotOurs),
+            Some(Err(_)) | None => Err(DeleteError::Ended),
+        }
+    }
+
+    /// Waits for room, and then for the answer. `None`: the router has ended.
+    async fn say(&self, command: impl FnOnce(u64) -> Command) -> Option<Result<Published, Refused>> {
+        let joined = &self.joined;
+        let _room = joined.room.acquire().await.ok()?;
+        let (sender, answer) = oneshot::channel();
+        joined.hub.ask(Waiting::Published(sender), command).await?;
+        answer.await.ok()
     }
 
     /// Follows what comes in the topic, from a place on.

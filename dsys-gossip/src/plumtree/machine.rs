@@ -400,6 +400,12 @@ impl Machine for Plumtree {
                 self.found(id, cx);
                 self.seen.insert(id, cx.now());
             }
+            Input::Command(Command::Forget(id)) => {
+                self.found(id, cx);
+                self.seen.insert(id, cx.now());
+                self.kept.remove(id);
+                self.waiting.retain(|(waiting, _)| *waiting != id);
+            }
             Input::Message(from, Message::Gossip { id, hops, payload }) => {
                 self.gossip(id, hops, payload, from, cx);
             }

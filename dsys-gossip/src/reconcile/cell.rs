@@ -25,9 +25,10 @@ impl Cell {
     }
 
     /// What is in this one and not in the other counts up, and the other way round down.
-    pub(super) fn less(mut self, other: &Cell) -> Cell {
-        self.add(MessageId(other.names), other.hashes, other.count.wrapping_neg());
-        self
+    pub(super) fn less(&self, other: &Cell) -> Cell {
+        let mut less = *self;
+        less.add(MessageId(other.names), other.hashes, other.count.wrapping_neg());
+        less
     }
 
     /// The one name in it, if it is one, and whether it counts up (1) or down (-1).

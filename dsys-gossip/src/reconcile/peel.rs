@@ -2,7 +2,7 @@
 
 use super::Key;
 use super::cell::{Cell, Places};
-use super::sketch::Coder;
+use super::sketch::{Coder, Sketch};
 use crate::MessageId;
 
 /// What one set has and the other lacks.
@@ -41,12 +41,24 @@ impl Peeler {
         self.ours.insert(id, hash, Places::new(hash), self.cells.len() as u64);
     }
 
+    /// The difference between our set and another's, from so many cells of both: for whoever has many names and knows how many
+    /// cells there will be. `None` if they are too few, or contradict each other. Takes no more cells than both have.
+    pub fn compare(ours: &Sketch, theirs: &[Cell]) -> Option<Difference> {
+        let mut peeler = Peeler::new(ours.key());
+        peeler.take_in(theirs.iter().zip(ours.cells()).map(|(theirs, ours)| theirs.less(ours)))
+    }
+
     /// Takes the next cells of the other. `Some` once the difference is known, all of it, and `None` while more cells are
     /// needed; for good, if the cells contradict each other.
     pub fn peel(&mut self, theirs: &[Cell]) -> Option<Difference> {
+        let ours = self.ours.cells(self.cells.len() as u64, theirs.len());
+        self.take_in(theirs.iter().zip(&ours).map(|(theirs, ours)| theirs.less(ours)))
+    }
+
+    /// The next cells of theirs less ours.
+    fn take_in(&mut self, less: impl IntoIterator<Item = Cell>) -> Option<Difference> {
         let begin = self.cells.len();
-        let ours = self.ours.cells(begin as u64, theirs.len());
-        self.cells.extend(theirs.iter().zip(&ours).map(|(theirs, ours)| theirs.less(ours)));
+        self.cells.extend(less);
         // What was found before is in the new cells too.
         let known: Vec<(MessageId, i64)> = (self.found.theirs.iter().map(|id| (*id, 1)))
             .chain(self.found.ours.iter().map(|id| (*id, -1)))

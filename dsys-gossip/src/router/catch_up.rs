@@ -3,21 +3,21 @@
 //! ```text
 //! receiver                              giver
 //!    Ask { after } ----------------------->   names that came to its log behind that place
-//!    <---------------------- Names { upto }
+//!    <---------------------- Names { upto }      or Cells, see `compare`
 //!    Want [..] --------------------------->   those not seen, not more than max_wanted
 //!    <------------------------- Give, Give
 //!    <------------------------- Gone [..]
 //!    Want ...                                 until all are here; then the place is remembered
 //! ```
 //!
-//! What a peer can make us keep is one answer: `max_names` names. What it can make us do is send as many messages as its
+//! What a peer can make us keep is one answer: `max_names` names, or as many as there may be cells. What it can make us do is send as many messages as its
 //! rate allows. A neighbour that does not answer is left alone until the next round.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dsys_core::{Context, NodeId, Time};
 
-use super::{Body, Config, Router, Timer, Wire};
+use super::{Body, Compare, Config, Router, Timer, Wire};
 use crate::MessageId;
 use crate::envelope::{Timestamp, TopicId};
 use crate::store::MemoryStore;
@@ -36,6 +36,14 @@ pub struct CatchUpStats {
     pub unanswered: u64,
     /// Names of messages that were wanted and that the neighbour did not have (any more).
     pub gone: u64,
+    /// Cells sent, and comparisons of cells that came with all our names.
+    pub cells_sent: u64,
+    /// See `cells_sent`.
+    pub compared: u64,
+    /// Comparisons that did not find the difference: there were too few cells, or they were no sum of names.
+    pub undecided: u64,
+    /// Names that came in answers.
+    pub named: u64,
     /// Answers nobody had asked for, and questions of nodes that are no neighbours.
     pub uninvited: u64,
 }
@@ -48,29 +56,46 @@ struct Place {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     #[default]
     Idle,
     Asked,
     Fetching,
 }
 
+/// What of our log a neighbour was told, and may want.
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    These(Vec<MessageId>),
+    All,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Told::These(Vec::new())
+    }
+}
+
 /// What goes on with one neighbour.
 #[derive(Clone, Debug, Default)]
-struct Exchange {
-    state: State,
+pub(super) struct Exchange {
+    pub(super) state: State,
+    /// What the question said of our log, if cells may be the answer.
+    pub(super) invited: Option<Compare>,
+    /// When cells were invited last, and how many differences to expect if they were too few.
+    pub(super) compared: Option<Time>,
+    pub(super) expected: Option<u64>,
     /// Ask again when this is done.
     again: bool,
     /// Names from its answer, not yet wanted.
-    offered: VecDeque<MessageId>,
+    pub(super) offered: VecDeque<MessageId>,
     /// Wanted and not here.
     wanted: Vec<MessageId>,
     /// How often in a row questions were not answered, or wanted messages got lost.
-    tries: u8,
-    upto: (u64, u64),
-    more: bool,
-    /// The names we told it last, which it may want.
-    told: Vec<MessageId>,
+    pub(super) tries: u8,
+    pub(super) upto: (u64, u64),
+    pub(super) more: bool,
+    pub(super) told: Told,
 }
 
 /// How often messages are wanted that got lost on the way.
@@ -79,10 +104,12 @@ const TRIES: u8 = 3;
 /// Catching up in one topic.
 #[derive(Clone, Debug)]
 pub(super) struct CatchUp {
-    topic: TopicId,
+    pub(super) topic: TopicId,
     /// The number of our log: another one each time we start, so that places in a log that is gone are not believed.
-    log: u64,
-    exchanges: BTreeMap<NodeId, Exchange>,
+    pub(super) log: u64,
+    /// How many messages are in it, a moment ago.
+    pub(super) held: usize,
+    pub(super) exchanges: BTreeMap<NodeId, Exchange>,
     places: BTreeMap<NodeId, Place>,
     /// Wanted of somebody.
     wanted: BTreeSet<MessageId>,
@@ -94,6 +121,7 @@ impl CatchUp {
         CatchUp {
             topic,
             log,
+            held: 0,
             exchanges: BTreeMap::new(),
             places: BTreeMap::new(),
             wanted: BTreeSet::new(),
@@ -102,7 +130,7 @@ impl CatchUp {
     }
 
     /// How many names are held that have no message yet.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn offered(&self) -> usize {
         self.exchanges.values().map(|one| one.offered.len() + one.wanted.len()).sum()
     }
 
@@ -142,7 +170,8 @@ impl CatchUp {
         (exchange.state, exchange.again) = (State::Asked, false);
         self.stats.asked += 1;
         let after = self.places.get(&peer).map(|place| place.upto);
-        self.send(peer, Body::Ask { after }, cx);
+        let compare = self.invite(peer, config, cx.now());
+        self.send(peer, Body::Ask { after, compare }, cx);
         cx.set_timer(Timer::Answer(self.topic, peer), config.answer_within);
     }
 
@@ -153,22 +182,26 @@ impl CatchUp {
         }
     }
 
-    /// The giver's part: names behind a place.
+    /// The giver's part: names behind a place, or cells. `None` if it is no neighbour.
     pub(super) fn asked(
         &mut self,
         peer: NodeId,
-        after: Option<(u64, u64)>,
-        (store, config, now): (&MemoryStore, &Config, Timestamp),
+        (after, compare): (Option<(u64, u64)>, Option<Compare>),
+        (store, config, now): (&mut MemoryStore, &Config, Timestamp),
         cx: &mut Context<'_, Router>,
-    ) {
-        let Some(exchange) = self.exchanges.get_mut(&peer) else {
+    ) -> Option<Body> {
+        if !self.exchanges.contains_key(&peer) {
             self.stats.uninvited += 1;
-            return;
-        };
+            return None;
+        }
         let (first, end) = store.range(self.topic);
         // A place in another log of ours, or one that never was, is no place.
         let known = after.filter(|(log, place)| *log == self.log && *place <= end);
         let begin = known.map_or(first, |after| after.1);
+        let behind = end.saturating_sub(begin.max(first));
+        if let Some(cells) = self.sum_up(peer, (compare, behind), (store, config), cx) {
+            return Some(cells);
+        }
         let (mut ids, mut upto) = (Vec::new(), begin.max(first));
         // What it has given us itself is passed over, but not without end; and not if it does not know our log, for it may
         // have given it in an earlier life.
@@ -181,8 +214,8 @@ impl CatchUp {
                 ids.push(kept.id);
             }
         }
-        exchange.told.clone_from(&ids);
-        self.send(peer, Body::Names { upto: (self.log, upto), more: upto < end, ids }, cx);
+        self.exchanges.get_mut(&peer)?.told = Told::These(ids.clone());
+        Some(Body::Names { upto: (self.log, upto), more: upto < end, ids })
     }
 
     /// An answer to our question. `false` if it breaks a bound.
@@ -202,6 +235,7 @@ impl CatchUp {
             return true;
         };
         exchange.state = State::Fetching;
+        self.stats.named += ids.len() as u64;
         (exchange.upto, exchange.tries) = (upto, 0);
         // An answer that does not get on is the last of its round, whatever it says.
         exchange.more = more && self.places.get(&peer).is_none_or(|place| place.upto != upto);
@@ -211,7 +245,7 @@ impl CatchUp {
     }
 
     /// Wants the next messages of a neighbour, or ends the round with it.
-    fn want(
+    pub(super) fn want(
         &mut self,
         peer: NodeId,
         config: &Config,
@@ -274,7 +308,11 @@ impl CatchUp {
             self.stats.uninvited += 1;
             return Some(Vec::new());
         };
-        Some(ids.iter().copied().filter(|id| exchange.told.contains(id)).collect())
+        let told = |id: &MessageId| match &exchange.told {
+            Told::These(told) => told.contains(id),
+            Told::All => true,
+        };
+        Some(ids.iter().copied().filter(told).collect())
     }
 
     /// Whether a question of this peer is answered at all.
@@ -376,12 +414,12 @@ impl CatchUp {
     fn give_up(&mut self, peer: NodeId, cx: &mut Context<'_, Router>) {
         let Some(exchange) = self.exchanges.get_mut(&peer) else { return };
         self.wanted.retain(|id| !exchange.wanted.contains(id));
-        let told = std::mem::take(&mut exchange.told);
-        *exchange = Exchange { told, ..Exchange::default() };
+        let (told, compared) = (std::mem::take(&mut exchange.told), exchange.compared);
+        *exchange = Exchange { told, compared, ..Exchange::default() };
         cx.cancel_timer(Timer::Answer(self.topic, peer));
     }
 
-    fn send(&self, to: NodeId, body: Body, cx: &mut Context<'_, Router>) {
+    pub(super) fn send(&self, to: NodeId, body: Body, cx: &mut Context<'_, Router>) {
         cx.send(to, Wire { topic: self.topic, body });
     }
 }

@@ -39,6 +39,10 @@ pub struct Config {
     pub news_after: Duration,
     /// At most so many names in one answer.
     pub max_names: usize,
+    /// At most so many cells in one answer; 0: names only. A topic whose cells were asked for keeps 32 bytes for each.
+    pub max_cells: usize,
+    /// A node with more messages in a topic asks for no cells: comparing them takes the time of hashing all their names.
+    pub max_compared: usize,
     /// At most so many messages are wanted of one peer at once.
     pub max_wanted: usize,
     /// Of at most so many peers we remember how far we have come with them.
@@ -66,6 +70,8 @@ impl Default for Config {
             answer_within: Duration::from_secs(3),
             news_after: Duration::from_millis(100),
             max_names: 256,
+            max_cells: 1_024,
+            max_compared: 65_536,
             max_wanted: 64,
             max_cursors: 1_024,
             report_every: None,

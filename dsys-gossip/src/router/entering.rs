@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dsys_core::{Context, Input, NodeId};
 
-use super::joined::Opened;
+use super::compare::Cells;
+use super::durable::known;
+use super::joined::{Joined, Opened};
 use super::{Body, Router, Timer, Wire};
 use crate::MessageId;
 use crate::broadcast;
@@ -30,8 +32,8 @@ impl Router {
                         joined.opened = Some(opened);
                     }
                 }
-                // The tree wants to know of these.
-                Err(Some(Refusal::Duplicate)) => {}
+                // The tree wants to know of these, and must not take them for news.
+                Err(Some(Refusal::Duplicate)) => self.know(id, *name, cx),
                 Err(_) => return,
             }
         }
@@ -54,7 +56,10 @@ impl Router {
         let now = self.wall(cx.now());
         let joined = self.topics.get_mut(&id).ok_or(None)?;
         let topic = &joined.topic;
-        let checked = joined.door.check(name, bytes, now, |id| topic.broadcast().has_seen(id));
+        // Nor has the tree heard of what is dead.
+        let (store, known) = (&self.store, known(topic, &self.store, id));
+        let seen = move |name, origin| known(name) || store.is_dead(id, name, origin);
+        let checked = joined.door.check(name, bytes, now, seen);
         let envelope = match checked {
             Ok(envelope) => envelope,
             Err(refusal) => {
@@ -94,11 +99,14 @@ impl Router {
         cx: &mut Context<'_, Self>,
     ) {
         let opened = self.open(id, from, name, &bytes, way, cx);
+        if let Err(Some(Refusal::Duplicate)) = &opened {
+            self.know(id, name, cx);
+        }
         let config = self.config.clone();
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let Ok(opened) = opened else {
             let topic = &joined.topic;
-            return joined.catch_up.came(name, &config, |id| topic.broadcast().has_seen(id), cx);
+            return joined.catch_up.came(name, &config, known(topic, &self.store, id), cx);
         };
         if opened.envelope.time >= joined.since {
             joined.gauge.fetched();
@@ -109,23 +117,45 @@ impl Router {
         }
         joined.news =
             Some(if joined.news.is_none_or(|giver| giver == Some(from)) { Some(from) } else { None });
-        let know = broadcast::Command::Know(name);
-        self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
+        self.know(id, name, cx);
         self.keep(id, opened, hops, cx);
+    }
+
+    /// Tells the tree of a message that it need not bring.
+    fn know(&mut self, id: TopicId, name: MessageId, cx: &mut Context<'_, Self>) {
+        let seen = |joined: &Joined| joined.topic.broadcast().has_seen(name);
+        if !self.topics.get(&id).is_none_or(seen) {
+            let know = broadcast::Command::Know(name);
+            self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
+        }
     }
 
     pub(super) fn catching_up(&mut self, id: TopicId, from: NodeId, body: Body, cx: &mut Context<'_, Self>) {
         let (config, wall) = (self.config.clone(), self.wall(cx.now()));
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let topic = &joined.topic;
-        let seen = |id| topic.broadcast().has_seen(id);
         let fits = match body {
-            Body::Ask { after } => {
-                joined.catch_up.asked(from, after, (&self.store, &config, wall), cx);
+            Body::Ask { after, compare } => {
+                let about = (&mut self.store, &*config, wall);
+                if let Some(body) = joined.catch_up.asked(from, (after, compare), about, cx) {
+                    let answer = Wire { topic: id, body };
+                    // Answers are longer than questions, so they are what counts.
+                    let (size, now) = (answer.size(), cx.now());
+                    if joined.meters.pass(from, size, now, &config.peer_rate, config.max_metered) {
+                        cx.send(from, answer);
+                    } else {
+                        joined.stats.limited += 1;
+                    }
+                }
                 true
             }
+            Body::Cells { upto, key, cells } => {
+                let cells = Cells { upto, key, cells };
+                let seen = known(topic, &self.store, id);
+                joined.catch_up.cells(from, cells, (&self.store, &config, wall), seen, cx)
+            }
             Body::Names { upto, more, ids } => {
-                joined.catch_up.names(from, (upto, more, ids), &config, seen, cx)
+                joined.catch_up.names(from, (upto, more, ids), &config, known(topic, &self.store, id), cx)
             }
             Body::Want(ids) => match joined.catch_up.wanted(from, &ids, &config) {
                 Some(told) => {
@@ -134,7 +164,7 @@ impl Router {
                 }
                 None => false,
             },
-            Body::Gone(ids) => joined.catch_up.gone(from, &ids, &config, seen, cx),
+            Body::Gone(ids) => joined.catch_up.gone(from, &ids, &config, known(topic, &self.store, id), cx),
             Body::News => {
                 joined.catch_up.ask(from, &config, cx);
                 true
@@ -166,7 +196,11 @@ impl Router {
         };
         let config = &self.config;
         let mut gone = Vec::new();
-        for name in ids {
+        // In the order of our log, whatever the order of the wants.
+        let mut ids: Vec<(Option<u64>, MessageId)> =
+            ids.iter().map(|name| (self.store.place(id, *name), *name)).collect();
+        ids.sort_unstable();
+        for (_, name) in &ids {
             let kept = self.store.get(id, *name).filter(|kept| kept.end > wall && told.contains(name));
             let Some(kept) = kept else {
                 gone.push(*name);

@@ -24,7 +24,7 @@ pub enum Command {
         /// Who may let us in.
         contacts: Vec<NodeAddr>,
     },
-    /// Take part no longer. Messages of the topic are forgotten.
+    /// Take part no longer. Messages of the topic are forgotten, unless they are [written down](super::Router::restore).
     Leave(TopicName),
     /// Tell everybody in a topic. Answered by [`Event::Published`].
     Publish {
@@ -34,6 +34,16 @@ pub enum Command {
         ticket: u64,
         /// What to tell.
         payload: Bytes,
+    },
+    /// Delete a message of our own, everywhere: tell everybody the certificate of its death. Answered by
+    /// [`Event::Published`], of the certificate.
+    Delete {
+        /// In which topic.
+        topic: TopicName,
+        /// What comes back with the answer.
+        ticket: u64,
+        /// The message.
+        id: MessageId,
     },
     /// Read the topic's log. Answered by [`Event::Page`].
     Read {
@@ -84,14 +94,18 @@ pub struct Message {
     pub from: NodeId,
     /// Over how many links it came, as far as those who passed it on said so.
     pub hops: u32,
-    /// What it says.
+    /// What it says; of a certificate nothing.
     pub payload: Bytes,
+    /// If it is the certificate of a death: of which message. It was deleted if it was of the same origin, and then it is not
+    /// in the log any more.
+    pub deletes: Option<MessageId>,
     /// The whole, to show to others.
     pub envelope: Arc<Envelope>,
 }
 
 impl Message {
     pub(super) fn new(place: u64, kept: &Kept) -> Self {
+        let deletes = kept.envelope.deletes();
         Message {
             place,
             id: kept.id,
@@ -101,7 +115,8 @@ impl Message {
             path: kept.path.clone(),
             from: kept.from,
             hops: kept.hops,
-            payload: kept.envelope.payload.clone(),
+            payload: if deletes.is_some() { Bytes::new() } else { kept.envelope.payload.clone() },
+            deletes,
             envelope: kept.envelope.clone(),
         }
     }
@@ -131,6 +146,9 @@ pub enum Refused {
         /// The longest, in bytes.
         most: usize,
     },
+    /// Another has written it: only its origin deletes a message.
+    #[error("only its origin can delete a message, and this is another's")]
+    NotOurs,
     /// Too many of ours wait to go out.
     #[error("too many messages wait to go out: slow down")]
     Full,
@@ -183,7 +201,7 @@ pub struct Stats {
     pub published: u64,
     /// and of these the ones for which there was no neighbour at the time.
     pub published_alone: u64,
-    /// Our own messages not taken, because they were too large or too many waited.
+    /// Our own messages not taken, because they were too large or too many waited, and others' that we were to delete.
     pub refused: u64,
     /// Our own messages that wait now.
     pub pending: usize,
@@ -193,6 +211,8 @@ pub struct Stats {
     pub bad_paths: u64,
     /// Peers barred for what they passed on.
     pub barred: u64,
+    /// Messages that certificates have taken away here.
+    pub deleted: u64,
     /// Messages kept, of all topics.
     pub kept: usize,
     /// About how many bytes they take.

@@ -26,6 +26,14 @@ pub(super) struct Opened {
     pub(super) from: NodeId,
 }
 
+/// What we have to say.
+#[derive(Clone, Debug)]
+pub(super) enum Saying {
+    Message(Bytes),
+    /// That this one of ours is deleted.
+    Delete(MessageId),
+}
+
 /// One topic that was joined.
 #[derive(Clone, Debug)]
 pub(super) struct Joined {
@@ -36,7 +44,7 @@ pub(super) struct Joined {
     pub(super) meters: Meters,
     pub(super) opened: Option<Opened>,
     /// Our own, which wait to go out.
-    pub(super) pending: VecDeque<(u64, Bytes)>,
+    pub(super) pending: VecDeque<(u64, Saying)>,
     pub(super) pace: Meter,
     pub(super) last_seq: u64,
     pub(super) since: Timestamp,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Signer, Time};
 
-use super::joined::{Joined, Opened};
+use super::durable::{Written, known};
+use super::joined::{Joined, Opened, Saying};
 use super::{Body, Command, Config, Event, Message, Refused, Stats, Wire};
 use crate::MessageId;
 use crate::broadcast;
@@ -48,6 +49,9 @@ pub struct Router {
     pub(super) topics: BTreeMap<TopicId, Joined>,
     /// Messages for topics that we did not join.
     pub(super) strangers: u64,
+    /// Whether changes are written down, and what was written of topics beside their messages.
+    pub(super) durable: bool,
+    pub(super) written: BTreeMap<TopicId, Written>,
 }
 
 impl Router {
@@ -70,6 +74,8 @@ impl Router {
             signs_after: Timestamp::default(),
             topics: BTreeMap::new(),
             strangers: 0,
+            durable: false,
+            written: BTreeMap::new(),
         }
     }
 
@@ -90,7 +96,7 @@ impl Router {
 
     /// Names of messages that neighbours offered and that are not here, in a topic: what hostile neighbours can fill.
     pub fn offered(&self, name: &TopicName) -> usize {
-        self.topics.get(&name.id()).map_or(0, |joined| joined.catch_up.held())
+        self.topics.get(&name.id()).map_or(0, |joined| joined.catch_up.offered())
     }
 
     /// The messages that are kept.
@@ -120,8 +126,13 @@ impl Router {
                 cx.emit(Event::TooMany(name));
                 return;
             }
-            let (log, now) = (cx.rng().next_u64(), self.wall(cx.now()));
-            self.topics.insert(id, Joined::new(self.me.clone(), name, log, now, &self.config));
+            let (fresh, now) = (cx.rng().next_u64(), self.wall(cx.now()));
+            let written = self.written.get(&id);
+            let (number, seq) = written.map_or((fresh, 0), |written| (written.number, written.seq));
+            let mut joined = Joined::new(self.me.clone(), name, number, now, &self.config);
+            (joined.last_seq, joined.catch_up.held) = (seq, self.store.count(id));
+            self.topics.insert(id, joined);
+            self.write_log(id, cx);
             self.tell(id, Input::Start, cx);
             cx.set_timer(Timer::Compare(id), self.config.compare_every);
         }
@@ -136,7 +147,10 @@ impl Router {
                 cx.emit(Event::Published { ticket, outcome: Err(Refused::NotJoined) });
             }
         }
-        self.store.remove(id);
+        // What was written down stays for the next time.
+        if !self.durable {
+            self.store.remove(id);
+        }
         for timer in [Timer::Compare(id), Timer::News(id), Timer::Publish(id)] {
             cx.cancel_timer(timer);
         }
@@ -209,16 +223,39 @@ impl Router {
         let Some(joined) = self.topics.get_mut(&id) else { return };
         let end = joined.door.end(&opened.envelope);
         let Opened { id: message, envelope, bytes, path, from } = opened;
+        let dead = envelope.deletes().map(|deleted| (deleted, envelope.origin));
         let kept = Kept::new(message, envelope, bytes, path, from, hops, end);
+        self.write_kept(id, &kept, cx);
+        let Some(joined) = self.topics.get_mut(&id) else { return };
         // Said before it is stored, so that what goes at once for want of room was delivered.
         let (_, place) = self.store.range(id);
         cx.emit(Event::Delivered(joined.name.clone(), Message::new(place, &kept)));
-        self.store.append(id, kept, cx.now());
+        let now = self.clock.1.plus(cx.now() - self.clock.0);
+        self.store.append(id, kept, now);
+        joined.catch_up.held = self.store.count(id);
         let topic = &joined.topic;
-        joined.catch_up.came(message, &config, |id| topic.broadcast().has_seen(id), cx);
+        joined.catch_up.came(message, &config, known(topic, &self.store, id), cx);
         let forgotten = joined.topic.broadcast().stats().forgotten_early;
         if forgotten != std::mem::replace(&mut joined.forgotten, forgotten) {
             self.hold_back(cx.now());
+        }
+        if let Some((deleted, origin)) = dead {
+            self.delete(id, deleted, origin, cx);
+        }
+        self.write_gone(cx);
+    }
+
+    /// A certificate has come: if the message is here, or comes, and is of the same origin, it is dead. A certificate of
+    /// another's message means nothing, and is kept and passed on as any message is, for not everybody can tell.
+    fn delete(&mut self, id: TopicId, deleted: MessageId, origin: NodeId, cx: &mut Context<'_, Self>) {
+        let before = self.store.count(id);
+        self.store.delete(id, deleted, origin);
+        let Some(joined) = self.topics.get_mut(&id) else { return };
+        if self.store.count(id) < before {
+            joined.stats.deleted += 1;
+            joined.catch_up.held = self.store.count(id);
+            let forget = broadcast::Command::Forget(deleted);
+            self.tell(id, Input::Command(topic::Command::Broadcast(forget)), cx);
         }
     }
 
@@ -272,7 +309,7 @@ impl Router {
             Timer::Answer(id, peer) => {
                 if let Some(joined) = self.topics.get_mut(&id) {
                     let topic = &joined.topic;
-                    joined.catch_up.silent(peer, &config, |id| topic.broadcast().has_seen(id), cx);
+                    joined.catch_up.silent(peer, &config, known(topic, &self.store, id), cx);
                 }
             }
             Timer::News(id) => {
@@ -335,7 +372,10 @@ impl Machine for Router {
             Input::Command(Command::Join { topic, contacts }) => self.join(topic, contacts, cx),
             Input::Command(Command::Leave(topic)) => self.leave(&topic, cx),
             Input::Command(Command::Publish { topic, ticket, payload }) => {
-                self.publish(&topic, ticket, payload, cx);
+                self.publish(&topic, ticket, Saying::Message(payload), cx);
+            }
+            Input::Command(Command::Delete { topic, ticket, id }) => {
+                self.publish(&topic, ticket, Saying::Delete(id), cx);
             }
             Input::Command(Command::Read { topic, ticket, from, most }) => {
                 self.read(&topic, ticket, from, most, cx);

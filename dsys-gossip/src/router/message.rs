@@ -1,4 +1,4 @@
-//! What nodes send each other: wire version 1, tag `dsys/gossip/1`.
+//! What nodes send each other about topics: wire version 1. On the network it is wrapped once more, as `agent` says.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::MessageId;
 use crate::envelope::TopicId;
 use crate::path::Hops;
+use crate::reconcile::Cell;
 use crate::{plumtree, topic};
 
 /// One message on the wire: for one topic.
@@ -33,6 +34,8 @@ pub enum Body {
     Ask {
         /// The log and the place in it up to which the answers reached; `None` if there was none.
         after: Option<(u64, u64)>,
+        /// Whether cells of the whole log may be the answer.
+        compare: Option<Compare>,
     },
     /// "These": the answer.
     Names {
@@ -60,6 +63,25 @@ pub enum Body {
     Gone(Vec<MessageId>),
     /// "I have caught up: ask me."
     News,
+    /// "These cells are the sum of all that I have": the other answer. It reaches to the end of the log, and every message of
+    /// the log may be wanted.
+    Cells {
+        /// The number of the sender's log, and the place of its end.
+        upto: (u64, u64),
+        /// The key of the cells.
+        key: (u64, u64),
+        /// The first cells of its [sketch](crate::reconcile::Sketch).
+        cells: Vec<Cell>,
+    },
+}
+
+/// What the one who lacks says of its own log, so that the other can tell which answer is shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compare {
+    /// How many messages it has.
+    pub held: u64,
+    /// How many differences it expects, if cells for fewer were not enough.
+    pub expected: Option<u64>,
 }
 
 impl Wire {
@@ -69,7 +91,9 @@ impl Wire {
         9 + match &self.body {
             Body::Topic(message) => message.size(),
             Body::Signed { message, hops } => message.size() + way(hops),
-            Body::Ask { after } => 1 + after.map_or(0, |_| 12),
+            Body::Ask { after, compare } => 2 + after.map_or(0, |_| 12) + compare.map_or(0, |_| 4),
+            // A count of one or two bytes, a hash of ten, the names.
+            Body::Cells { cells, .. } => 35 + 28 * cells.len(),
             Body::Names { ids, .. } => 15 + 16 * ids.len(),
             Body::Want(ids) | Body::Gone(ids) => 1 + 16 * ids.len(),
             Body::Give { envelope, path, .. } => 20 + envelope.len() + path.as_ref().map_or(0, way),

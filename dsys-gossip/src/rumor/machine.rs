@@ -11,7 +11,7 @@ use super::message::{Message, Update, Verdict};
 use super::spreading::Spreading;
 use super::{Config, Variant};
 use crate::MessageId;
-use crate::peers::Peers;
+use crate::peers::{Peers, Sites};
 use crate::seen::Seen;
 
 /// What the app asks.
@@ -115,8 +115,8 @@ enum Turn {
 }
 
 impl Rumor {
-    /// A node that knows nothing. `peers` may contain `me`.
-    pub fn new(me: NodeId, peers: impl Into<Arc<[NodeId]>>, config: impl Into<Arc<Config>>) -> Self {
+    /// A node that knows nothing. `peers` may contain `me`: [`Sites`] are best made once for all nodes of a simulation.
+    pub fn new(me: NodeId, peers: impl Into<Sites>, config: impl Into<Arc<Config>>) -> Self {
         let config = config.into();
         Rumor {
             me,

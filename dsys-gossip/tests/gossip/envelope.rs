@@ -38,7 +38,7 @@ fn an_envelope_has_these_bytes_and_this_name() {
     assert_eq!(hex(&bytes[64..96]), hex(key(7).public().as_bytes()));
     assert_eq!(
         hex(&bytes[96..]),
-        "0000000000000102000001a3185c5000000001a318933e800d6e6577732e616e6e6f756e636568656c6c6f"
+        "0000000000000102000001a3185c5000000001a318933e80000d6e6577732e616e6e6f756e636568656c6c6f"
     );
     assert_eq!(hex(&envelope.digest().id().0), "997a37b3e3813ac5cc8aee78b0093710");
     assert_eq!(
@@ -49,6 +49,32 @@ fn an_envelope_has_these_bytes_and_this_name() {
     assert_eq!(bytes.len(), Envelope::overhead(&topic()) + 5);
     assert_eq!(Envelope::decode(&bytes), Some(envelope));
     assert_eq!(topic().id(), TopicId([0x49, 0xbf, 0x24, 0xf0, 0x9b, 0x31, 0xf8, 0xff]));
+}
+
+#[test]
+fn a_certificate_has_these_bytes_and_is_no_message() {
+    let deleted = MessageId([9; 16]);
+    let certificate = Envelope::certify(&key(7), topic(), 258, now(), now().plus(HOUR), deleted);
+    let bytes = certificate.encode();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (head, nines) =
+        ("0000000000000102000001a3185c5000000001a318933e80010d6e6577732e616e6e6f756e6365", "09".repeat(16));
+    assert_eq!(hex(&bytes[96..]), format!("{head}{nines}"));
+    assert_eq!(hex(&certificate.digest().id().0), "3f52b782c948c8c69383149022e69dac");
+    assert_eq!(certificate.deletes(), Some(deleted));
+    let name = certificate.digest().id();
+    assert_eq!(door().check(name, &bytes, now(), |_, _| false), Ok(certificate.clone()));
+    assert_eq!(Envelope::decode(&bytes), Some(certificate));
+    // The same bytes as a message are another message, which nobody has signed; and a name has sixteen bytes.
+    let with = |place: usize, byte: u8| {
+        let mut other = bytes.to_vec();
+        other[place] = byte;
+        Envelope::decode(&other.into())
+    };
+    let message = with(120, 0).unwrap();
+    assert_eq!((message.deletes(), message.digest().id() == name), (None, false));
+    assert!(!message.is_signed(&message.digest()));
+    assert_eq!((with(120, 2), with(121, 12)), (None, None));
 }
 
 #[test]
@@ -79,7 +105,7 @@ fn each_refusal_costs_no_more_than_it_must() {
     type Case = (&'static str, MessageId, Bytes, bool, Refusal, (u64, u64));
     let cases: Vec<Case> = vec![
         ("oversized", name, envelope(&*"x".repeat(101).leak()).encode(), false, Refusal::Oversized, (0, 0)),
-        ("cut", name, good.encode().slice(..120), false, Refusal::Malformed, (0, 0)),
+        ("cut", name, good.encode().slice(..121), false, Refusal::Malformed, (0, 0)),
         ("another topic", again(&other), other.encode(), false, Refusal::OtherTopic, (0, 0)),
         ("expired", again(&old), old.encode(), false, Refusal::Expired, (0, 0)),
         ("older than any may be", again(&older), older.encode(), false, Refusal::Expired, (0, 0)),
@@ -106,7 +132,7 @@ fn each_refusal_costs_no_more_than_it_must() {
     ];
     for (what, name, bytes, seen, refusal, cost) in cases {
         let mut door = door();
-        assert_eq!(door.check(name, &bytes, now(), |_| seen), Err(refusal), "{what}");
+        assert_eq!(door.check(name, &bytes, now(), |_, _| seen), Err(refusal), "{what}");
         let stats = door.stats();
         assert_eq!((stats.hashed, stats.signatures_checked), cost, "{what}");
         assert_eq!(stats.passed, 0);
@@ -117,8 +143,8 @@ fn each_refusal_costs_no_more_than_it_must() {
     let mut forged = good.clone();
     forged.origin = key(8).public();
     let mut door = door();
-    assert_eq!(door.check(forged.digest().id(), &forged.encode(), now(), |_| false), Err(Refusal::Forged));
-    assert_eq!(door.check(name, &good.encode(), now(), |_| false), Ok(good));
+    assert_eq!(door.check(forged.digest().id(), &forged.encode(), now(), |_, _| false), Err(Refusal::Forged));
+    assert_eq!(door.check(name, &good.encode(), now(), |_, _| false), Ok(good));
     let stats = door.stats();
     assert_eq!((stats.passed, stats.forged, stats.signatures_checked), (1, 1, 2));
 }
@@ -141,9 +167,9 @@ proptest! {
         mut bytes in proptest::collection::vec(any::<u8>(), 0..200), length in 0u8..30,
     ) {
         // Often enough with a topic.
-        if let Some(place) = bytes.get_mut(120) {
+        if let Some(place) = bytes.get_mut(121) {
             *place = length;
-            bytes[121..].fill(b'a');
+            bytes[122..].fill(b'a');
         }
         let bytes = Bytes::from(bytes);
         if let Some(envelope) = Envelope::decode(&bytes) {
@@ -152,11 +178,11 @@ proptest! {
     }
 
     #[test]
-    fn no_bit_of_an_envelope_can_be_changed(bit in 0usize..8 * (64 + 32 + 24 + 1 + 13 + 5)) {
+    fn no_bit_of_an_envelope_can_be_changed(bit in 0usize..8 * (64 + 32 + 24 + 2 + 13 + 5)) {
         let good = envelope("hello");
         let mut bytes = good.encode().to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let checked = door().check(good.digest().id(), &bytes.into(), now(), |_| false);
+        let checked = door().check(good.digest().id(), &bytes.into(), now(), |_, _| false);
         prop_assert!(checked.is_err(), "bit {}", bit);
     }
 }

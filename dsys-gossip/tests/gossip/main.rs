@@ -2,7 +2,10 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)] // clippy.toml's leave is for test functions
 
+#[cfg(feature = "keys")]
+mod agent;
 mod certificate;
+mod demers;
 mod detector;
 #[cfg(feature = "keys")]
 mod envelope;
@@ -19,5 +22,6 @@ mod reconcile;
 mod router;
 mod rumor_rules;
 mod rumor_tables;
+mod scuttlebutt;
 mod topic;
 mod wire;

@@ -345,3 +345,64 @@ fn a_connection_that_was_replaced_costs_no_neighbour() {
         .collect();
     assert_eq!(told, [&Event::Down(addr(1).id), &Event::Up(addr(1).id)]);
 }
+
+#[test]
+fn a_node_that_asks_again_and_again_to_be_a_neighbour_is_taken_so_often_and_no_more() {
+    let config = Config { max_asked: 5, ..Config::default() };
+    let ask = |high| Message::Neighbour { addr: addr(1), high };
+    // It asks although it is one; or joins; or goes and comes back.
+    let ways: [&[Message]; 3] = [&[ask(false)], &[Message::Join(addr(1))], &[ask(true), Message::Disconnect]];
+    for way in ways {
+        let mut bench = Bench::new(config.clone());
+        bench.give(Input::Start);
+        bench.join(2);
+        let (mut ups, mut sent) = (0, 0);
+        for _ in 0..1_000 {
+            for message in way {
+                for effect in bench.from(1, message.clone()) {
+                    ups += usize::from(matches!(effect, Effect::Emit(Event::Up(_))));
+                    sent += usize::from(matches!(effect, Effect::Send(..)));
+                }
+            }
+        }
+        assert_eq!((ups, bench.node.stats().dropped), (5, 995), "{way:?}");
+        assert!(sent < 1_000 + 5 * 4, "{way:?}: {sent} messages");
+        // Others are not worse off, and after a shuffle of ours it may ask again.
+        assert!(tells(&bench.from(3, Message::Join(addr(3))), 3, &Message::Accept));
+        bench.give(Input::Timer(Timer::Shuffle));
+        let effects = bench.from(1, way[0].clone());
+        assert!(tells(&effects, 1, &Message::Accept), "{way:?}");
+    }
+    // However many keys somebody has, there is an end.
+    let mut bench = Bench::new(Config { max_taken: 50, ..config });
+    (100..1_100).for_each(|peer| drop(bench.from(peer, Message::Neighbour { addr: addr(peer), high: true })));
+    assert_eq!(bench.node.stats().dropped, 950);
+}
+
+#[test]
+fn the_last_neighbour_lost_is_looked_for_soon_whatever_was_looked_for_before() {
+    let mut bench = Bench::new(Config::default());
+    let delay = |effects: &[Effect<Partial>]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::SetTimer(Timer::Probe, after) => Some(after.as_millis()),
+            _ => None,
+        })
+    };
+    bench.give(Input::Start);
+    bench.join(2);
+    let first = delay(&bench.give(Input::Command(Command::Join(vec![addr(1)])))).unwrap();
+    // The contact does not answer, and is looked for ever less often.
+    for _ in 0..20 {
+        bench.give(Input::PeerDown(addr(1).id));
+        bench.from(2, Message::Pong);
+        bench.give(Input::Timer(Timer::Probe));
+    }
+    let late = delay(&bench.give(Input::Timer(Timer::Probe))).unwrap();
+    assert!(late > 4 * first, "{first} {late}");
+    let alone = bench.give(Input::PeerDown(addr(2).id));
+    assert_eq!(delay(&alone), Some(first));
+    // With a neighbour again, the contact that was not met is looked for soon again as well.
+    (0..20).for_each(|_| drop(bench.give(Input::Timer(Timer::Probe))));
+    bench.join(3);
+    assert_eq!(delay(&bench.give(Input::Timer(Timer::Probe))), Some(first));
+}

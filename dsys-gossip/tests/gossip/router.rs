@@ -1,5 +1,8 @@
 //! All topics of a node as one machine: joining, losing, catching up, reading, and what hostile peers can do.
 
+mod compare;
+mod deleting;
+mod durable;
 mod hostile;
 mod world;
 
@@ -7,14 +10,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeAddr, NodeId, SecretKey, Time};
+use dsys_core::{NodeId, SecretKey, Time};
 use dsys_gossip::path::{Proof, blame};
 use dsys_gossip::router::{Command, Config, Cursor, Event, Published, Rate, Refused, Router};
 use dsys_gossip::{MemoryStore, MessageId};
 use dsys_sim::swarm::Campaign;
 use dsys_sim::{Connections, Crash, Faults};
 
-use world::{World, name};
+use world::{World, join_again_and_again, name};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -309,14 +312,7 @@ fn after_any_faults_every_log_has_the_same_messages_each_delivered_once() {
         Router::new(key, id, MemoryStore::with_budget(1 << 20), world::epoch(), config)
     })
     .work(|network, nodes| {
-        // Whoever was restarted has to join again.
-        for second in 0..60 {
-            for (at, node) in nodes.iter().enumerate() {
-                let contacts = vec![NodeAddr::new(nodes[(at + 1) % nodes.len()])];
-                let join = Command::Join { topic: name("a"), contacts };
-                network.command_at(Time::ZERO + Duration::from_secs(2 * second), *node, join);
-            }
-        }
+        join_again_and_again(network, nodes);
         for number in 0..12u64 {
             let (payload, topic) = (number.to_string().into(), name("a"));
             let publish = Command::Publish { topic, ticket: number, payload };

@@ -172,7 +172,9 @@ fn router() {
     use dsys_core::{NodeId, Signature};
     use dsys_gossip::envelope::TopicId;
     use dsys_gossip::path::Hops;
-    use dsys_gossip::router::{Body, Wire};
+    use dsys_gossip::reconcile::Cell;
+    use dsys_gossip::router::{Body, Compare, Wire};
+    use dsys_gossip::{agent, links, membership::full};
     let id = MessageId([7; 16]);
     let (sevens, topic) = ("07".repeat(16), "09".repeat(8));
     let hops = Hops {
@@ -183,11 +185,18 @@ fn router() {
     let (give, signed) = (Body::Give { id, hops: 300, envelope: "hi".into(), path: None }, |path| {
         Body::Give { id, hops: 300, envelope: "hi".into(), path: Some(path) }
     });
+    let cell = Cell { count: -1, hashes: 1 << 63, names: [7; 16] };
     let cases = [
         (Body::Topic(dsys_gossip::topic::Message::Broadcast(plumtree::Message::Prune)), "000103".to_owned()),
         (Body::Signed { message: plumtree::Message::Prune, hops: hops.clone() }, format!("0103{way}")),
-        (Body::Ask { after: None }, "0200".into()),
-        (Body::Ask { after: Some((1 << 63, 300)) }, "020180808080808080808001ac02".into()),
+        (Body::Ask { after: None, compare: None }, "020000".into()),
+        (
+            Body::Ask {
+                after: Some((1 << 63, 300)),
+                compare: Some(Compare { held: 300, expected: Some(5) }),
+            },
+            "020180808080808080808001ac0201ac020105".into(),
+        ),
         (
             Body::Names { upto: (1 << 63, 300), more: true, ids: vec![id] },
             format!("0380808080808080808001ac020101{sevens}"),
@@ -197,10 +206,54 @@ fn router() {
         (signed(hops), format!("05{sevens}ac0202686901{way}")),
         (Body::Gone(vec![id]), format!("0601{sevens}")),
         (Body::News, "07".into()),
+        (
+            Body::Cells { upto: (1 << 63, 300), key: (1 << 63, 1 << 63), cells: vec![cell] },
+            format!(
+                "0880808080808080808001ac02{0}{0}010180808080808080808001{sevens}",
+                "80808080808080808001"
+            ),
+        ),
     ];
     for (body, hex) in cases {
         let wire = Wire { topic: TopicId([9; 8]), body };
         check(&wire, wire.size(), &format!("{topic}{hex}"));
+        let message = agent::Message::Topic(wire);
+        check(&message, message.size(), &format!("00{topic}{hex}"));
+    }
+    let swim = full::Message::Nack { seq: 300, updates: vec![] };
+    let cases = [
+        (links::Message::Beat(300), "00ac02"),
+        (links::Message::Here(300), "01ac02"),
+        (links::Message::Swim(swim), "0203ac0200"),
+    ];
+    for (message, hex) in cases {
+        let message = agent::Message::Link(message);
+        check(&message, message.size(), &format!("01{hex}"));
+    }
+}
+
+#[test]
+fn scuttlebutt() {
+    use dsys_core::NodeId;
+    use dsys_gossip::scuttlebutt::{Known, Message, Version, Write, Writes};
+    let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+    let (ones, twos) = ("01".repeat(32), "02".repeat(32));
+    let known = Known {
+        from: one,
+        to: Some(two),
+        versions: vec![(one, Version { life: 1_800_000_000_000, number: 5 })],
+    };
+    let hex = format!("{ones}01{twos}01{ones}80a0f1c2b13405");
+    let write = |value| Write { number: 300, key: "k".into(), value };
+    let writes = vec![write(Some("v".into())), write(None)];
+    let writes = vec![Writes { of: one, life: 1_800_000_000_000, after: 5, writes }];
+    let said = format!("01{ones}80a0f1c2b1340502ac02016b010176ac02016b00");
+    for (message, hex) in [
+        (Message::Digest(known.clone()), format!("00{hex}")),
+        (Message::Differ { writes: writes.clone(), known }, format!("01{said}{hex}")),
+        (Message::Writes(writes), format!("02{said}")),
+    ] {
+        check(&message, message.size(), &hex);
     }
 }
 
@@ -218,8 +271,9 @@ proptest::proptest! {
         read::<flood::Message>(&bytes);
         read::<dsys_gossip::topic::Message>(&bytes);
         read::<dsys_gossip::certificate::Message>(&bytes);
+        read::<dsys_gossip::scuttlebutt::Message>(&bytes);
         read::<Vec<dsys_gossip::reconcile::Range>>(&bytes);
         #[cfg(feature = "keys")]
-        read::<dsys_gossip::router::Wire>(&bytes);
+        read::<dsys_gossip::agent::Message>(&bytes);
     }
 }

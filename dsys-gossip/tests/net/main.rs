@@ -2,13 +2,18 @@
 #![cfg(feature = "net")]
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
 
+mod stores;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsys_core::{NodeAddr, SecretKey};
+use dsys_gossip::links::Detection;
+use dsys_gossip::membership::full::{self, Meta, State};
 use dsys_gossip::router::Config;
 use dsys_gossip::{
-    Cursor, Event, Gossip, JoinError, MemoryStore, Message, PublishError, SpawnError, Subscription,
-    TopicHandle,
+    Cursor, DeleteError, Event, Gossip, JoinError, MemoryStore, Message, MetaError, PublishError, SpawnError,
+    Subscription, TopicHandle,
 };
 use dsys_transport::{MemoryNetwork, Node, NodeConfig, Quic, QuicConfig};
 
@@ -38,6 +43,8 @@ over_each_transport!(
     topics_are_left_and_joined_again,
     a_peer_that_is_cut_off_goes_down_and_comes_back_whole,
     ends_are_told,
+    whoever_wrote_a_message_can_delete_it,
+    members_are_known_with_what_they_say_of_themselves,
 );
 
 impl World {
@@ -255,4 +262,62 @@ async fn ends_are_told(world: World) {
     assert_eq!(topic.publish("x").await, Err(PublishError::Ended));
     assert!(!topic.joined().await);
     assert_eq!(gossip.open("c").await.err(), Some(JoinError::Ended));
+}
+
+async fn whoever_wrote_a_message_can_delete_it(world: World) {
+    let (one, gossip) = world.gossip();
+    let ours = gossip.open("a").await.unwrap();
+    let (_other, also) = world.gossip();
+    let theirs = also.join("a", [one.ticket()]).await.unwrap();
+    let mut reader = theirs.subscribe_from(Cursor::Oldest);
+    let published = ours.publish("wrong").await.unwrap();
+    let read = message(&mut reader).await;
+    assert_eq!((read.id, read.deletes), (published.id, None));
+    assert_eq!(theirs.delete(published.id).await, Err(DeleteError::NotOurs));
+    ours.delete(published.id).await.unwrap();
+    let deleted = soon("the deletion", async {
+        loop {
+            if let Event::Deleted { id, origin, .. } = reader.next().await.unwrap() {
+                return (id, origin);
+            }
+        }
+    });
+    assert_eq!(deleted.await, (published.id, one.id()));
+    ours.publish("right").await.unwrap();
+    assert_eq!(texts(&mut theirs.subscribe_from(Cursor::Oldest), 1).await, ["right"]);
+    assert_eq!(texts(&mut theirs.subscribe_from(reader.cursor()), 1).await, ["right"]);
+}
+
+async fn members_are_known_with_what_they_say_of_themselves(world: World) {
+    let spawn = |node: &Node| {
+        let swim = Detection::Swim(Arc::new(full::Config::default()));
+        Gossip::builder(node).detection(swim).spawn().unwrap()
+    };
+    let (one, other) = (world.node(), world.node());
+    let (first, second) = (spawn(&one), spawn(&other));
+    let _topic = first.open("a").await.unwrap();
+    let _theirs = second.join("a", [one.ticket()]).await.unwrap();
+    let role = Meta::from([("role".to_owned(), "store".to_owned())]);
+    first.members().tell(role.clone()).await.unwrap();
+    let mut members = second.members();
+    soon("what the other says of itself", async {
+        while members.all().iter().all(|member| (member.id, &member.meta) != (one.id(), &role)) {
+            assert!(members.changed().await);
+        }
+    })
+    .await;
+    let large = Meta::from([("role".to_owned(), "x".repeat(600))]);
+    let most = full::Config::default().max_meta;
+    assert_eq!(first.members().tell(large).await, Err(MetaError::TooLarge { size: 606, most }));
+    // It dies without a word.
+    one.shutdown(Duration::ZERO).await;
+    soon("its death", async {
+        while members.all().iter().all(|member| member.state != State::Down) {
+            assert!(members.changed().await);
+        }
+    })
+    .await;
+    let (_node, gossip) = world.gossip();
+    assert!(gossip.members().all().is_empty());
+    assert_eq!(gossip.members().tell(role).await, Err(MetaError::NoMembers));
 }

@@ -162,6 +162,11 @@ impl Full {
         self.members.iter().map(|(id, member)| (*id, member))
     }
 
+    /// What is known of a node.
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.members.get(&id)
+    }
+
     /// How many others are there.
     pub fn up(&self) -> usize {
         self.up

@@ -63,6 +63,6 @@ impl Member {
 }
 
 /// About how many bytes it takes.
-pub(super) fn size(meta: &Meta) -> usize {
+pub(crate) fn size(meta: &Meta) -> usize {
     meta.iter().map(|(key, value)| 2 + key.len() + value.len()).sum()
 }

@@ -41,6 +41,9 @@ pub struct Config {
     /// At most this many joins, and as many shuffles, are taken between two shuffles of our own; further ones are
     /// dropped. So nobody can turn our views over faster than that.
     pub max_taken: u32,
+    /// At most so many times between two shuffles of our own does one node become our neighbour because it asks to, be it one
+    /// already or not: what stands between us begins anew each time, which costs more than the question.
+    pub max_asked: u32,
     /// At most this many contacts to join by are kept, and as many lost neighbours to try again.
     pub max_contacts: usize,
     /// At most this many nodes that broke a rule are remembered; the oldest is forgotten first.
@@ -71,6 +74,7 @@ impl Default for Config {
             answer_within: Duration::from_secs(3),
             max_shuffle: 16,
             max_taken: 256,
+            max_asked: 16,
             max_contacts: 16,
             max_barred: 256,
         }

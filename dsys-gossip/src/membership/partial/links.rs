@@ -5,7 +5,7 @@ use std::time::Duration;
 use dsys_core::{Context, NodeAddr, NodeId};
 
 use super::Message;
-use super::machine::{Event, Partial, Timer};
+use super::machine::{Event, Lack, Partial, Timer};
 
 /// So often an unmet contact is tried with each probe; then with each shuffle.
 const LOOKS: u32 = 8;
@@ -101,7 +101,7 @@ impl Partial {
         }
         cx.emit(Event::Down(id));
         if self.views.active.is_empty() && !self.away {
-            self.alone = 0;
+            self.lack = (Lack::Nobody, 0);
             self.plan_probe(cx);
         }
     }
@@ -135,31 +135,38 @@ impl Partial {
     /// at first.
     pub(super) fn plan_probe(&mut self, cx: &mut Context<'_, Self>) {
         let usual = self.config.probe_after / 2;
-        let lacks = !self.unmet.is_empty() || (self.views.active.is_empty() && !self.contacts.is_empty());
-        let wait = if lacks {
-            self.alone = self.alone.saturating_add(1);
-            (usual / 16).saturating_mul(1 << self.alone.min(16)).min(usual)
+        let lack = if self.views.active.is_empty() && !self.contacts.is_empty() {
+            Lack::Neighbour
+        } else if !self.unmet.is_empty() {
+            Lack::Contact
         } else {
-            self.alone = 0;
-            usual
+            Lack::Nobody
         };
-        cx.set_timer(Timer::Probe, wait);
+        let looks = if lack == self.lack.0 { self.lack.1.saturating_add(1) } else { 1 };
+        self.lack = (lack, looks);
+        let soon = (usual / 16).saturating_mul(1 << looks.min(16)).min(usual);
+        cx.set_timer(Timer::Probe, if lack == Lack::Nobody { usual } else { soon });
     }
 
     /// A contact that could not be reached, or did not speak the protocol yet, can be now. So can a neighbour that was lost:
     /// two connections of one pair may have become one.
     pub(super) fn peer_up(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
-        let high = self.views.active.is_empty();
-        let contact =
-            self.contacts.iter().find(|contact| contact.id == peer && (high || self.unmet.contains(&peer)));
-        let room = self.views.active.len() < self.config.active;
-        let lost = self.lost.iter().find(|lost| lost.id == peer && room);
         if self.away {
-        } else if let Some(contact) = contact.cloned() {
+            return;
+        }
+        let high = self.views.active.is_empty();
+        let room = self.views.active.len() < self.config.active;
+        let contact = if high || self.unmet.contains(&peer) { self.contact(peer) } else { None };
+        let lost = self.lost.iter().find(|lost| lost.id == peer && room).cloned();
+        if let Some(contact) = contact {
             self.ask(contact, Message::Join(self.me.clone()), cx);
-        } else if let Some(lost) = lost.cloned() {
+        } else if let Some(lost) = lost {
             self.ask(lost, Message::Neighbour { addr: self.me.clone(), high }, cx);
         }
+    }
+
+    fn contact(&self, id: NodeId) -> Option<NodeAddr> {
+        self.contacts.iter().find(|contact| contact.id == id).cloned()
     }
 
     /// This one has answered: if it is a contact, it is met.
@@ -173,8 +180,7 @@ impl Partial {
     /// Tries a contact that has not answered yet.
     pub(super) fn turn_to_an_unmet(&mut self, cx: &mut Context<'_, Self>) {
         let unmet = cx.rng().choose(&self.unmet).copied();
-        let contact = self.contacts.iter().find(|contact| Some(contact.id) == unmet).cloned();
-        if let Some(contact) = contact {
+        if let Some(contact) = unmet.and_then(|id| self.contact(id)) {
             self.ask(contact, Message::Join(self.me.clone()), cx);
         }
     }
@@ -198,7 +204,7 @@ impl Partial {
         }
         if self.views.active.is_empty() {
             self.turn_to_a_contact(cx);
-        } else if !self.unmet.is_empty() && self.alone < LOOKS {
+        } else if !self.unmet.is_empty() && self.lack.1 < LOOKS {
             self.turn_to_an_unmet(cx);
         } else if self.views.passive.is_empty() && self.views.active.len() < self.config.active {
             // Most of those we knew are dead. Whoever is left knows others.

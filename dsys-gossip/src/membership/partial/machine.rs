@@ -1,6 +1,6 @@
 //! One node with its two views.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ pub struct Stats {
     pub evicted: u64,
     /// Neighbours given up for nearer ones.
     pub swapped: u64,
-    /// Joins, swaps and shuffles dropped because there were `max_taken`.
+    /// Joins, swaps and shuffles dropped because there were `max_taken`, and wishes to be a neighbour because there were
+    /// `max_asked` of one node.
     pub dropped: u64,
     /// Messages that broke a bound, named another as their sender, or were not asked for. The first two bar the peer.
     pub violations: u64,
@@ -67,6 +68,16 @@ pub struct Stats {
 
 /// So many shuffles come sooner, the first after a sixteenth of the period.
 const FIRST_SHUFFLES: u8 = 4;
+
+/// Whom a node looks for sooner than it looks around otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    Nobody,
+    /// It has no neighbour.
+    Neighbour,
+    /// It has not met a contact.
+    Contact,
+}
 
 /// One node with its two views.
 #[derive(Clone, Debug)]
@@ -86,11 +97,13 @@ pub struct Partial {
     /// Joins and shuffles taken since the last shuffle of ours.
     pub(super) joins: u32,
     pub(super) shuffles: u32,
+    /// Who has asked to be a neighbour since then, and how often.
+    pub(super) asking: BTreeMap<NodeId, u32>,
     /// So many times the period of the shuffles is still to double.
     pub(super) soon: u8,
     pub(super) away: bool,
-    /// So often it looked around for a neighbour, or for an unmet contact, since it last lacked neither.
-    pub(super) alone: u32,
+    /// What it lacks, and how often it has looked around for that.
+    pub(super) lack: (Lack, u32),
     pub(super) search: Search,
     /// Neighbours that fell silent or could not be reached, to be tried again now and then: the one to try next first.
     pub(super) lost: VecDeque<NodeAddr>,
@@ -114,9 +127,10 @@ impl Partial {
             shuffled: None,
             joins: 0,
             shuffles: 0,
+            asking: BTreeMap::new(),
             soon: FIRST_SHUFFLES,
             away: false,
-            alone: 0,
+            lack: (Lack::Nobody, 0),
             search: Search::default(),
             lost: VecDeque::new(),
             barred: VecDeque::new(),
@@ -230,6 +244,19 @@ impl Partial {
         *count <= most
     }
 
+    /// Whether this node may become a neighbour by asking, once more before our next shuffle.
+    fn may_ask(&mut self, from: NodeId) -> bool {
+        let room = self.asking.len() < self.config.max_taken as usize || self.asking.contains_key(&from);
+        let mut asked = self.config.max_asked;
+        if room {
+            let count = self.asking.entry(from).or_default();
+            asked = std::mem::replace(count, count.saturating_add(1));
+        }
+        let may = asked < self.config.max_asked;
+        self.stats.dropped += u64::from(!may);
+        may
+    }
+
     fn hear(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
         let now = cx.now();
         if let Some(neighbour) = self.views.neighbour(from) {
@@ -238,7 +265,7 @@ impl Partial {
         let most = self.config.max_taken;
         match message {
             Message::Join(addr) => {
-                if Self::within(&mut self.joins, most, &mut self.stats.dropped) {
+                if self.may_ask(from) && Self::within(&mut self.joins, most, &mut self.stats.dropped) {
                     self.joined(addr, cx);
                 }
             }
@@ -249,7 +276,7 @@ impl Partial {
             }
             Message::Neighbour { addr, high } => {
                 let room = self.views.active.len() < self.config.active || self.views.is_active(from);
-                if (high || room) && !self.away {
+                if (high || room) && !self.away && self.may_ask(from) {
                     self.begin_anew(from, cx);
                     self.answered(from, cx);
                     cx.send(from, Message::Accept);

@@ -22,6 +22,7 @@ impl Partial {
         // With its memory: those who lose somebody may be refused often, once.
         self.refused = Vec::new();
         [self.joins, self.shuffles] = [0; 2];
+        self.asking.clear();
         if self.away {
             return;
         }

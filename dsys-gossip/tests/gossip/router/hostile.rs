@@ -192,7 +192,7 @@ fn questions_without_end_are_answered_at_the_rate_of_one_peer() {
     assert_eq!(ids.len(), 10);
     // It has the messages, and wants them again and again; and grafts them.
     for _ in 0..1_000 {
-        send(&mut world, liar, victim, wire(Body::Ask { after: None }));
+        send(&mut world, liar, victim, wire(Body::Ask { after: None, compare: None }));
         send(&mut world, liar, victim, wire(Body::Want(ids.clone())));
         let graft = plumtree::Message::Graft(Some(ids[0]));
         send(&mut world, liar, victim, wire(Body::Topic(topic::Message::Broadcast(graft))));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeAddr, NodeId, Rng, SecretKey};
+use dsys_core::{NodeAddr, NodeId, Rng, SecretKey, Time};
 use dsys_gossip::MemoryStore;
 use dsys_gossip::envelope::{Timestamp, TopicName};
 use dsys_gossip::router::{Command, Config, Cursor, Event, Router, Stats, Wire};
@@ -26,6 +26,17 @@ pub(crate) fn name(topic: &str) -> TopicName {
 /// The wall clock at the simulation's beginning.
 pub(crate) fn epoch() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000)
+}
+
+/// For a campaign: whoever was restarted has to join again.
+pub(crate) fn join_again_and_again(network: &mut Network<Router>, nodes: &[NodeId]) {
+    for second in 0..60 {
+        for (at, node) in nodes.iter().enumerate() {
+            let contacts = vec![NodeAddr::new(nodes[(at + 1) % nodes.len()])];
+            let join = Command::Join { topic: name("a"), contacts };
+            network.command_at(Time::ZERO + Duration::from_secs(2 * second), *node, join);
+        }
+    }
 }
 
 impl World {

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +21,7 @@ const PACE: Duration = Duration::from_secs(5);
 
 /// What all nodes of a protocol that knows no membership are given.
 struct Given {
-    all: Arc<[NodeId]>,
+    all: rumor::Sites,
     links: BTreeMap<NodeId, BTreeSet<NodeId>>,
 }
 
