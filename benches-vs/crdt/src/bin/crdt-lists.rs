@@ -161,9 +161,8 @@ fn yrs_map(keys: &[String], figures: &mut Figures) {
         let mut write = doc.transact_mut();
         keys.iter().enumerate().for_each(|(at, key)| drop(map.insert(&mut write, key.as_str(), at as i64)));
     });
-    let bytes = figures.time("map: save", "yrs", || {
-        doc.transact().encode_state_as_update_v2(&StateVector::default())
-    });
+    let bytes = figures
+        .time("map: save", "yrs", || doc.transact().encode_state_as_update_v2(&StateVector::default()));
     let other = yrs::Doc::new();
     let map = other.get_or_insert_map("map");
     figures.time("map: load and merge", "yrs", || {
