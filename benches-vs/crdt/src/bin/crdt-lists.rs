@@ -77,7 +77,7 @@ fn our_list(work: &Work, figures: &mut Figures) {
     let loaded: List<i64> = figures
         .time("list: load", "dsys-crdt", || List::load(&whole, Agent::new("reader").unwrap()).unwrap());
     let sum: i64 = figures.time("list: read all", "dsys-crdt", || loaded.iter().sum());
-    assert_eq!(sum, (0..work.inserts.len() as i64).sum());
+    assert_eq!(sum, (0..work.inserts.len() as i64).sum::<i64>());
     println!("dsys-crdt: {} bytes of moves to send, {} for the whole", sent[0].len(), whole.len());
 }
 
@@ -131,7 +131,7 @@ fn our_map(keys: &[String], figures: &mut Figures) {
     });
     let read = |key: &String| *other.get(key).and_then(MvRegister::get).unwrap();
     let sum: i64 = figures.time("map: read each key", "dsys-crdt", || keys.iter().map(read).sum());
-    assert_eq!(sum, (0..keys.len() as i64).sum());
+    assert_eq!(sum, (0..keys.len() as i64).sum::<i64>());
     println!("dsys-crdt: {} bytes for the map", bytes.len());
 }
 
@@ -150,7 +150,7 @@ fn loro_map(keys: &[String], figures: &mut Figures) {
     });
     let read = |key: &String| map.get(key).unwrap().into_value().unwrap().into_i64().unwrap();
     let sum: i64 = figures.time("map: read each key", "loro", || keys.iter().map(read).sum());
-    assert_eq!(sum, (0..keys.len() as i64).sum());
+    assert_eq!(sum, (0..keys.len() as i64).sum::<i64>());
     println!("loro: {} bytes for the map", bytes.len());
 }
 
@@ -161,9 +161,8 @@ fn yrs_map(keys: &[String], figures: &mut Figures) {
         let mut write = doc.transact_mut();
         keys.iter().enumerate().for_each(|(at, key)| drop(map.insert(&mut write, key.as_str(), at as i64)));
     });
-    let bytes = figures.time("map: save", "yrs", || {
-        doc.transact().encode_state_as_update_v2(&StateVector::default())
-    });
+    let bytes = figures
+        .time("map: save", "yrs", || doc.transact().encode_state_as_update_v2(&StateVector::default()));
     let other = yrs::Doc::new();
     let map = other.get_or_insert_map("map");
     figures.time("map: load and merge", "yrs", || {
@@ -172,7 +171,7 @@ fn yrs_map(keys: &[String], figures: &mut Figures) {
     let look = other.transact();
     let read = |key: &String| map.get(&look, key).unwrap().cast::<i64>().unwrap();
     let sum: i64 = figures.time("map: read each key", "yrs", || keys.iter().map(read).sum());
-    assert_eq!(sum, (0..keys.len() as i64).sum());
+    assert_eq!(sum, (0..keys.len() as i64).sum::<i64>());
     println!("yrs: {} bytes for the map", bytes.len());
 }
 
@@ -186,7 +185,7 @@ fn automerge_map(keys: &[String], figures: &mut Figures) {
     let other = figures.time("map: load and merge", "automerge", || AutoCommit::load(&bytes).unwrap());
     let read = |key: &String| other.get(ROOT, key.as_str()).unwrap().unwrap().0.to_i64().unwrap();
     let sum: i64 = figures.time("map: read each key", "automerge", || keys.iter().map(read).sum());
-    assert_eq!(sum, (0..keys.len() as i64).sum());
+    assert_eq!(sum, (0..keys.len() as i64).sum::<i64>());
     println!("automerge: {} bytes for the map", bytes.len());
 }
 
