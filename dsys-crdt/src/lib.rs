@@ -14,6 +14,8 @@ mod places;
 #[cfg(feature = "store")]
 pub mod repo;
 mod rope;
+#[cfg(feature = "store")]
+pub mod schema;
 #[cfg(feature = "sync")]
 pub mod sync;
 mod text;

@@ -3,7 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `dsys-crdt/meta` | `version`; `key`, `author` | 1; the repo's secret key, or whose it has to be |
-//! | `dsys-crdt/1/documents` | document | name, rule, when it was made |
+//! | `dsys-crdt/1/documents` | document | name, rule, when it was made here |
 //! | `dsys-crdt/1/changes` | document, number of the first change | changes in a row, as [`encode`](crate::change::encode) gives them |
 //! | `dsys-crdt/1/states` | document | how many changes are in the snapshot; its head |
 //! | `dsys-crdt/1/chunks` | document, number of the chunk | a chunk of the snapshot |
@@ -43,7 +43,8 @@ pub(super) struct File {
 pub(super) struct Info {
     pub(super) name: String,
     pub(super) rule: Rule,
-    pub(super) created: u64,
+    /// When it was made here, by the clock; 0 if it was made elsewhere.
+    pub(super) made: u64,
 }
 
 #[derive(Debug)]

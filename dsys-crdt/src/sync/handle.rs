@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use super::machine::{Command, Event, Library, Replicator, Stats};
 use super::Config;
+use super::machine::{Command, Event, Library, Replicator, Stats};
 use crate::change::{Change, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
@@ -103,9 +103,8 @@ impl Sync {
     /// # Cancel safety
     /// As [`Sync::share`].
     pub async fn unshare<T>(&self, doc: &Doc<T>) -> Result<(), Ended> {
-        self.command(Command::Unshare(doc.id())).await?;
         self.hub.docs.lock().unwrap_or_else(PoisonError::into_inner).remove(&doc.id());
-        Ok(())
+        self.command(Command::Unshare(doc.id())).await
     }
 
     /// Shows something to those who have the document open: a name, a cursor, a colour. At most

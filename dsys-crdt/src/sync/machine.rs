@@ -10,13 +10,13 @@ use super::message::Message;
 use super::{Config, piece};
 use crate::change::{Change, ChangeId, DocumentId, Log, Policy, Received, Refused, decode_within};
 
-/// Where the documents are.
+/// Where the documents are that are shared.
 pub trait Library {
     /// Who may write.
     type Policy: Policy;
 
     /// Looks at a document's log, of which so many changes are durable, the first ones: only they are told to anybody. None
-    /// if there is no such document, or it cannot be read.
+    /// if it is not shared, or cannot be read.
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
 
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
@@ -59,9 +59,9 @@ struct Peer {
 /// What the app asks of a [`Replicator`].
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Share a document with these peers, and with those who name it and may read it.
+    /// Name a document to these peers. Those who name it themselves, and may read it, get it anyway.
     Share(DocumentId, Vec<NodeId>),
-    /// Share it no longer.
+    /// Forget who shares it; the library has it no longer.
     Unshare(DocumentId),
     /// More of a document is durable.
     Stored(DocumentId),
@@ -123,7 +123,14 @@ pub struct Stats {
 impl<L: Library> Replicator<L> {
     /// Shares nothing yet.
     pub fn new(library: L, config: Config) -> Replicator<L> {
-        Replicator { library, config, shared: BTreeMap::new(), peers: BTreeMap::new(), stats: Stats::default(), told: Stats::default() }
+        Replicator {
+            library,
+            config,
+            shared: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            stats: Stats::default(),
+            told: Stats::default(),
+        }
     }
 
     /// What was counted so far.
@@ -149,8 +156,9 @@ impl<L: Library> Replicator<L> {
     fn command(&mut self, command: Command, cx: &mut Context<'_, Self>) {
         match command {
             Command::Share(document, peers) => {
-                let Some(stored) = self.library.look(&document, |_, stored| stored) else { return };
-                self.shared.entry(document).or_insert(Shared { passed: stored, ..Shared::default() });
+                if !self.is_shared(document) {
+                    return;
+                }
                 for id in peers {
                     let peer = self.peers.entry(id).or_default();
                     peer.links.entry(document).or_default().invited = true;
@@ -180,7 +188,7 @@ impl<L: Library> Replicator<L> {
 
     fn message(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
         let document = message.document();
-        if !self.shared.contains_key(&document) || !self.library.may_read(&from, &document) {
+        if !self.library.may_read(&from, &document) || !self.is_shared(document) {
             if !matches!(message, Message::Declined { .. } | Message::Presence { .. }) {
                 cx.send(from, Message::Declined { document });
             }
@@ -206,11 +214,12 @@ impl<L: Library> Replicator<L> {
             }
             Message::Spare { .. } => link.lazy = true,
             Message::Declined { .. } => {
-                if !link.declined {
+                let times = link.declined.map_or(0, |(_, times)| times + 1);
+                if times == 0 {
                     cx.emit(Event::Declined(document, from));
                 }
                 link.reset();
-                link.declined = true;
+                link.declined = Some((cx.now(), times));
             }
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
@@ -236,7 +245,7 @@ impl<L: Library> Replicator<L> {
         });
         let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
         let first = !std::mem::replace(&mut link.heard, true);
-        link.declined = false;
+        link.declined = None;
         if known {
             link.asked = None;
             link.broken = 0;
@@ -360,7 +369,7 @@ impl<L: Library> Replicator<L> {
                 cx.send(*id, Message::Stored { document, piece });
                 thanked.push(*id);
             }
-            if new.is_empty() || link.declined {
+            if new.is_empty() || link.declined.is_some() {
                 continue;
             }
             link.in_step = false;
@@ -409,6 +418,15 @@ impl<L: Library> Replicator<L> {
         }
     }
 
+    /// Whether a document is shared; from now on, if it was not yet.
+    fn is_shared(&mut self, document: DocumentId) -> bool {
+        if !self.shared.contains_key(&document) {
+            let Some(passed) = self.library.look(&document, |_, stored| stored) else { return false };
+            self.shared.insert(document, Shared { passed, ..Shared::default() });
+        }
+        true
+    }
+
     /// Tells a peer what we have.
     fn announce(&mut self, to: NodeId, document: DocumentId, answer: bool, cx: &mut Context<'_, Self>) {
         let Some(heads) = self.current(&document) else { return };
@@ -440,7 +458,7 @@ impl<L: Library> Replicator<L> {
 
     /// Announces what came from others, where it was not sent.
     fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
-        let waiting = |link: &Link| !link.declined && link.is_quiet();
+        let waiting = |link: &Link| link.declined.is_none() && link.is_quiet();
         let links: Vec<(NodeId, DocumentId)> = self.links(waiting).collect();
         for (id, document) in links {
             if self.is_news(id, document) {
@@ -452,9 +470,16 @@ impl<L: Library> Replicator<L> {
     /// Looks after what has no answer.
     fn round(&mut self, cx: &mut Context<'_, Self>) {
         let (now, Config { patience, announce_every, .. }) = (cx.now(), self.config.clone());
-        let links: Vec<(NodeId, DocumentId)> = self.links(|link| !link.declined).collect();
+        let links: Vec<(NodeId, DocumentId)> = self.links(|_| true).collect();
         for (id, document) in links {
             let Some(link) = self.link(id, document) else { continue };
+            if let Some((at, times)) = link.declined {
+                // It may be shared there by now.
+                if now.since(at) >= patience.saturating_mul(2u32.saturating_pow(times)).min(announce_every) {
+                    self.announce(id, document, false, cx);
+                }
+                continue;
+            }
             let late = |at: Time| now.since(at) >= patience;
             let lost = link.flight.front().is_some_and(|(_, at)| late(*at));
             let withheld = link.asked.is_some_and(late);

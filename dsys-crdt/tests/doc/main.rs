@@ -5,6 +5,7 @@ mod converging;
 mod edits;
 mod hostile;
 mod kept;
+mod typed;
 
 use dsys_core::SecretKey;
 use dsys_crdt::change::{DocumentId, Open};

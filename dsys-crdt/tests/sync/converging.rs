@@ -167,7 +167,7 @@ fn a_keystroke_is_there_after_one_way_and_comes_once_through_a_mesh() {
     network.set_spawn(move |id, disk| {
         Replica::new(id, disk, vec![(OURS, neighbours(Shape::Mesh, id, &all))], &[])
     });
-    ids.iter().for_each(|_| drop(network.join()));
+    ids.iter().for_each(|_| assert!(network.join().is_some()));
     network.run_for(Duration::from_secs(1));
     for round in 0..20 {
         let begun = network.now();
@@ -185,7 +185,7 @@ fn a_keystroke_is_there_after_one_way_and_comes_once_through_a_mesh() {
 #[test]
 fn presence_is_passed_on_and_ends_with_its_node() {
     let (mut network, [a, b]) = two(Duration::from_millis(10), Connections::TRACKED);
-    (0..2).for_each(|_| drop(network.join()));
+    (0..2).for_each(|_| assert!(network.join().is_some()));
     network.run_for(Duration::from_secs(1));
     network.command(a, Act::Sync(Command::Presence(OURS, b"at 7".to_vec())));
     network.run_for(Duration::from_secs(1));

@@ -44,7 +44,7 @@ fn alone() -> (Network<Replica>, NodeId, NodeId) {
     let mut network = Network::new(Config { connections: Connections::None, ..Config::new(1) });
     let (here, peer) = (network.id(0), network.id(1));
     network.set_spawn(move |id, disk| Replica::new(id, disk, vec![(OURS, vec![])], &[]));
-    (0..2).for_each(|_| drop(network.join()));
+    (0..2).for_each(|_| assert!(network.join().is_some()));
     network.run_for(Duration::from_secs(1));
     network.crash(peer, dsys_sim::Crash::POWER);
     network.command(here, Act::Edit(OURS, 1));

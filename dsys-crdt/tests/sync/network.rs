@@ -116,6 +116,8 @@ async fn what_was_written_offline_is_there_after_a_restart() {
         .await;
         assert_eq!((text(&here).len(), text(&there)), (round * 2, text(&here)));
         node.shutdown(Duration::from_secs(5)).await;
+        repo.close().await;
+        assert!(there.change(|doc| doc.set("/n", 1)).is_err());
     }
     assert!(here.read(|doc| doc.log().forks().is_empty()).unwrap());
 }
@@ -124,7 +126,8 @@ async fn what_was_written_offline_is_there_after_a_restart() {
 async fn readers_are_the_apps_choice_and_owners_say_who_writes() {
     let (node, repo, open) = (node(), Repo::memory().unwrap(), Arc::new(AtomicBool::new(false)));
     let allowed = open.clone();
-    let sync = Sync::builder(&node, &repo).readers(move |_, _| allowed.load(Ordering::Acquire)).spawn().unwrap();
+    let sync =
+        Sync::builder(&node, &repo).readers(move |_, _| allowed.load(Ordering::Acquire)).spawn().unwrap();
     let here: Doc = repo.create("notes").unwrap();
     here.change(|doc| doc.set("/body", Value::Text("secret".into()))).unwrap();
     sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
@@ -158,7 +161,10 @@ async fn a_thousand_documents_share_one_connection() {
         docs.push(there);
     }
     for (number, there) in docs.iter().enumerate() {
-        until("a document", || there.get("/n").unwrap() == Some(Value::Int(number as i64))).await;
+        until(&format!("document {number}, {:?} {:?}", ben.node.stats(), anna.node.stats()), || {
+            there.get("/n").unwrap() == Some(Value::Int(number as i64))
+        })
+        .await;
     }
     assert_eq!(anna.node.stats().peers.len(), 1);
 }
@@ -200,7 +206,10 @@ async fn measure_a_keystroke_to_ten_peers() {
     }
     keystrokes.sort();
     trips.sort();
-    println!("keystroke to 10 peers: p50 {:?}, p95 {:?}; a request: p50 {:?}", keystrokes[100], keystrokes[190], trips[100]);
+    println!(
+        "keystroke to 10 peers: p50 {:?}, p95 {:?}; a request: p50 {:?}",
+        keystrokes[100], keystrokes[190], trips[100]
+    );
 }
 
 /// Prints how long 100,000 changes take to a new peer, beside the bytes alone on a stream between the same nodes.
