@@ -23,6 +23,8 @@ use super::{RepoError, Rule};
 use crate::change::DocumentId;
 use crate::doc::Snapshot;
 
+/// A key and a value.
+type Row = (Vec<u8>, Vec<u8>);
 type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const META: Bytes = TableDefinition::new("dsys-crdt/meta");
@@ -149,7 +151,7 @@ impl File {
     }
 
     pub(super) fn documents(&self) -> Result<BTreeMap<DocumentId, Info>, RepoError> {
-        let read = || -> Result<Vec<(Vec<u8>, Vec<u8>)>, ::redb::Error> {
+        let read = || -> Result<Vec<Row>, ::redb::Error> {
             let table = self.database.begin_read()?.open_table(DOCUMENTS)?;
             table
                 .iter()?
@@ -158,7 +160,7 @@ impl File {
                 .collect()
         };
         let damaged = || RepoError::Damaged("the table of documents".into());
-        let entry = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let entry = |(key, value): Row| {
             let id: [u8; 32] = key.try_into().map_err(|_| damaged())?;
             Ok((DocumentId::from_bytes(id), postcard::from_bytes(&value).map_err(|_| damaged())?))
         };

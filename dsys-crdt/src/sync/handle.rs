@@ -1,5 +1,8 @@
 //! The machine on a network, with the documents of a repo: [`Sync`].
 
+// A handle is no machine: many tasks share it.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -195,7 +195,7 @@ fn presence_is_passed_on_and_ends_with_its_node() {
             Event::Presence(_, peer, state) if peer == a => Some(state),
             _ => None,
         });
-        states.last()
+        states.reduce(|_, last| last)
     };
     assert_eq!(seen(&mut network), Some(b"at 7".to_vec()));
     // Who comes later is told as well.
