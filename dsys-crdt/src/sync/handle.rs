@@ -14,7 +14,8 @@ use tokio::task::AbortHandle;
 use tracing::debug;
 
 use super::Config;
-use super::machine::{Command, Event, Library, Replicator, Stats};
+use super::machine::{Library, Replicator};
+use super::words::{Command, Event, Stats};
 use crate::change::{Change, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 

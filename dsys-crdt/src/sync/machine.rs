@@ -7,6 +7,7 @@ use dsys_core::{Context, Input, Machine, NodeId, Time};
 
 use super::link::Link;
 use super::message::Message;
+use super::words::{Command, Event, Stats, Timer};
 use super::{Config, piece};
 use crate::change::{Change, ChangeId, DocumentId, Log, Policy, Received, Refused, decode_within};
 
@@ -31,12 +32,12 @@ pub trait Library {
 #[derive(Debug)]
 pub struct Replicator<L> {
     library: L,
-    config: Config,
+    pub(super) config: Config,
     shared: BTreeMap<DocumentId, Shared>,
-    peers: BTreeMap<NodeId, Peer>,
-    stats: Stats,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    pub(super) stats: Stats,
     /// Those that the app knows.
-    told: Stats,
+    pub(super) told: Stats,
 }
 
 #[derive(Debug, Default)]
@@ -49,75 +50,12 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct Peer {
-    up: bool,
-    links: BTreeMap<DocumentId, Link>,
+pub(super) struct Peer {
+    pub(super) up: bool,
+    pub(super) links: BTreeMap<DocumentId, Link>,
     strikes: u32,
-    redial: Option<(Time, Duration)>,
-}
-
-/// What the app asks of a [`Replicator`].
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Name a document to these peers. Those who name it themselves, and may read it, get it anyway.
-    Share(DocumentId, Vec<NodeId>),
-    /// Forget who shares it; the library has it no longer.
-    Unshare(DocumentId),
-    /// More of a document is durable.
-    Stored(DocumentId),
-    /// What peers are to see of us, until we go.
-    Presence(DocumentId, Vec<u8>),
-}
-
-/// What a [`Replicator`] tells the app.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The peer and we have the same, durable on both sides.
-    InStep(DocumentId, NodeId),
-    /// A peer is sending much: so many changes have come in this connection, and so many are to come.
-    Progress(DocumentId, NodeId, u64, u64),
-    /// What a peer shows; nothing once it has gone.
-    Presence(DocumentId, NodeId, Vec<u8>),
-    /// The peer does not share the document with us.
-    Declined(DocumentId, NodeId),
-    /// The peer announces what it does not give: another has to.
-    Withheld(DocumentId, NodeId),
-    /// An author has signed two changes in one place: [`Log::forks`] has the proof.
-    Forked(DocumentId, NodeId),
-    /// What was counted so far, now and then.
-    Counted(Stats),
-}
-
-/// The names of a [`Replicator`]'s timers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    /// To see what has no answer.
-    Round,
-    /// To announce what came from others.
-    Announce,
-}
-
-/// What a [`Replicator`] has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Changes sent, those included that are not known to have arrived.
-    pub sent: u64,
-    /// Bytes of pieces sent.
-    pub sent_bytes: u64,
-    /// Changes taken in from peers.
-    pub received: u64,
-    /// Bytes of pieces received.
-    pub received_bytes: u64,
-    /// Changes of peers that were refused, for whatever reason.
-    pub refused: u64,
-    /// Pieces of which everything was known.
-    pub spare: u64,
-    /// Messages that no honest peer sends.
-    pub violations: u64,
-    /// Times that a peer did not give in time what it had announced.
-    pub withheld: u64,
+    /// When it is dialled again, and how long after that.
+    pub(super) redial: Option<(Time, Duration)>,
 }
 
 impl<L: Library> Replicator<L> {
@@ -428,7 +366,13 @@ impl<L: Library> Replicator<L> {
     }
 
     /// Tells a peer what we have.
-    fn announce(&mut self, to: NodeId, document: DocumentId, answer: bool, cx: &mut Context<'_, Self>) {
+    pub(super) fn announce(
+        &mut self,
+        to: NodeId,
+        document: DocumentId,
+        answer: bool,
+        cx: &mut Context<'_, Self>,
+    ) {
         let Some(heads) = self.current(&document) else { return };
         let now = cx.now();
         let Some(link) = self.link(to, document) else { return };
@@ -442,7 +386,7 @@ impl<L: Library> Replicator<L> {
     }
 
     /// Whether a peer was not yet told of what we have now.
-    fn is_news(&self, to: NodeId, document: DocumentId) -> bool {
+    pub(super) fn is_news(&self, to: NodeId, document: DocumentId) -> bool {
         let told = self.peers.get(&to).and_then(|peer| peer.links.get(&document)?.told.as_ref());
         told.is_none_or(|(heads, _)| self.current(&document).as_ref() != Some(heads))
     }
@@ -453,81 +397,6 @@ impl<L: Library> Replicator<L> {
         let quiet = link.heard && link.is_quiet() && link.asked.is_none() && link.parked.is_empty();
         if quiet && durable == Some(true) && !std::mem::replace(&mut link.in_step, true) {
             cx.emit(Event::InStep(document, with));
-        }
-    }
-
-    /// Announces what came from others, where it was not sent.
-    fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
-        let waiting = |link: &Link| link.declined.is_none() && link.is_quiet();
-        let links: Vec<(NodeId, DocumentId)> = self.links(waiting).collect();
-        for (id, document) in links {
-            if self.is_news(id, document) {
-                self.announce(id, document, false, cx);
-            }
-        }
-    }
-
-    /// Looks after what has no answer.
-    fn round(&mut self, cx: &mut Context<'_, Self>) {
-        let (now, Config { patience, announce_every, .. }) = (cx.now(), self.config.clone());
-        let links: Vec<(NodeId, DocumentId)> = self.links(|_| true).collect();
-        for (id, document) in links {
-            let Some(link) = self.link(id, document) else { continue };
-            if let Some((at, times)) = link.declined {
-                // It may be shared there by now.
-                if now.since(at) >= patience.saturating_mul(2u32.saturating_pow(times)).min(announce_every) {
-                    self.announce(id, document, false, cx);
-                }
-                continue;
-            }
-            let late = |at: Time| now.since(at) >= patience;
-            let lost = link.flight.front().is_some_and(|(_, at)| late(*at));
-            let withheld = link.asked.is_some_and(late);
-            let told = link.told.as_ref().map(|(_, at)| now.since(*at));
-            let unheard = !link.heard && told.is_none_or(|told| told >= patience);
-            if lost {
-                link.queue.clear();
-                link.flight.clear();
-            }
-            if withheld {
-                link.asked = None;
-                link.broken += 1;
-                let last = link.broken == self.config.max_broken;
-                self.stats.withheld += 1;
-                if last {
-                    cx.emit(Event::Withheld(document, id));
-                }
-            }
-            if lost || withheld || unheard || told.is_none_or(|told| told >= announce_every) {
-                self.announce(id, document, lost || withheld || unheard, cx);
-            }
-        }
-        self.redial(cx);
-        if self.told != self.stats {
-            self.told = self.stats;
-            cx.emit(Event::Counted(self.stats));
-        }
-        cx.set_timer(Timer::Round, patience / 4);
-    }
-
-    /// Tries to reach those whom we have named a document to.
-    fn redial(&mut self, cx: &mut Context<'_, Self>) {
-        let now = cx.now();
-        let mut due = Vec::new();
-        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| !peer.up) {
-            let Some(document) = peer.links.iter().find(|(_, link)| link.invited).map(|(it, _)| *it) else {
-                continue;
-            };
-            let (at, wait) = *peer.redial.get_or_insert((now, self.config.redial_after));
-            if now >= at {
-                let longer = (wait * 2).min(self.config.redial_at_most);
-                let jitter = wait.mul_f64(cx.rng().unit() / 4.0);
-                peer.redial = Some((now + wait + jitter, longer));
-                due.push((*id, document));
-            }
-        }
-        for (id, document) in due {
-            self.announce(id, document, false, cx);
         }
     }
 
@@ -573,11 +442,11 @@ impl<L: Library> Replicator<L> {
         cx.disconnect(peer);
     }
 
-    fn link(&mut self, peer: NodeId, document: DocumentId) -> Option<&mut Link> {
+    pub(super) fn link(&mut self, peer: NodeId, document: DocumentId) -> Option<&mut Link> {
         self.peers.get_mut(&peer)?.links.get_mut(&document)
     }
 
-    fn links(&self, wanted: impl Fn(&Link) -> bool) -> impl Iterator<Item = (NodeId, DocumentId)> {
+    pub(super) fn links(&self, wanted: impl Fn(&Link) -> bool) -> impl Iterator<Item = (NodeId, DocumentId)> {
         let up = self.peers.iter().filter(|(_, peer)| peer.up);
         let links =
             up.flat_map(|(id, peer)| peer.links.iter().map(|(document, link)| (*id, *document, link)));
