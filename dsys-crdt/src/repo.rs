@@ -61,6 +61,9 @@ pub(crate) struct Inner {
     pub(crate) key: SecretKey,
     pub(crate) config: RepoConfig,
     pub(crate) writer: Writer,
+    /// There is a `Sync` of it.
+    #[cfg(feature = "net")]
+    pub(crate) syncs: std::sync::atomic::AtomicBool,
     table: Mutex<Table>,
 }
 
@@ -215,7 +218,15 @@ impl Repo {
         let names = documents.iter().map(|(id, info)| (info.name.clone(), *id)).collect();
         let table = Mutex::new(Table { names, documents, open: BTreeMap::new() });
         let writer = Writer::start(file, config.max_unwritten)?;
-        Ok(Repo { inner: Arc::new(Inner { key, config, writer, table }) })
+        let inner = Inner {
+            key,
+            config,
+            writer,
+            #[cfg(feature = "net")]
+            syncs: std::sync::atomic::AtomicBool::new(false),
+            table,
+        };
+        Ok(Repo { inner: Arc::new(inner) })
     }
 
     /// The author of what is written here.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dsys_core::{NodeAddr, NodeId};
@@ -35,6 +36,16 @@ struct Hub {
     commands: mpsc::Sender<Command>,
     stats: Arc<Mutex<Stats>>,
     tasks: [AbortHandle; 2],
+    _turn: Turn,
+}
+
+/// A repo has one at a time: there is one to hear what is on its disk.
+struct Turn(Repo);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.inner().syncs.store(false, Ordering::Release);
+    }
 }
 
 /// The shared documents, which stay open.
@@ -56,6 +67,9 @@ pub enum SpawnError {
     /// The node speaks the protocol already, or can speak no more.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// The repo is in step with others over another node already.
+    #[error("this repo has its Sync already: share one, or drop the other first")]
+    Taken,
 }
 
 /// Sync has ended, because its node has: nothing was done.
@@ -158,6 +172,11 @@ impl Builder<'_> {
     /// [`SpawnError`]; nothing was started.
     pub fn spawn(self) -> Result<Sync, SpawnError> {
         let Builder { node, repo, config, readers } = self;
+        if repo.inner().syncs.swap(true, Ordering::AcqRel) {
+            return Err(SpawnError::Taken);
+        }
+        // Given back however this ends.
+        let turn = Turn(repo.clone());
         let docs = Docs::default();
         let shelf = Shelf { docs: docs.clone(), readers };
         let mut running = RunConfig::default();
@@ -170,7 +189,7 @@ impl Builder<'_> {
             tokio::spawn(tell(running, docs.clone(), stats.clone())).abort_handle(),
             tokio::spawn(stored(repo.clone(), commands.clone())).abort_handle(),
         ];
-        Ok(Sync { hub: Arc::new(Hub { node: node.clone(), docs, commands, stats, tasks }) })
+        Ok(Sync { hub: Arc::new(Hub { node: node.clone(), docs, commands, stats, tasks, _turn: turn }) })
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Replicator<L> {
     pub(super) stats: Stats,
     /// Those that the app knows.
     pub(super) told: Stats,
+    /// The timer to announce what is new is set.
+    announces: bool,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,7 @@ impl<L: Library> Replicator<L> {
             peers: BTreeMap::new(),
             stats: Stats::default(),
             told: Stats::default(),
+            announces: false,
         }
     }
 
@@ -322,7 +325,7 @@ impl<L: Library> Replicator<L> {
                 to_send.push(*id);
             }
         }
-        if !new.is_empty() {
+        if !new.is_empty() && !std::mem::replace(&mut self.announces, true) {
             cx.set_timer(Timer::Announce, self.config.announce_after);
         }
         for id in to_send {
@@ -466,7 +469,10 @@ impl<L: Library> Machine for Replicator<L> {
             Input::Command(command) => self.command(command, cx),
             Input::Message(from, message) => self.message(from, message, cx),
             Input::Timer(Timer::Round) => self.round(cx),
-            Input::Timer(Timer::Announce) => self.announce_news(cx),
+            Input::Timer(Timer::Announce) => {
+                self.announces = false;
+                self.announce_news(cx);
+            }
             Input::PeerUp(peer) => self.up(peer, cx),
             Input::PeerDown(peer) => self.down(peer, cx),
             Input::Stored(_) => {}

@@ -23,7 +23,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The peer and we have the same, durable on both sides.
+    /// As far as each has told, the peer and we have the same, durable on both sides.
     InStep(DocumentId, NodeId),
     /// A peer is sending much: so many changes have come in this connection, and so many are to come.
     Progress(DocumentId, NodeId, u64, u64),
