@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::file::Write;
 use super::subscription::Subscribers;
 use super::{Inner, Link, RepoError, Rule, Subscription, Update};
-use crate::change::{Change, ChangeId, DocumentId, Log, Received, Refused};
+use crate::change::{Change, ChangeId, DocumentId, Log, Refused};
 use crate::doc::{self, DocError, Edit, Event, Value};
 use crate::schema::{Crdt, Looking};
 
@@ -311,7 +311,8 @@ impl Cell {
     }
 
     /// Takes in changes of a peer; gives what became of them, and how many changes there are now.
-    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(Received, u32), RepoError> {
+    #[cfg(feature = "net")]
+    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(crate::change::Received, u32), RepoError> {
         self.repo.writer.room()?;
         let mut state = self.state();
         let doc = self.open(&mut state)?;
@@ -344,6 +345,7 @@ impl Cell {
     }
 
     /// How many changes are on the disk: those from the first on.
+    #[cfg(feature = "net")]
     pub(crate) fn stored_count(&self) -> u32 {
         *self.stored.borrow()
     }
