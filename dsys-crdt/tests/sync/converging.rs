@@ -172,7 +172,7 @@ fn a_keystroke_is_there_after_one_way_and_comes_once_through_a_mesh() {
     for round in 0..20 {
         let begun = network.now();
         network.command(ids[0], Act::Edit(OURS, round));
-        network.run_until(begun + Duration::from_millis(60));
+        network.run_until(begun + Duration::from_millis(80));
         assert_eq!(same(&network, |_| true), Ok(round as usize + 1), "round {round}");
         network.run_for(Duration::from_secs(1));
     }
