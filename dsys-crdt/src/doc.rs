@@ -81,6 +81,12 @@ pub enum DocError {
     /// A text has no such place, or is full.
     #[error(transparent)]
     Text(#[from] EditError),
+    /// Nothing of the document has come yet.
+    #[error("nothing of this document has come yet: wait for the first sync, then change it")]
+    NotBegun,
+    /// It is only looked at.
+    #[error("this is a look at the document: edits belong into Doc::change")]
+    ReadOnly,
     /// The log refuses the change.
     #[error(transparent)]
     Refused(#[from] Refused),

@@ -17,6 +17,8 @@ mod presence;
 pub mod repo;
 mod rich;
 mod rope;
+#[cfg(feature = "store")]
+pub mod schema;
 #[cfg(feature = "sync")]
 pub mod sync;
 mod text;

@@ -25,6 +25,9 @@
 //! from a backup, must not be written to where the original goes on, or has gone on: two changes in one place are a fork, and
 //! the key is suspended everywhere. [`Repo::open_as`] takes a key of your own.
 
+// Many tasks share a repo, and a thread writes; changes carry the wall clock.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
+
 mod document;
 mod file;
 mod link;
@@ -58,6 +61,9 @@ pub(crate) struct Inner {
     pub(crate) key: SecretKey,
     pub(crate) config: RepoConfig,
     pub(crate) writer: Writer,
+    /// There is a `Sync` of it.
+    #[cfg(feature = "net")]
+    pub(crate) syncs: std::sync::atomic::AtomicBool,
     table: Mutex<Table>,
 }
 
@@ -133,6 +139,9 @@ pub enum RepoError {
     /// The document was removed.
     #[error("the document was removed")]
     Removed,
+    /// The repo was closed.
+    #[error("the repo was closed: open it again")]
+    Closed,
     /// The file belongs to another key.
     #[error("the file belongs to another key: open it with that, or with Repo::open")]
     OtherKey,
@@ -209,7 +218,15 @@ impl Repo {
         let names = documents.iter().map(|(id, info)| (info.name.clone(), *id)).collect();
         let table = Mutex::new(Table { names, documents, open: BTreeMap::new() });
         let writer = Writer::start(file, config.max_unwritten)?;
-        Ok(Repo { inner: Arc::new(Inner { key, config, writer, table }) })
+        let inner = Inner {
+            key,
+            config,
+            writer,
+            #[cfg(feature = "net")]
+            syncs: std::sync::atomic::AtomicBool::new(false),
+            table,
+        };
+        Ok(Repo { inner: Arc::new(inner) })
     }
 
     /// The author of what is written here.
@@ -232,7 +249,7 @@ impl Repo {
     pub fn create_with<T>(&self, name: &str, rule: Rule) -> Result<Doc<T>, RepoError> {
         let mut id = [0; 32];
         dsys_core::Rng::from_os().map_err(|error| RepoError::NoRandomness(error.to_string()))?.fill(&mut id);
-        self.join(name, Link { document: DocumentId::from_bytes(id), rule })
+        self.insert(name, Link { document: DocumentId::from_bytes(id), rule }, now())
     }
 
     /// A document that somebody else has made, of which nothing is known yet: [`Doc::link`] there.
@@ -240,6 +257,10 @@ impl Repo {
     /// # Errors
     /// As [`Repo::create`].
     pub fn join<T>(&self, name: &str, link: Link) -> Result<Doc<T>, RepoError> {
+        self.insert(name, link, 0)
+    }
+
+    fn insert<T>(&self, name: &str, link: Link, made: u64) -> Result<Doc<T>, RepoError> {
         let mut table = self.table();
         if table.names.contains_key(name) || table.documents.contains_key(&link.document) {
             return Err(RepoError::Exists);
@@ -250,7 +271,7 @@ impl Repo {
         if table.documents.len() >= self.inner.config.max_documents {
             return Err(RepoError::Bound("the number of documents"));
         }
-        let info = Info { name: name.into(), rule: link.rule, created: now() };
+        let info = Info { name: name.into(), rule: link.rule, made };
         self.inner.writer.write(Write::Document(link.document, info.clone()), None)?;
         table.names.insert(name.into(), link.document);
         table.documents.insert(link.document, info);
@@ -304,11 +325,25 @@ impl Repo {
         self.inner.writer.flush().await
     }
 
+    /// Writes what is not yet written, and closes the file, though there may be handles left; they fail from now on.
+    ///
+    /// # Cancel safety
+    /// It is closed anyway, soon.
+    pub async fn close(&self) {
+        let open: Vec<Arc<Cell>> = self.table().open.values().filter_map(Weak::upgrade).collect();
+        for snapshot in open.iter().filter_map(|cell| cell.due_snapshot(true)) {
+            // The changes themselves are written anyway.
+            let _ = self.inner.writer.write(snapshot, None);
+        }
+        self.inner.writer.close().await;
+    }
+
     fn opened<T>(&self, table: &mut Table, id: DocumentId, new: bool) -> Doc<T> {
         let open = table.open.get(&id).and_then(Weak::upgrade);
         let cell = open.unwrap_or_else(|| {
-            let rule = table.documents.get(&id).map_or(Rule::Open, |info| info.rule);
-            let cell = Cell::new(self.inner.clone(), Link { document: id, rule }, new);
+            let info = table.documents.get(&id);
+            let (rule, ours) = info.map_or((Rule::Open, false), |info| (info.rule, info.made > 0));
+            let cell = Cell::new(self.inner.clone(), Link { document: id, rule }, new, ours);
             if table.open.len() > 64 && table.open.len().is_power_of_two() {
                 table.open.retain(|_, cell| cell.strong_count() > 0);
             }

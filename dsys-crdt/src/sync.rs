@@ -41,9 +41,12 @@ mod link;
 mod machine;
 mod message;
 mod piece;
+mod rounds;
+mod words;
 
 pub use config::Config;
 #[cfg(feature = "net")]
 pub use handle::{Builder, Ended, SpawnError, Sync};
-pub use machine::{Command, Event, Library, Replicator, Stats, Timer};
+pub use machine::{Library, Replicator};
 pub use message::Message;
+pub use words::{Command, Event, Stats, Timer};

@@ -96,6 +96,11 @@ impl<P: Policy> Log<P> {
         }
     }
 
+    /// The document.
+    pub fn document(&self) -> DocumentId {
+        self.document
+    }
+
     /// Makes a change that follows all that counts here, at `wall` by the clock (milliseconds since 1970), for the others.
     ///
     /// # Errors

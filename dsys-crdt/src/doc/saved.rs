@@ -49,12 +49,15 @@ pub enum SnapshotError {
 
 #[derive(Serialize, Deserialize)]
 struct SavedState {
-    containers: Vec<(Id, u32, u32, Option<(Id, Option<String>)>, SavedKind)>,
+    containers: Vec<SavedContainer>,
     ends: Vec<u64>,
     void: BTreeSet<u32>,
     keys: BTreeMap<NodeId, Agent>,
     branches: BTreeMap<u32, Agent>,
 }
+
+/// The fields of a [`Container`], behind its name.
+type SavedContainer = (Id, u32, u32, Option<(Id, Option<String>)>, SavedKind);
 
 #[derive(Serialize, Deserialize)]
 enum SavedKind {

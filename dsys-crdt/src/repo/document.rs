@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use super::file::Write;
 use super::subscription::Subscribers;
 use super::{Inner, Link, RepoError, Rule, Subscription, Update};
-use crate::change::{Change, ChangeId, DocumentId, Log, Received, Refused};
+use crate::change::{Change, ChangeId, DocumentId, Log, Refused};
 use crate::doc::{self, DocError, Edit, Event, Value};
+use crate::schema::{Crdt, Looking};
 
 /// A document of which no type is known: its places are JSON pointers.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,8 @@ pub enum ChangeError {
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) link: Link,
+    /// It was made here.
+    ours: bool,
     repo: Arc<Inner>,
     /// Itself.
     cell: Weak<Cell>,
@@ -181,6 +184,33 @@ impl Doc {
     }
 }
 
+impl<T: Crdt> Doc<T> {
+    /// Makes one change of all that `edit` does, as [`Doc::change_raw`].
+    ///
+    /// # Errors
+    /// As there, and [`DocError::NotBegun`] if the document was made elsewhere and nothing has come of it yet.
+    pub fn change(
+        &self,
+        edit: impl for<'a> FnOnce(&mut T::View<'a>) -> Result<(), DocError>,
+    ) -> Result<(), ChangeError> {
+        let begun = self.read(|doc| !doc.log().is_empty())?;
+        if !begun && !self.cell.ours {
+            return Err(DocError::NotBegun.into());
+        }
+        self.cell.change(|raw| crate::schema::view_of::<T, _>(raw, true, edit)?)
+    }
+
+    /// Looks at the document by its type.
+    ///
+    /// # Errors
+    /// If it cannot be read from the file.
+    pub fn look<R>(&self, look: impl for<'a> FnOnce(&mut T::View<'a>) -> R) -> Result<R, RepoError> {
+        let looked = self.read(|doc| crate::schema::view_of::<T, R>(&mut Looking(doc), false, look))?;
+        // It fails only where it begins something.
+        looked.map_err(|_| RepoError::Removed)
+    }
+}
+
 impl<T> Clone for Doc<T> {
     fn clone(&self) -> Self {
         Doc::of(self.cell.clone())
@@ -194,9 +224,10 @@ impl<T> std::fmt::Debug for Doc<T> {
 }
 
 impl Cell {
-    pub(super) fn new(repo: Arc<Inner>, link: Link, new: bool) -> Arc<Cell> {
+    pub(super) fn new(repo: Arc<Inner>, link: Link, new: bool, ours: bool) -> Arc<Cell> {
         Arc::new_cyclic(|cell| Cell {
             link,
+            ours,
             cell: cell.clone(),
             repo,
             state: Mutex::new(State { doc: None, new, kept: 0 }),
@@ -280,7 +311,8 @@ impl Cell {
     }
 
     /// Takes in changes of a peer; gives what became of them, and how many changes there are now.
-    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(Received, u32), RepoError> {
+    #[cfg(feature = "net")]
+    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(crate::change::Received, u32), RepoError> {
         self.repo.writer.room()?;
         let mut state = self.state();
         let doc = self.open(&mut state)?;
@@ -313,6 +345,7 @@ impl Cell {
     }
 
     /// How many changes are on the disk: those from the first on.
+    #[cfg(feature = "net")]
     pub(crate) fn stored_count(&self) -> u32 {
         *self.stored.borrow()
     }

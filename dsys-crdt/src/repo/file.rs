@@ -3,7 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `dsys-crdt/meta` | `version`; `key`, `author` | 1; the repo's secret key, or whose it has to be |
-//! | `dsys-crdt/1/documents` | document | name, rule, when it was made |
+//! | `dsys-crdt/1/documents` | document | name, rule, when it was made here |
 //! | `dsys-crdt/1/changes` | document, number of the first change | changes in a row, as [`encode`](crate::change::encode) gives them |
 //! | `dsys-crdt/1/states` | document | how many changes are in the snapshot; its head |
 //! | `dsys-crdt/1/chunks` | document, number of the chunk | a chunk of the snapshot |
@@ -23,6 +23,8 @@ use super::{RepoError, Rule};
 use crate::change::DocumentId;
 use crate::doc::Snapshot;
 
+/// A key and a value.
+type Row = (Vec<u8>, Vec<u8>);
 type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 const META: Bytes = TableDefinition::new("dsys-crdt/meta");
@@ -43,7 +45,8 @@ pub(super) struct File {
 pub(super) struct Info {
     pub(super) name: String,
     pub(super) rule: Rule,
-    pub(super) created: u64,
+    /// When it was made here, by the clock; 0 if it was made elsewhere.
+    pub(super) made: u64,
 }
 
 #[derive(Debug)]
@@ -148,7 +151,7 @@ impl File {
     }
 
     pub(super) fn documents(&self) -> Result<BTreeMap<DocumentId, Info>, RepoError> {
-        let read = || -> Result<Vec<(Vec<u8>, Vec<u8>)>, ::redb::Error> {
+        let read = || -> Result<Vec<Row>, ::redb::Error> {
             let table = self.database.begin_read()?.open_table(DOCUMENTS)?;
             table
                 .iter()?
@@ -157,7 +160,7 @@ impl File {
                 .collect()
         };
         let damaged = || RepoError::Damaged("the table of documents".into());
-        let entry = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let entry = |(key, value): Row| {
             let id: [u8; 32] = key.try_into().map_err(|_| damaged())?;
             Ok((DocumentId::from_bytes(id), postcard::from_bytes(&value).map_err(|_| damaged())?))
         };

@@ -25,7 +25,7 @@ pub enum Update {
         /// What the app gave there; nothing, once the peer has gone.
         state: Vec<u8>,
     },
-    /// A peer and we have the same, and it is on both disks.
+    /// As far as each has told, a peer and we have the same, and it is on both disks.
     InStep {
         /// The peer.
         peer: NodeId,

@@ -18,8 +18,8 @@ fn type_into(doc: &Doc, times: usize) {
 }
 
 fn with_text(repo: &Repo, name: &str) -> Doc {
-    let doc = repo.create(name).unwrap();
-    doc.change(|doc: &mut crate::doc::Edit<'_>| doc.set("/body", Value::Text(String::new()))).unwrap();
+    let doc: Doc = repo.create(name).unwrap();
+    doc.change(|doc| doc.set("/body", Value::Text(String::new()))).unwrap();
     doc
 }
 

@@ -43,6 +43,7 @@ enum Job {
     Write(Write, Option<(Weak<Cell>, u32)>),
     Load(DocumentId, std::sync::mpsc::SyncSender<Result<Kept, RepoError>>),
     Flush(oneshot::Sender<Result<(), RepoError>>),
+    Close(oneshot::Sender<()>),
 }
 
 impl Writer {
@@ -55,7 +56,7 @@ impl Writer {
             news: Notify::new(),
         });
         let (working, builder) = (shared.clone(), std::thread::Builder::new().name("dsys-crdt store".into()));
-        let thread = builder.spawn(move || working.work(&file));
+        let thread = builder.spawn(move || working.work(file));
         let thread = thread.map_err(|error| RepoError::Io(error.to_string()))?;
         Ok(Writer { shared, thread: Some(thread) })
     }
@@ -85,6 +86,15 @@ impl Writer {
         let (answer, flushed) = oneshot::channel();
         self.shared.push(Job::Flush(answer))?;
         flushed.await.unwrap_or_else(|_| Err(RepoError::Io("the store's thread has ended".into())))
+    }
+
+    /// Writes what waits, and closes the file; nothing is written after it.
+    pub(super) async fn close(&self) {
+        let (answer, closed) = oneshot::channel();
+        if self.shared.push(Job::Close(answer)).is_ok() {
+            // It may have failed meanwhile, and is closed then as well.
+            let _ = closed.await;
+        }
     }
 
     /// Why nothing is written any more, if so.
@@ -136,7 +146,7 @@ impl Shared {
         Ok(())
     }
 
-    fn work(&self, file: &File) {
+    fn work(&self, file: File) {
         loop {
             let mut queue = self.queue();
             while queue.jobs.is_empty() && !queue.closed {
@@ -146,9 +156,14 @@ impl Shared {
             if jobs.is_empty() {
                 return;
             }
+            let closes = jobs.iter().any(|job| matches!(job, Job::Close(_)));
+            if closes {
+                queue.failed = Some(RepoError::Closed);
+            }
             drop(queue);
             let bytes = jobs.iter().map(Job::bytes).sum::<usize>();
-            let done = self.all(file, jobs);
+            let mut closed = Vec::new();
+            let done = self.all(&file, jobs, &mut closed);
             let mut queue = self.queue();
             queue.bytes -= bytes;
             if let Err(error) = done {
@@ -158,10 +173,24 @@ impl Shared {
                 queue.closed = true;
             }
             self.moved.notify_all();
+            if closes {
+                drop(queue);
+                drop(file);
+                // Whoever waited may have gone.
+                for answer in closed {
+                    let _: Result<(), ()> = answer.send(());
+                }
+                return;
+            }
         }
     }
 
-    fn all(&self, file: &File, jobs: VecDeque<Job>) -> Result<(), RepoError> {
+    fn all(
+        &self,
+        file: &File,
+        jobs: VecDeque<Job>,
+        closed: &mut Vec<oneshot::Sender<()>>,
+    ) -> Result<(), RepoError> {
         let mut writes = Vec::new();
         let mut told = Vec::new();
         for job in jobs {
@@ -175,6 +204,7 @@ impl Shared {
                     // Nobody may be waiting any more.
                     let _ = answer.send(contained(|| file.load(&id)));
                 }
+                Job::Close(answer) => closed.push(answer),
                 Job::Flush(answer) => {
                     let written = self.commit(file, &mut writes, &mut told);
                     let _ = answer.send(written.clone());

@@ -1,7 +1,11 @@
 //! The machine on a network, with the documents of a repo: [`Sync`].
 
+// A handle is no machine: many tasks share it.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dsys_core::{NodeAddr, NodeId};
@@ -10,8 +14,9 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use super::machine::{Command, Event, Library, Replicator, Stats};
 use super::Config;
+use super::machine::{Library, Replicator};
+use super::words::{Command, Event, Stats};
 use crate::change::{Change, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
@@ -31,6 +36,16 @@ struct Hub {
     commands: mpsc::Sender<Command>,
     stats: Arc<Mutex<Stats>>,
     tasks: [AbortHandle; 2],
+    _turn: Turn,
+}
+
+/// A repo has one at a time: there is one to hear what is on its disk.
+struct Turn(Repo);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.inner().syncs.store(false, Ordering::Release);
+    }
 }
 
 /// The shared documents, which stay open.
@@ -52,6 +67,9 @@ pub enum SpawnError {
     /// The node speaks the protocol already, or can speak no more.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// The repo is in step with others over another node already.
+    #[error("this repo has its Sync already: share one, or drop the other first")]
+    Taken,
 }
 
 /// Sync has ended, because its node has: nothing was done.
@@ -103,9 +121,8 @@ impl Sync {
     /// # Cancel safety
     /// As [`Sync::share`].
     pub async fn unshare<T>(&self, doc: &Doc<T>) -> Result<(), Ended> {
-        self.command(Command::Unshare(doc.id())).await?;
         self.hub.docs.lock().unwrap_or_else(PoisonError::into_inner).remove(&doc.id());
-        Ok(())
+        self.command(Command::Unshare(doc.id())).await
     }
 
     /// Shows something to those who have the document open: a name, a cursor, a colour. At most
@@ -155,6 +172,11 @@ impl Builder<'_> {
     /// [`SpawnError`]; nothing was started.
     pub fn spawn(self) -> Result<Sync, SpawnError> {
         let Builder { node, repo, config, readers } = self;
+        if repo.inner().syncs.swap(true, Ordering::AcqRel) {
+            return Err(SpawnError::Taken);
+        }
+        // Given back however this ends.
+        let turn = Turn(repo.clone());
         let docs = Docs::default();
         let shelf = Shelf { docs: docs.clone(), readers };
         let mut running = RunConfig::default();
@@ -167,7 +189,7 @@ impl Builder<'_> {
             tokio::spawn(tell(running, docs.clone(), stats.clone())).abort_handle(),
             tokio::spawn(stored(repo.clone(), commands.clone())).abort_handle(),
         ];
-        Ok(Sync { hub: Arc::new(Hub { node: node.clone(), docs, commands, stats, tasks }) })
+        Ok(Sync { hub: Arc::new(Hub { node: node.clone(), docs, commands, stats, tasks, _turn: turn }) })
     }
 }
 

@@ -14,8 +14,8 @@ pub(super) struct Link {
     pub(super) invited: bool,
     /// The peer has said what it has.
     pub(super) heard: bool,
-    /// The peer does not share it.
-    pub(super) declined: bool,
+    /// The peer does not share it: when it said so last, and how often before.
+    pub(super) declined: Option<(Time, u32)>,
     /// It is told of what comes from others, instead of being sent it.
     pub(super) lazy: bool,
     /// What it was told of that we have, and when.

@@ -7,16 +7,17 @@ use dsys_core::{Context, Input, Machine, NodeId, Time};
 
 use super::link::Link;
 use super::message::Message;
+use super::words::{Command, Event, Stats, Timer};
 use super::{Config, piece};
 use crate::change::{Change, ChangeId, DocumentId, Log, Policy, Received, Refused, decode_within};
 
-/// Where the documents are.
+/// Where the documents are that are shared.
 pub trait Library {
     /// Who may write.
     type Policy: Policy;
 
     /// Looks at a document's log, of which so many changes are durable, the first ones: only they are told to anybody. None
-    /// if there is no such document, or it cannot be read.
+    /// if it is not shared, or cannot be read.
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
 
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
@@ -31,12 +32,14 @@ pub trait Library {
 #[derive(Debug)]
 pub struct Replicator<L> {
     library: L,
-    config: Config,
+    pub(super) config: Config,
     shared: BTreeMap<DocumentId, Shared>,
-    peers: BTreeMap<NodeId, Peer>,
-    stats: Stats,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    pub(super) stats: Stats,
     /// Those that the app knows.
-    told: Stats,
+    pub(super) told: Stats,
+    /// The timer to announce what is new is set.
+    announces: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,81 +52,26 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct Peer {
-    up: bool,
-    links: BTreeMap<DocumentId, Link>,
+pub(super) struct Peer {
+    pub(super) up: bool,
+    pub(super) links: BTreeMap<DocumentId, Link>,
     strikes: u32,
-    redial: Option<(Time, Duration)>,
-}
-
-/// What the app asks of a [`Replicator`].
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Share a document with these peers, and with those who name it and may read it.
-    Share(DocumentId, Vec<NodeId>),
-    /// Share it no longer.
-    Unshare(DocumentId),
-    /// More of a document is durable.
-    Stored(DocumentId),
-    /// What peers are to see of us, until we go.
-    Presence(DocumentId, Vec<u8>),
-}
-
-/// What a [`Replicator`] tells the app.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The peer and we have the same, durable on both sides.
-    InStep(DocumentId, NodeId),
-    /// A peer is sending much: so many changes have come in this connection, and so many are to come.
-    Progress(DocumentId, NodeId, u64, u64),
-    /// What a peer shows; nothing once it has gone.
-    Presence(DocumentId, NodeId, Vec<u8>),
-    /// The peer does not share the document with us.
-    Declined(DocumentId, NodeId),
-    /// The peer announces what it does not give: another has to.
-    Withheld(DocumentId, NodeId),
-    /// An author has signed two changes in one place: [`Log::forks`] has the proof.
-    Forked(DocumentId, NodeId),
-    /// What was counted so far, now and then.
-    Counted(Stats),
-}
-
-/// The names of a [`Replicator`]'s timers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    /// To see what has no answer.
-    Round,
-    /// To announce what came from others.
-    Announce,
-}
-
-/// What a [`Replicator`] has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Changes sent, those included that are not known to have arrived.
-    pub sent: u64,
-    /// Bytes of pieces sent.
-    pub sent_bytes: u64,
-    /// Changes taken in from peers.
-    pub received: u64,
-    /// Bytes of pieces received.
-    pub received_bytes: u64,
-    /// Changes of peers that were refused, for whatever reason.
-    pub refused: u64,
-    /// Pieces of which everything was known.
-    pub spare: u64,
-    /// Messages that no honest peer sends.
-    pub violations: u64,
-    /// Times that a peer did not give in time what it had announced.
-    pub withheld: u64,
+    /// When it is dialled again, and how long after that.
+    pub(super) redial: Option<(Time, Duration)>,
 }
 
 impl<L: Library> Replicator<L> {
     /// Shares nothing yet.
     pub fn new(library: L, config: Config) -> Replicator<L> {
-        Replicator { library, config, shared: BTreeMap::new(), peers: BTreeMap::new(), stats: Stats::default(), told: Stats::default() }
+        Replicator {
+            library,
+            config,
+            shared: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            stats: Stats::default(),
+            told: Stats::default(),
+            announces: false,
+        }
     }
 
     /// What was counted so far.
@@ -149,8 +97,9 @@ impl<L: Library> Replicator<L> {
     fn command(&mut self, command: Command, cx: &mut Context<'_, Self>) {
         match command {
             Command::Share(document, peers) => {
-                let Some(stored) = self.library.look(&document, |_, stored| stored) else { return };
-                self.shared.entry(document).or_insert(Shared { passed: stored, ..Shared::default() });
+                if !self.is_shared(document) {
+                    return;
+                }
                 for id in peers {
                     let peer = self.peers.entry(id).or_default();
                     peer.links.entry(document).or_default().invited = true;
@@ -180,7 +129,7 @@ impl<L: Library> Replicator<L> {
 
     fn message(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
         let document = message.document();
-        if !self.shared.contains_key(&document) || !self.library.may_read(&from, &document) {
+        if !self.library.may_read(&from, &document) || !self.is_shared(document) {
             if !matches!(message, Message::Declined { .. } | Message::Presence { .. }) {
                 cx.send(from, Message::Declined { document });
             }
@@ -206,11 +155,12 @@ impl<L: Library> Replicator<L> {
             }
             Message::Spare { .. } => link.lazy = true,
             Message::Declined { .. } => {
-                if !link.declined {
+                let times = link.declined.map_or(0, |(_, times)| times + 1);
+                if times == 0 {
                     cx.emit(Event::Declined(document, from));
                 }
                 link.reset();
-                link.declined = true;
+                link.declined = Some((cx.now(), times));
             }
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
@@ -236,7 +186,7 @@ impl<L: Library> Replicator<L> {
         });
         let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
         let first = !std::mem::replace(&mut link.heard, true);
-        link.declined = false;
+        link.declined = None;
         if known {
             link.asked = None;
             link.broken = 0;
@@ -360,7 +310,7 @@ impl<L: Library> Replicator<L> {
                 cx.send(*id, Message::Stored { document, piece });
                 thanked.push(*id);
             }
-            if new.is_empty() || link.declined {
+            if new.is_empty() || link.declined.is_some() {
                 continue;
             }
             link.in_step = false;
@@ -375,7 +325,7 @@ impl<L: Library> Replicator<L> {
                 to_send.push(*id);
             }
         }
-        if !new.is_empty() {
+        if !new.is_empty() && !std::mem::replace(&mut self.announces, true) {
             cx.set_timer(Timer::Announce, self.config.announce_after);
         }
         for id in to_send {
@@ -409,8 +359,23 @@ impl<L: Library> Replicator<L> {
         }
     }
 
+    /// Whether a document is shared; from now on, if it was not yet.
+    fn is_shared(&mut self, document: DocumentId) -> bool {
+        if !self.shared.contains_key(&document) {
+            let Some(passed) = self.library.look(&document, |_, stored| stored) else { return false };
+            self.shared.insert(document, Shared { passed, ..Shared::default() });
+        }
+        true
+    }
+
     /// Tells a peer what we have.
-    fn announce(&mut self, to: NodeId, document: DocumentId, answer: bool, cx: &mut Context<'_, Self>) {
+    pub(super) fn announce(
+        &mut self,
+        to: NodeId,
+        document: DocumentId,
+        answer: bool,
+        cx: &mut Context<'_, Self>,
+    ) {
         let Some(heads) = self.current(&document) else { return };
         let now = cx.now();
         let Some(link) = self.link(to, document) else { return };
@@ -424,7 +389,7 @@ impl<L: Library> Replicator<L> {
     }
 
     /// Whether a peer was not yet told of what we have now.
-    fn is_news(&self, to: NodeId, document: DocumentId) -> bool {
+    pub(super) fn is_news(&self, to: NodeId, document: DocumentId) -> bool {
         let told = self.peers.get(&to).and_then(|peer| peer.links.get(&document)?.told.as_ref());
         told.is_none_or(|(heads, _)| self.current(&document).as_ref() != Some(heads))
     }
@@ -435,74 +400,6 @@ impl<L: Library> Replicator<L> {
         let quiet = link.heard && link.is_quiet() && link.asked.is_none() && link.parked.is_empty();
         if quiet && durable == Some(true) && !std::mem::replace(&mut link.in_step, true) {
             cx.emit(Event::InStep(document, with));
-        }
-    }
-
-    /// Announces what came from others, where it was not sent.
-    fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
-        let waiting = |link: &Link| !link.declined && link.is_quiet();
-        let links: Vec<(NodeId, DocumentId)> = self.links(waiting).collect();
-        for (id, document) in links {
-            if self.is_news(id, document) {
-                self.announce(id, document, false, cx);
-            }
-        }
-    }
-
-    /// Looks after what has no answer.
-    fn round(&mut self, cx: &mut Context<'_, Self>) {
-        let (now, Config { patience, announce_every, .. }) = (cx.now(), self.config.clone());
-        let links: Vec<(NodeId, DocumentId)> = self.links(|link| !link.declined).collect();
-        for (id, document) in links {
-            let Some(link) = self.link(id, document) else { continue };
-            let late = |at: Time| now.since(at) >= patience;
-            let lost = link.flight.front().is_some_and(|(_, at)| late(*at));
-            let withheld = link.asked.is_some_and(late);
-            let told = link.told.as_ref().map(|(_, at)| now.since(*at));
-            let unheard = !link.heard && told.is_none_or(|told| told >= patience);
-            if lost {
-                link.queue.clear();
-                link.flight.clear();
-            }
-            if withheld {
-                link.asked = None;
-                link.broken += 1;
-                let last = link.broken == self.config.max_broken;
-                self.stats.withheld += 1;
-                if last {
-                    cx.emit(Event::Withheld(document, id));
-                }
-            }
-            if lost || withheld || unheard || told.is_none_or(|told| told >= announce_every) {
-                self.announce(id, document, lost || withheld || unheard, cx);
-            }
-        }
-        self.redial(cx);
-        if self.told != self.stats {
-            self.told = self.stats;
-            cx.emit(Event::Counted(self.stats));
-        }
-        cx.set_timer(Timer::Round, patience / 4);
-    }
-
-    /// Tries to reach those whom we have named a document to.
-    fn redial(&mut self, cx: &mut Context<'_, Self>) {
-        let now = cx.now();
-        let mut due = Vec::new();
-        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| !peer.up) {
-            let Some(document) = peer.links.iter().find(|(_, link)| link.invited).map(|(it, _)| *it) else {
-                continue;
-            };
-            let (at, wait) = *peer.redial.get_or_insert((now, self.config.redial_after));
-            if now >= at {
-                let longer = (wait * 2).min(self.config.redial_at_most);
-                let jitter = wait.mul_f64(cx.rng().unit() / 4.0);
-                peer.redial = Some((now + wait + jitter, longer));
-                due.push((*id, document));
-            }
-        }
-        for (id, document) in due {
-            self.announce(id, document, false, cx);
         }
     }
 
@@ -548,11 +445,11 @@ impl<L: Library> Replicator<L> {
         cx.disconnect(peer);
     }
 
-    fn link(&mut self, peer: NodeId, document: DocumentId) -> Option<&mut Link> {
+    pub(super) fn link(&mut self, peer: NodeId, document: DocumentId) -> Option<&mut Link> {
         self.peers.get_mut(&peer)?.links.get_mut(&document)
     }
 
-    fn links(&self, wanted: impl Fn(&Link) -> bool) -> impl Iterator<Item = (NodeId, DocumentId)> {
+    pub(super) fn links(&self, wanted: impl Fn(&Link) -> bool) -> impl Iterator<Item = (NodeId, DocumentId)> {
         let up = self.peers.iter().filter(|(_, peer)| peer.up);
         let links =
             up.flat_map(|(id, peer)| peer.links.iter().map(|(document, link)| (*id, *document, link)));
@@ -572,7 +469,10 @@ impl<L: Library> Machine for Replicator<L> {
             Input::Command(command) => self.command(command, cx),
             Input::Message(from, message) => self.message(from, message, cx),
             Input::Timer(Timer::Round) => self.round(cx),
-            Input::Timer(Timer::Announce) => self.announce_news(cx),
+            Input::Timer(Timer::Announce) => {
+                self.announces = false;
+                self.announce_news(cx);
+            }
             Input::PeerUp(peer) => self.up(peer, cx),
             Input::PeerDown(peer) => self.down(peer, cx),
             Input::Stored(_) => {}

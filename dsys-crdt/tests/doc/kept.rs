@@ -1,5 +1,7 @@
 //! Documents that are kept on a disk and opened again: the same as those that never were.
 
+use std::time::Instant;
+
 use dsys_crdt::change::{Members, encode};
 use dsys_crdt::doc::{Doc, SnapshotError};
 use dsys_crdt::laws::Random;
@@ -145,4 +147,37 @@ fn what_is_damaged_or_newer_is_named() {
     let mut short = kept;
     short.chunks.clear();
     assert!(matches!(open(&short), Err(SnapshotError::Damaged(_))));
+}
+
+/// Prints how long a document takes to open from its changes, and from a snapshot.
+#[test]
+#[ignore = "a measurement"]
+fn measure_opening() {
+    for changes in [9_000, 100_000] {
+        let mut doc = Doc::new(DOCUMENT, Members::owned_by(key(0).public()));
+        doc.change(&key(0), 0, |doc| doc.set("/t", dsys_crdt::doc::Value::Text(String::new()))).unwrap();
+        for number in 1..changes {
+            doc.change(&key(0), 0, |doc| doc.insert_text("/t", number - 1, "x")).unwrap();
+        }
+        let (mut disk, bytes) = (Disk::default(), doc.encode_since(&[]));
+        disk.compact(&doc);
+        for round in 0..3 {
+            let started = Instant::now();
+            let mut replayed = Doc::new(DOCUMENT, Members::owned_by(key(0).public()));
+            replayed.decode_and_receive(&bytes, 0).unwrap();
+            let by_changes = started.elapsed();
+            let started = Instant::now();
+            let mut opened = disk.open();
+            let by_snapshot = started.elapsed();
+            opened.change(&key(0), 0, |doc| doc.insert_text("/t", 0, "y")).unwrap();
+            let edited = started.elapsed();
+            let started = Instant::now();
+            doc.snapshot(disk.snapshot.changes).unwrap();
+            let written = started.elapsed();
+            println!(
+                "{changes} changes, round {round}: from changes {by_changes:?}, from a snapshot {by_snapshot:?}, \
+                 edited {edited:?}; the snapshot made in {written:?}"
+            );
+        }
+    }
 }

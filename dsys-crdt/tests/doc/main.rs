@@ -1,10 +1,12 @@
 //! Documents: what edits do, that replicas agree, and that no body can harm them.
+#![allow(clippy::print_stdout, clippy::disallowed_types, clippy::disallowed_methods)] // it measures, too
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // clippy.toml's leave is for test functions
 
 mod converging;
 mod edits;
 mod hostile;
 mod kept;
+mod typed;
 
 use dsys_core::SecretKey;
 use dsys_crdt::change::{DocumentId, Open};

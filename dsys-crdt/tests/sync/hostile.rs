@@ -6,7 +6,7 @@ use dsys_core::{NodeId, Rng, SecretKey};
 use dsys_crdt::change::{ChangeId, DocumentId, Open, decode, encode};
 use dsys_crdt::doc::Doc;
 use dsys_crdt::sync::{Event, Message};
-use dsys_sim::{Config, Connections, Letter, Network};
+use dsys_sim::{Config, Connections, Latency, Letter, Network};
 
 use crate::replica::{Act, OURS, Replica};
 
@@ -41,10 +41,14 @@ pub(crate) fn lie(rng: &mut Rng, _: NodeId, letter: Letter<Message>) -> Vec<Lett
 
 /// One honest node, and a peer that is not there: what it says is written here.
 fn alone() -> (Network<Replica>, NodeId, NodeId) {
-    let mut network = Network::new(Config { connections: Connections::None, ..Config::new(1) });
+    let mut network = Network::new(Config {
+        latency: Latency::constant(Duration::from_millis(1)),
+        connections: Connections::None,
+        ..Config::new(1)
+    });
     let (here, peer) = (network.id(0), network.id(1));
     network.set_spawn(move |id, disk| Replica::new(id, disk, vec![(OURS, vec![])], &[]));
-    (0..2).for_each(|_| drop(network.join()));
+    (0..2).for_each(|_| assert!(network.join().is_some()));
     network.run_for(Duration::from_secs(1));
     network.crash(peer, dsys_sim::Crash::POWER);
     network.command(here, Act::Edit(OURS, 1));
@@ -145,4 +149,18 @@ fn what_is_not_shared_is_declined_and_costs_nothing() {
     let stats = network.machine(here).unwrap().sync.stats();
     assert_eq!((stats.sent, stats.violations), (0, 0));
     assert_eq!(network.machine(here).unwrap().sync.shared().count(), 1);
+}
+
+/// Or a crash would let the author sign another change in its place.
+#[test]
+fn what_is_not_on_the_disk_is_told_to_nobody() {
+    let (mut network, here, peer) = alone();
+    network.command(here, Act::Edit(OURS, 2));
+    network.forge(peer, Letter { to: here, message: Message::Have { document: OURS, have: vec![] } });
+    // It takes 20 ms until the edit is written.
+    network.run_for(Duration::from_millis(10));
+    let replica = network.machine(here).unwrap();
+    assert_eq!((replica.doc(&OURS).unwrap().log().len(), replica.sync.stats().sent), (2, 1));
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(network.machine(here).unwrap().sync.stats().sent, 2);
 }

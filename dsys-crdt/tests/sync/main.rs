@@ -1,5 +1,7 @@
 //! Documents in step: in the simulator under all faults, with hostile peers, and between real nodes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // clippy.toml's leave is for test functions
+// clippy.toml's leave is for test functions; and these wait for real nodes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod converging;
 #[path = "../../src/tests/data.rs"]

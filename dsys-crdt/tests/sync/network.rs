@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dsys_core::{NodeAddr, SecretKey};
 use dsys_crdt::doc::Value;
 use dsys_crdt::repo::{Doc, Repo, Rule, Subscription, Update};
-use dsys_crdt::sync::Sync;
+use dsys_crdt::sync::{SpawnError, Sync};
 use dsys_transport::{Node, NodeConfig, Quic, QuicConfig};
 
 struct Peer {
@@ -65,6 +65,7 @@ fn begun(repo: &Repo) -> Doc {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_lines_do_it() {
     let (anna, ben) = (peer(), peer());
+    assert!(matches!(Sync::spawn(&ben.node, &anna.repo), Err(SpawnError::Taken)));
     let here = begun(&anna.repo);
     here.change(|doc| doc.insert_text("/body", 0, "milk\n")).unwrap();
     anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
@@ -116,6 +117,8 @@ async fn what_was_written_offline_is_there_after_a_restart() {
         .await;
         assert_eq!((text(&here).len(), text(&there)), (round * 2, text(&here)));
         node.shutdown(Duration::from_secs(5)).await;
+        repo.close().await;
+        assert!(there.change(|doc| doc.set("/n", 1)).is_err());
     }
     assert!(here.read(|doc| doc.log().forks().is_empty()).unwrap());
 }
@@ -124,7 +127,8 @@ async fn what_was_written_offline_is_there_after_a_restart() {
 async fn readers_are_the_apps_choice_and_owners_say_who_writes() {
     let (node, repo, open) = (node(), Repo::memory().unwrap(), Arc::new(AtomicBool::new(false)));
     let allowed = open.clone();
-    let sync = Sync::builder(&node, &repo).readers(move |_, _| allowed.load(Ordering::Acquire)).spawn().unwrap();
+    let sync =
+        Sync::builder(&node, &repo).readers(move |_, _| allowed.load(Ordering::Acquire)).spawn().unwrap();
     let here: Doc = repo.create("notes").unwrap();
     here.change(|doc| doc.set("/body", Value::Text("secret".into()))).unwrap();
     sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
@@ -146,7 +150,7 @@ async fn readers_are_the_apps_choice_and_owners_say_who_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_documents_share_one_connection() {
+async fn hundreds_of_documents_share_one_connection() {
     let (anna, ben) = (peer(), peer());
     let mut docs = Vec::new();
     for number in 0..300 {
@@ -158,7 +162,10 @@ async fn a_thousand_documents_share_one_connection() {
         docs.push(there);
     }
     for (number, there) in docs.iter().enumerate() {
-        until("a document", || there.get("/n").unwrap() == Some(Value::Int(number as i64))).await;
+        until(&format!("document {number}, {:?} {:?}", ben.node.stats(), anna.node.stats()), || {
+            there.get("/n").unwrap() == Some(Value::Int(number as i64))
+        })
+        .await;
     }
     assert_eq!(anna.node.stats().peers.len(), 1);
 }
@@ -186,11 +193,12 @@ async fn measure_a_keystroke_to_ten_peers() {
         services.push(peer.node.serve(tag, Default::default(), Default::default(), echo).unwrap());
     }
     let (mut keystrokes, mut trips) = (Vec::new(), Vec::new());
+    let mut all: Vec<Subscription> = peers.iter().map(|(_, doc)| doc.subscribe()).collect();
     for round in 0..200 {
         let started = Instant::now();
         here.change(|doc| doc.insert_text("/body", round, "x")).unwrap();
-        while !peers.iter().all(|(_, doc)| text(doc).len() == round + 1) {
-            tokio::task::yield_now().await;
+        for updates in &mut all {
+            update(updates, |update| matches!(update, Update::Remote(_))).await;
         }
         keystrokes.push(started.elapsed());
         let started = Instant::now();
@@ -200,7 +208,10 @@ async fn measure_a_keystroke_to_ten_peers() {
     }
     keystrokes.sort();
     trips.sort();
-    println!("keystroke to 10 peers: p50 {:?}, p95 {:?}; a request: p50 {:?}", keystrokes[100], keystrokes[190], trips[100]);
+    println!(
+        "keystroke to 10 peers: p50 {:?}, p95 {:?}; a request: p50 {:?}",
+        keystrokes[100], keystrokes[190], trips[100]
+    );
 }
 
 /// Prints how long 100,000 changes take to a new peer, beside the bytes alone on a stream between the same nodes.

@@ -43,6 +43,8 @@ pub(crate) struct Replica {
     shares: Vec<Command>,
     writes: BTreeMap<u64, (DocumentId, u32)>,
     tokens: u64,
+    /// What waits for the thread that writes: a crash loses it, and what was sent meanwhile was sent too early.
+    unwritten: Vec<(Token, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,7 +86,14 @@ impl Replica {
         }
         let shares = shares.into_iter().map(|(document, peers)| Command::Share(document, peers)).collect();
         let key = SecretKey::from_bytes(*id.as_bytes());
-        Replica { key, sync: Replicator::new(shelf, quick()), shares, writes: BTreeMap::new(), tokens: 0 }
+        Replica {
+            key,
+            sync: Replicator::new(shelf, quick()),
+            shares,
+            writes: BTreeMap::new(),
+            tokens: 0,
+            unwritten: Vec::new(),
+        }
     }
 
     pub(crate) fn doc(&self, document: &DocumentId) -> Option<&Doc<Open>> {
@@ -98,8 +107,8 @@ impl Replica {
         for effect in effects {
             match effect {
                 Effect::Send(to, message) => cx.send(to, message),
-                Effect::SetTimer(timer, after) => cx.set_timer(timer, after),
-                Effect::CancelTimer(timer) => cx.cancel_timer(timer),
+                Effect::SetTimer(timer, after) => cx.set_timer(Some(timer), after),
+                Effect::CancelTimer(timer) => cx.cancel_timer(Some(timer)),
                 Effect::Emit(event) => cx.emit(event),
                 Effect::Disconnect(peer) => cx.disconnect(peer),
                 Effect::Store(token, write) => cx.store(token, write),
@@ -119,7 +128,8 @@ impl Replica {
                 self.tokens += 1;
                 self.writes.insert(self.tokens, (*document, len));
                 let record = [document.as_bytes().as_slice(), &encode(&new)].concat();
-                cx.store(Token(self.tokens), Write::Append(record));
+                self.unwritten.push((Token(self.tokens), record));
+                cx.set_timer(None, Duration::from_millis(20));
             }
         }
     }
@@ -146,7 +156,8 @@ impl Machine for Replica {
     type Message = Message;
     type Command = Act;
     type Event = Event;
-    type Timer = Timer;
+    /// None: the writing thread's turn.
+    type Timer = Option<Timer>;
 
     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
         match input {
@@ -167,7 +178,12 @@ impl Machine for Replica {
             }
             Input::Command(Act::Sync(command)) => self.hand(Input::Command(command), cx),
             Input::Message(from, message) => self.hand(Input::Message(from, message), cx),
-            Input::Timer(timer) => self.hand(Input::Timer(timer), cx),
+            Input::Timer(Some(timer)) => self.hand(Input::Timer(timer), cx),
+            Input::Timer(None) => {
+                for (token, record) in self.unwritten.drain(..) {
+                    cx.store(token, Write::Append(record));
+                }
+            }
             Input::PeerUp(peer) => self.hand(Input::PeerUp(peer), cx),
             Input::PeerDown(peer) => self.hand(Input::PeerDown(peer), cx),
             Input::Stored(token) => {

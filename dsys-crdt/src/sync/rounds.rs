@@ -1,0 +1,86 @@
+//! What is done by the clock: what has no answer is tried again, what is news is announced.
+
+use dsys_core::{Context, NodeId, Time};
+
+use super::Config;
+use super::link::Link;
+use super::machine::{Library, Replicator};
+use super::words::{Event, Timer};
+use crate::change::DocumentId;
+
+impl<L: Library> Replicator<L> {
+    /// Announces what came from others, where it was not sent.
+    pub(super) fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
+        let waiting = |link: &Link| link.declined.is_none() && link.is_quiet();
+        let links: Vec<(NodeId, DocumentId)> = self.links(waiting).collect();
+        for (id, document) in links {
+            if self.is_news(id, document) {
+                self.announce(id, document, false, cx);
+            }
+        }
+    }
+
+    /// Looks after what has no answer.
+    pub(super) fn round(&mut self, cx: &mut Context<'_, Self>) {
+        let (now, Config { patience, announce_every, .. }) = (cx.now(), self.config.clone());
+        let links: Vec<(NodeId, DocumentId)> = self.links(|_| true).collect();
+        for (id, document) in links {
+            let Some(link) = self.link(id, document) else { continue };
+            if let Some((at, times)) = link.declined {
+                // It may be shared there by now.
+                if now.since(at) >= patience.saturating_mul(2u32.saturating_pow(times)).min(announce_every) {
+                    self.announce(id, document, false, cx);
+                }
+                continue;
+            }
+            let late = |at: Time| now.since(at) >= patience;
+            let lost = link.flight.front().is_some_and(|(_, at)| late(*at));
+            let withheld = link.asked.is_some_and(late);
+            let told = link.told.as_ref().map(|(_, at)| now.since(*at));
+            let unheard = !link.heard && told.is_none_or(|told| told >= patience);
+            if lost {
+                link.queue.clear();
+                link.flight.clear();
+            }
+            if withheld {
+                link.asked = None;
+                link.broken += 1;
+                let last = link.broken == self.config.max_broken;
+                self.stats.withheld += 1;
+                if last {
+                    cx.emit(Event::Withheld(document, id));
+                }
+            }
+            if lost || withheld || unheard || told.is_none_or(|told| told >= announce_every) {
+                self.announce(id, document, lost || withheld || unheard, cx);
+            }
+        }
+        self.redial(cx);
+        if self.told != self.stats {
+            self.told = self.stats;
+            cx.emit(Event::Counted(self.stats));
+        }
+        cx.set_timer(Timer::Round, patience / 4);
+    }
+
+    /// Tries to reach those whom we have named a document to.
+    fn redial(&mut self, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        let mut due = Vec::new();
+        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| !peer.up) {
+            let Some(document) = peer.links.iter().find(|(_, link)| link.invited).map(|(it, _)| *it) else {
+                continue;
+            };
+            let (at, wait) = *peer.redial.get_or_insert((now, self.config.redial_after));
+            if now >= at {
+                let longer = (wait * 2).min(self.config.redial_at_most);
+                let jitter = wait.mul_f64(cx.rng().unit() / 4.0);
+                peer.redial = Some((now + wait + jitter, longer));
+                due.push((*id, document));
+            }
+        }
+        for (id, document) in due {
+            self.announce(id, document, false, cx);
+        }
+    }
+}

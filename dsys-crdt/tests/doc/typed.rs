@@ -1,0 +1,73 @@
+//! Documents with a type.
+
+use dsys_crdt::doc::{DocError, Value};
+use dsys_crdt::repo::{ChangeError, Doc, Repo, Rule};
+use dsys_crdt::schema::{Counter, Crdt, List, Map, Register, Set, Text};
+
+#[derive(Crdt)]
+struct Note {
+    title: Register<String>,
+    body: Text,
+    tags: Set<String>,
+    votes: Counter,
+    r#type: Register<i64>,
+    about: About,
+}
+
+#[derive(Crdt)]
+struct About {
+    lines: List<String>,
+    sizes: Map<u32>,
+}
+
+#[test]
+fn all_fields_can_be_edited_and_read() {
+    let repo = Repo::memory().unwrap();
+    let doc: Doc<Note> = repo.create("a").unwrap();
+    doc.change(|n| {
+        n.title.set("Saturday")?;
+        n.body.insert(0, "milk\n")?;
+        n.body.replace(0..4, "oats")?;
+        n.tags.insert("food/drink")?;
+        n.tags.insert("~")?;
+        assert!(n.tags.remove("~")? && !n.tags.remove("~")?);
+        n.votes.increment(3)?;
+        n.r#type.set(7)?;
+        n.about.lines.push("one")?;
+        n.about.lines.insert(0, "zero")?;
+        n.about.lines.move_to(0, 1)?;
+        n.about.sizes.set("big", 9u32)
+    })
+    .unwrap();
+    doc.look(|n| {
+        assert_eq!((n.title.get(), n.body.get()), (Some("Saturday".into()), "oats\n".into()));
+        assert_eq!((n.tags.get(), n.votes.value(), n.r#type.get()), (vec!["food/drink".into()], 3, Some(7)));
+        assert!(n.tags.contains("food/drink") && !n.tags.contains("~"));
+        assert_eq!(n.about.lines.get(), ["one", "zero"]);
+        assert_eq!((n.about.sizes.get("big"), n.about.sizes.keys()), (Some(9), vec!["big".into()]));
+        assert_eq!(n.votes.increment(1), Err(DocError::ReadOnly));
+    })
+    .unwrap();
+    let expected = r#"{"about":{"lines":["one","zero"],"sizes":{"big":9}},"body":"oats\n","tags":{"food/drink":true},"title":"Saturday","type":7,"votes":3}"#;
+    assert_eq!(serde_json::to_string(&doc.value().unwrap()).unwrap(), expected);
+    assert_eq!(doc.read(|doc| doc.log().len()).unwrap(), 1, "one change");
+    let far = doc.change(|n| n.body.insert(99, "far")).unwrap_err();
+    assert!(matches!(far, ChangeError::Doc(DocError::Text(_))));
+}
+
+#[test]
+fn who_joins_waits_for_the_beginning_and_other_versions_are_met() {
+    let (anna, ben) = (Repo::memory().unwrap(), Repo::memory().unwrap());
+    let here: Doc<About> = anna.create_with("a", Rule::Open).unwrap();
+    let there: Doc<About> = ben.join("a", here.link()).unwrap();
+    let early = there.change(|n| n.lines.push("early"));
+    assert_eq!(early, Err(ChangeError::Doc(DocError::NotBegun)));
+    here.change(|n| n.lines.push("first")).unwrap();
+    // Somebody's other program has put something else there.
+    here.change_raw(|doc| doc.insert("/lines/0", 5)).unwrap();
+    assert_eq!(here.look(|n| n.lines.get()).unwrap(), ["first"]);
+    let wrong =
+        here.change_raw(|doc| doc.set("/sizes", 1)).and_then(|()| here.change(|n| n.sizes.set("a", 1u32)));
+    assert_eq!(wrong, Err(ChangeError::Doc(DocError::WrongKind)));
+    assert_eq!(here.get("/sizes").unwrap(), Some(Value::Int(1)));
+}
