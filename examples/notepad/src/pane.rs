@@ -128,7 +128,8 @@ impl Pane {
     pub(crate) fn view(&self, authors: &mut BTreeMap<Agent, usize>) -> View {
         let hash = self.doc.heads().unwrap_or_default();
         let text = self.doc.read(|doc| {
-            let Some(text) = doc.text("/text") else { return Vec::new() };
+            // A copy keeps the walk that tells who wrote what; panes are small.
+            let Some(mut text) = doc.text("/text").cloned() else { return Vec::new() };
             let mut of = Vec::new();
             if let Ok(places) = text.places() {
                 for (range, author) in places.authors() {
