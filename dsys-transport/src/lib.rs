@@ -14,6 +14,7 @@ mod node;
 mod quic;
 mod rpc;
 mod run;
+mod switch;
 mod tag;
 mod transport;
 
@@ -34,5 +35,6 @@ pub use rpc::{RequestError, RpcConfig, Service};
 pub use run::{
     Disk, Ended, MemoryDisk, NoDisk, RunConfig, RunError, RunStats, Running, TraceSink, run, run_with,
 };
+pub use switch::{Switch, Switched};
 pub use tag::{BadTag, Tag};
 pub use transport::{Connection, RecvStream, SendStream, Transport, TransportStats};

@@ -2,7 +2,7 @@
 
 use dsys_core::NodeId;
 use dsys_transport::conformance::{self, Harness, Pair};
-use dsys_transport::{MemoryNetwork, MemoryTransport, Transport};
+use dsys_transport::{MemoryNetwork, MemoryTransport, Switch, Switched, Transport};
 
 struct Memory;
 
@@ -23,4 +23,22 @@ dsys_transport::conformance_tests!(Memory);
 #[tokio::test]
 async fn all_at_once() -> Result<(), conformance::Failure> {
     conformance::all(&Memory).await
+}
+
+/// A transport behind a switch that is not cut.
+struct Behind;
+
+impl Harness for Behind {
+    type Transport = Switched<MemoryTransport>;
+
+    async fn pair(&self) -> Result<Pair<Self::Transport>, String> {
+        let Pair { left, right, left_addr, right_addr } = Memory.pair().await?;
+        let [left, right] = [left, right].map(|inner| Switched::new(inner, &Switch::default()));
+        Ok(Pair { left, right, left_addr, right_addr })
+    }
+}
+
+#[tokio::test]
+async fn a_switch_changes_nothing_while_it_is_healed() -> Result<(), conformance::Failure> {
+    conformance::all(&Behind).await
 }

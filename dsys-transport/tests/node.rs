@@ -10,7 +10,7 @@ use common::{World, soon, until};
 use dsys_core::{Domain, NodeAddr, NodeId, SecretKey, Signer as _};
 use dsys_transport::{
     Connection, DialError, MemoryNetwork, Node, NodeConfig, OpenError, PeerChange, ProtocolConfig,
-    StreamError, Tag, Transport, code,
+    StreamError, Switch, Switched, Tag, Transport, code,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -407,4 +407,19 @@ async fn a_node_signs_in_its_own_name(world: World) {
     assert!(signer.public() == node.id() && format!("{signer:?}").contains(&node.id().short()));
     let nameless = MemoryNetwork::new().transport(node.id());
     assert!(Node::new(nameless, NodeConfig::default()).signer().is_none());
+}
+
+#[tokio::test]
+async fn a_cut_closes_what_stands_and_lets_nobody_in_or_out() {
+    let (network, switch) = (MemoryNetwork::new(), Switch::default());
+    let transport = Switched::new(network.transport(NodeId::from_number(1)), &switch);
+    let node = Node::new(transport, NodeConfig::default());
+    let other = Node::new(network.transport(NodeId::from_number(2)), NodeConfig::default());
+    node.connect(other.addr()).await.unwrap();
+    switch.cut(&node);
+    until("nobody is up", || node.stats().peers.is_empty() && other.stats().peers.is_empty()).await;
+    assert!(matches!(node.connect(other.addr()).await, Err(DialError::Unreachable { .. })));
+    assert!(other.connect(node.addr()).await.is_err() && switch.is_cut());
+    switch.heal();
+    other.connect(node.addr()).await.unwrap();
 }

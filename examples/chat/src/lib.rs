@@ -7,7 +7,6 @@ mod room;
 mod screen;
 mod session;
 mod smoke;
-mod switch;
 mod wire;
 
 use std::io::IsTerminal;

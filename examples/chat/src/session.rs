@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId, SecretKey, Ticket};
 use dsys_gossip::{Cursor, Event, Gossip, MemoryStore, Message};
-use dsys_transport::{Node, NodeConfig, Quic, QuicConfig, code};
+use dsys_transport::{Node, NodeConfig, Quic, QuicConfig, Switch, Switched};
 use tokio::sync::mpsc;
 
 use crate::room::Room;
-use crate::switch::{Switch, Switched};
 use crate::wire::{Said, clean};
 
 /// Sightings are said together, so often.
@@ -48,7 +47,7 @@ impl Session {
             format!("{error}; is another chat running there? give another --listen, or none")
         })?;
         let switch = Switch::default();
-        let node = Node::new(Switched { inner, switch: switch.clone() }, NodeConfig::default());
+        let node = Node::new(Switched::new(inner, &switch), NodeConfig::default());
         let gossip = Gossip::builder(&node).store(MemoryStore::with_budget(16 << 20)).spawn();
         let gossip = gossip.map_err(|error| error.to_string())?;
         let (sender, events) = mpsc::channel(256);
@@ -193,15 +192,12 @@ impl Session {
 
     /// Pulls the cable.
     pub(crate) fn cut(&self) {
-        self.switch.set(true);
-        for peer in self.node.stats().peers {
-            self.node.disconnect(peer.peer, code::DISCONNECTED, "the link was cut");
-        }
+        self.switch.cut(&self.node);
     }
 
     /// Puts it in again; the nodes find each other by themselves.
     pub(crate) fn heal(&self) {
-        self.switch.set(false);
+        self.switch.heal();
     }
 
     pub(crate) async fn end(self) {

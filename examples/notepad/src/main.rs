@@ -3,7 +3,6 @@
 mod pane;
 mod screen;
 mod smoke;
-mod switch;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;

@@ -11,9 +11,7 @@ use dsys_crdt::Agent;
 use dsys_crdt::repo::{Doc, Link, Repo, Rule};
 use dsys_crdt::schema::{Crdt, Text};
 use dsys_crdt::sync::{Config, Sync};
-use dsys_transport::{Node, NodeConfig, Quic, QuicConfig, code};
-
-use crate::switch::{Switch, Switched};
+use dsys_transport::{Node, NodeConfig, Quic, QuicConfig, Switch, Switched};
 
 /// What is in the document.
 #[derive(Crdt)]
@@ -57,7 +55,7 @@ impl Pane {
         let key = SecretKey::generate().map_err(|error| text(&error))?;
         let inner = Quic::bind(&key, &[listen], QuicConfig::lan()).map_err(|error| text(&error))?;
         let switch = Switch::default();
-        let node = Node::new(Switched { inner, switch: switch.clone() }, NodeConfig::default());
+        let node = Node::new(Switched::new(inner, &switch), NodeConfig::default());
         let repo = Repo::memory().map_err(|error| text(&error))?;
         let doc: Doc<Pad> = match word {
             Some(word) => repo.join("pad", word.link),
@@ -116,13 +114,7 @@ impl Pane {
 
     /// Takes the pane off the net, or puts it back.
     pub(crate) fn flip(&mut self) {
-        let cut = self.is_online();
-        self.switch.set(cut);
-        if cut {
-            for peer in self.node.stats().peers {
-                self.node.disconnect(peer.peer, code::DONE, "off the net");
-            }
-        }
+        if self.is_online() { self.switch.cut(&self.node) } else { self.switch.heal() }
     }
 
     pub(crate) fn view(&self, authors: &mut BTreeMap<Agent, usize>) -> View {
