@@ -34,7 +34,7 @@ pub(crate) mod saved;
 mod waiting;
 
 pub use columns::{BundleError, decode, decode_within, encode};
-use dsys_core::{Domain, NodeId, SecretKey, Signature};
+use dsys_core::{Domain, NodeId, Signature, Signer};
 pub use fork::{Branch, Fork, NoFork};
 pub use log::{Log, LogConfig};
 pub use policy::{Denied, Members, Open, Past, Policy};
@@ -134,7 +134,7 @@ pub struct Change {
 }
 
 impl Change {
-    fn signed(header: Header, body: Vec<u8>, key: &SecretKey) -> (ChangeId, Change) {
+    fn signed(header: Header, body: Vec<u8>, key: &dyn Signer) -> (ChangeId, Change) {
         let id = header.id();
         let signature = Some(key.sign(DOMAIN, id.as_bytes()));
         (id, Change { header, body, signature })

@@ -44,7 +44,7 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use container::{Id, Kind};
-use dsys_core::SecretKey;
+use dsys_core::Signer;
 pub use edit::Edit;
 use read::tokens;
 pub use saved::{Snapshot, SnapshotError};
@@ -147,7 +147,7 @@ impl<P: Policy> Doc<P> {
     /// again from its history.
     pub fn change(
         &mut self,
-        key: &SecretKey,
+        key: &dyn Signer,
         wall: u64,
         edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
     ) -> Result<Change, DocError> {
@@ -160,7 +160,7 @@ impl<P: Policy> Doc<P> {
     /// As there.
     pub fn change_telling(
         &mut self,
-        key: &SecretKey,
+        key: &dyn Signer,
         wall: u64,
         edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
     ) -> Result<(Change, Vec<Event>), DocError> {

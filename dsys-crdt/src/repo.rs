@@ -40,7 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use document::{Cell, now};
 pub use document::{ChangeError, Doc, Dynamic};
-use dsys_core::{NodeId, SecretKey};
+use dsys_core::{NodeId, Signer};
 use file::{File, Info, Write};
 pub use link::{BadLink, Link, Rule};
 pub use subscription::{Subscription, Update};
@@ -58,7 +58,7 @@ pub struct Repo {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) key: SecretKey,
+    pub(crate) key: Arc<dyn Signer>,
     pub(crate) config: RepoConfig,
     pub(crate) writer: Writer,
     /// There is a `Sync` of it.
@@ -162,15 +162,15 @@ impl Repo {
         Repo::open_with(path, None, RepoConfig::default()).await
     }
 
-    /// [`Repo::open`] with a key of yours, which is not written to the file: the node's, say. The file is bound to it.
+    /// [`Repo::open`] with a key of yours, which is not written to the file: a node's, say, by its `signer`. The file is bound to it.
     ///
     /// # Errors
     /// As there, and [`RepoError::OtherKey`].
     ///
     /// # Cancel safety
     /// As there.
-    pub async fn open_as(path: impl AsRef<Path>, key: &SecretKey) -> Result<Repo, RepoError> {
-        Repo::open_with(path, Some(key.clone()), RepoConfig::default()).await
+    pub async fn open_as(path: impl AsRef<Path>, key: Arc<dyn Signer>) -> Result<Repo, RepoError> {
+        Repo::open_with(path, Some(key), RepoConfig::default()).await
     }
 
     /// [`Repo::open`] or [`Repo::open_as`] with other bounds.
@@ -182,7 +182,7 @@ impl Repo {
     /// As there.
     pub async fn open_with(
         path: impl AsRef<Path>,
-        key: Option<SecretKey>,
+        key: Option<Arc<dyn Signer>>,
         config: RepoConfig,
     ) -> Result<Repo, RepoError> {
         let path = path.as_ref().to_path_buf();
@@ -208,11 +208,11 @@ impl Repo {
     ///
     /// # Errors
     /// As there.
-    pub fn memory_with(key: Option<SecretKey>, config: RepoConfig) -> Result<Repo, RepoError> {
+    pub fn memory_with(key: Option<Arc<dyn Signer>>, config: RepoConfig) -> Result<Repo, RepoError> {
         Repo::of(File::memory(config.cache)?, key, config)
     }
 
-    fn of(file: File, key: Option<SecretKey>, config: RepoConfig) -> Result<Repo, RepoError> {
+    fn of(file: File, key: Option<Arc<dyn Signer>>, config: RepoConfig) -> Result<Repo, RepoError> {
         let key = file.key(key)?;
         let documents = file.documents()?;
         let names = documents.iter().map(|(id, info)| (info.name.clone(), *id)).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dsys_core::{NodeId, SecretKey};
+use dsys_core::{NodeId, Signer};
 
 use super::entries::{Entries, Names};
 use super::graph::Graph;
@@ -105,7 +105,7 @@ impl<P: Policy> Log<P> {
     ///
     /// # Errors
     /// If the policy or the bounds refuse it, or the key is suspended.
-    pub fn commit(&mut self, key: &SecretKey, wall: u64, body: Vec<u8>) -> Result<Change, Refused> {
+    pub fn commit(&mut self, key: &dyn Signer, wall: u64, body: Vec<u8>) -> Result<Change, Refused> {
         self.commit_with(key, wall, body, Vec::new())
     }
 
@@ -115,7 +115,7 @@ impl<P: Policy> Log<P> {
     /// As there.
     pub fn grant(
         &mut self,
-        key: &SecretKey,
+        key: &dyn Signer,
         wall: u64,
         to: impl IntoIterator<Item = NodeId>,
     ) -> Result<Change, Refused> {
@@ -128,7 +128,7 @@ impl<P: Policy> Log<P> {
     /// As there.
     pub fn revoke(
         &mut self,
-        key: &SecretKey,
+        key: &dyn Signer,
         wall: u64,
         from: impl IntoIterator<Item = NodeId>,
     ) -> Result<Change, Refused> {
@@ -137,7 +137,7 @@ impl<P: Policy> Log<P> {
 
     fn commit_with(
         &mut self,
-        key: &SecretKey,
+        key: &dyn Signer,
         wall: u64,
         body: Vec<u8>,
         access: Vec<Access>,

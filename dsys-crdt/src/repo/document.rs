@@ -120,7 +120,7 @@ impl<T> Doc<T> {
     /// # Errors
     /// If we are not the owner, or the disk failed.
     pub fn grant(&self, to: impl IntoIterator<Item = NodeId>) -> Result<(), ChangeError> {
-        self.cell.commit(|log, inner| log.grant(&inner.key, now(), to))
+        self.cell.commit(|log, inner| log.grant(&*inner.key, now(), to))
     }
 
     /// Lets keys write no longer; what they wrote and is not here does not count.
@@ -128,7 +128,7 @@ impl<T> Doc<T> {
     /// # Errors
     /// As [`Doc::grant`].
     pub fn revoke(&self, from: impl IntoIterator<Item = NodeId>) -> Result<(), ChangeError> {
-        self.cell.commit(|log, inner| log.revoke(&inner.key, now(), from))
+        self.cell.commit(|log, inner| log.revoke(&*inner.key, now(), from))
     }
 
     /// Waits until all that is in the document now is on the disk, so that peers may hear of it.
@@ -298,13 +298,13 @@ impl Cell {
 
     fn act(
         &self,
-        act: impl FnOnce(&mut doc::Doc<Rule>, &dsys_core::SecretKey) -> Result<Vec<Event>, DocError>,
+        act: impl FnOnce(&mut doc::Doc<Rule>, &dyn dsys_core::Signer) -> Result<Vec<Event>, DocError>,
     ) -> Result<(), ChangeError> {
         self.repo.writer.room()?;
         let mut state = self.state();
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
-        let events = act(doc, &self.repo.key)?;
+        let events = act(doc, &*self.repo.key)?;
         self.write(&mut state, before)?;
         self.tell(&Update::Local(events));
         Ok(())

@@ -12,11 +12,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use ::redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError,
 };
-use dsys_core::SecretKey;
+use dsys_core::{SecretKey, Signer};
 use serde::{Deserialize, Serialize};
 
 use super::{RepoError, Rule};
@@ -120,26 +121,26 @@ impl File {
 
     /// The key to write with: the one that is given, if the file is not another's; else the file's own, which is made if it
     /// has none.
-    pub(super) fn key(&self, given: Option<SecretKey>) -> Result<SecretKey, RepoError> {
+    pub(super) fn key(&self, given: Option<Arc<dyn Signer>>) -> Result<Arc<dyn Signer>, RepoError> {
         let (kept, author) = (self.meta("key").map_err(using)?, self.meta("author").map_err(using)?);
         let kept = kept.map(|key| <[u8; 32]>::try_from(key).map(SecretKey::from_bytes));
         let kept = kept.transpose().map_err(|_| RepoError::Damaged("the key".into()))?;
-        let is = |key: &SecretKey, author: &[u8]| key.public().as_bytes().as_slice() == author;
+        let is = |key: &dyn Signer, author: &[u8]| key.public().as_bytes().as_slice() == author;
         match (given, kept, author) {
-            (Some(given), None, Some(author)) if !is(&given, &author) => Err(RepoError::OtherKey),
+            (Some(given), None, Some(author)) if !is(&*given, &author) => Err(RepoError::OtherKey),
             (Some(given), Some(kept), _) if given.public() != kept.public() => Err(RepoError::OtherKey),
             (Some(given), None, None) => {
                 self.set("author", given.public().as_bytes()).map_err(using)?;
                 Ok(given)
             }
             (Some(given), ..) => Ok(given),
-            (None, Some(kept), _) => Ok(kept),
+            (None, Some(kept), _) => Ok(Arc::new(kept)),
             (None, None, Some(_)) => Err(RepoError::OtherKey),
             (None, None, None) => {
                 let key =
                     SecretKey::generate().map_err(|error| RepoError::NoRandomness(error.to_string()))?;
                 self.set("key", &key.expose_bytes()).map_err(using)?;
-                Ok(key)
+                Ok(Arc::new(key))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod plug;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use dsys_core::SecretKey;
@@ -99,12 +100,12 @@ async fn a_closure_that_panics_changes_nothing() {
 #[tokio::test]
 async fn keys_and_versions_are_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let (ours, theirs) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+    let [ours, theirs] = [1, 2].map(|byte| Arc::new(SecretKey::from_bytes([byte; 32])));
     let path = folder.path().join("ours.redb");
-    assert_eq!(Repo::open_as(&path, &ours).await.unwrap().id(), ours.public());
-    assert!(matches!(Repo::open_as(&path, &theirs).await, Err(RepoError::OtherKey)));
+    assert_eq!(Repo::open_as(&path, ours.clone()).await.unwrap().id(), ours.public());
+    assert!(matches!(Repo::open_as(&path, theirs).await, Err(RepoError::OtherKey)));
     assert!(matches!(Repo::open(&path).await, Err(RepoError::OtherKey)));
-    assert!(Repo::open_as(&path, &ours).await.is_ok());
+    assert!(Repo::open_as(&path, ours.clone()).await.is_ok());
 
     let table = redb::TableDefinition::<&[u8], &[u8]>::new("dsys-crdt/meta");
     let database = redb::Database::open(&path).unwrap();
@@ -112,7 +113,7 @@ async fn keys_and_versions_are_checked() {
     transaction.open_table(table).unwrap().insert(b"version".as_slice(), [9].as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert!(matches!(Repo::open_as(&path, &ours).await, Err(RepoError::Newer(9))));
+    assert!(matches!(Repo::open_as(&path, ours.clone()).await, Err(RepoError::Newer(9))));
 
     let path = folder.path().join("other.redb");
     let database = redb::Database::create(&path).unwrap();

@@ -3,7 +3,7 @@
 
 use dsys_core::NodeAddr;
 use dsys_crdt::doc::Value;
-use dsys_crdt::repo::{ChangeError, Doc, Link, Repo, RepoError, Rule};
+use dsys_crdt::repo::{ChangeError, Doc, Link, Repo, RepoConfig, RepoError, Rule};
 use dsys_crdt::sync::{Ended, SpawnError, Sync};
 use dsys_transport::Node;
 use tokio::sync::watch;
@@ -43,7 +43,8 @@ pub enum NotesError {
 impl Notes {
     /// None yet, but ready for one.
     pub(crate) fn start(node: &Node) -> Result<Self, NotesError> {
-        let repo = Repo::memory()?;
+        // What a node writes is signed by its key.
+        let repo = Repo::memory_with(node.signer(), RepoConfig::default())?;
         let sync = Sync::spawn(node, &repo)?;
         Ok(Notes { repo, sync, doc: watch::Sender::new(None) })
     }
