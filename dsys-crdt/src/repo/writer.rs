@@ -207,6 +207,10 @@ impl Shared {
                 Job::Close(answer) => closed.push(answer),
                 Job::Flush(answer) => {
                     let written = self.commit(file, &mut writes, &mut told);
+                    if let Err(error) = &written {
+                        // Before it is told: whoever hears of it cannot change anything any more.
+                        self.queue().failed.get_or_insert_with(|| error.clone());
+                    }
                     let _ = answer.send(written.clone());
                     written?;
                 }
