@@ -335,7 +335,6 @@ where
                     readers.spawn(inbox::read(incoming, arrivals.clone(), self.config.max_message));
                 }
                 Some((peer, data)) = self.protocol.recv_datagram() => {
-                    node.heard(peer, self.protocol.tag());
                     match frame::decode(&data) {
                         Ok(message) => self.arrived(Arrival::Message(peer, message, data.len()), &mut outboxes),
                         Err(error) => debug!(%peer, %error, "a datagram that does not decode"),
