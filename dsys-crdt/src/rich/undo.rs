@@ -166,7 +166,9 @@ impl RichUndo {
                 if value == marks.value(shown.get(key)) {
                     continue;
                 }
-                let mark = shown.get(key).filter(|_| came_back.is_none()).and_then(|&at| marks.all.get(at));
+                // What comes back grows as it did, and where something ends nothing grows that did not.
+                let like = if value.is_some() { meant.get(key) } else { shown.get(key) };
+                let mark = like.filter(|_| came_back.is_none()).and_then(|&at| marks.all.get(at));
                 let expand = mark.map_or(Expand::Neither, |mark| mark.expand);
                 let acts = acts.entry(key.clone()).or_default();
                 match acts.last_mut().filter(|last| last.range.end == from && last.value.as_deref() == value)
