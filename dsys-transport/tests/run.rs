@@ -174,8 +174,8 @@ async fn a_peer_that_does_not_speak_the_protocol_is_told_as_down(world: World) {
     assert_eq!(next(&mut on_a).await, Seen::Down(b.id()));
     // Nor does such a message hold up the peer's end.
     let before = std::time::Instant::now();
-    assert_eq!(soon("shutdown", b.shutdown(Duration::from_secs(10))).await.cut_off, 0);
-    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert_eq!(soon("shutdown", b.shutdown(Duration::from_secs(50))).await.cut_off, 0);
+    assert!(before.elapsed() < Duration::from_secs(25), "{:?}", before.elapsed());
 }
 
 async fn a_quiet_stream_ends_so_that_the_connection_may_close(world: World) {
