@@ -20,7 +20,7 @@ use dsys_transport::{Disk, NoDisk, Node, RunConfig, run_with};
 use crate::agent::Agent;
 use crate::envelope::{BadTopicName, Timestamp, TopicName};
 use crate::links::{self, Detection, Links};
-use crate::router::{Config, Router};
+use crate::router::{Config, FeedConfig, Router};
 use crate::store::{MemoryStore, Store};
 
 pub use error::{DeleteError, JoinError, MetaError, PublishError, SpawnError};
@@ -131,6 +131,32 @@ impl<'a, S: Store> Builder<'a, S> {
         self
     }
 
+    /// For links that are slow, dear or mostly not there: frames of at most 256 bytes, no traffic while nothing waits, store
+    /// and forward. A topic's contacts are [fed](crate::router::feed); there is no tree and no detection of deaths, and
+    /// [`Event::PeerUp`] means that a contact was heard. The settings are those of
+    /// [`Config::low_power`](crate::router::Config::low_power) with this `feed`; those given before are replaced. Nodes that
+    /// are to hear each other over such links all say this, or [`TopicHandle::feed`].
+    ///
+    /// ```
+    /// # async fn demo(node: dsys_transport::Node, gateway: dsys_core::NodeAddr) -> Result<(), Box<dyn std::error::Error>> {
+    /// use dsys_gossip::Gossip;
+    /// use dsys_gossip::router::FeedConfig;
+    ///
+    /// // As the profile has it: 256 bytes a frame, 25 bytes a second, a small frame an hour while a neighbour is away.
+    /// let gossip = Gossip::builder(&node).low_power(FeedConfig::low_power()).spawn()?;
+    /// let topic = gossip.join("weather.alps", [gateway]).await?;
+    /// topic.publish("-12 C, wind from the north").await?; // waits in the store for the next contact
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn low_power(mut self, feed: FeedConfig) -> Self {
+        let report_every = self.config.report_every;
+        let feed = FeedConfig { only: true, ..feed };
+        self.config = Config { feed, report_every, ..Config::low_power() };
+        self
+    }
+
     /// How deaths of nodes are found out, for all topics at once; before: by the transport, and by each topic's own probes.
     #[must_use]
     pub fn detection(mut self, detection: Detection) -> Self {
@@ -181,6 +207,7 @@ impl Builder<'_> {
         running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
         let (most, max_topics) = (config.door.max_payload, config.max_topics);
         let durable = written.is_some();
+        let links = if config.feed.only { links::Config::default() } else { links };
         let mut router = Router::new(signer, node.addr(), store, now(), config);
         if let Some(written) = written {
             router = router.restore(written.iter().map(Vec::as_slice))?;

@@ -65,6 +65,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             }
         }
         assert!(agent.router().offered(&topic) <= 3 * 16 + 3 * 8);
+        assert!(agent.router().assembling() <= 3 * (65_536 + 512));
         assert!(agent.router().store().bytes() <= 1 << 16);
     }
 });

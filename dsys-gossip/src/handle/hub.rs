@@ -215,6 +215,13 @@ impl State {
             Event::Down(topic, peer) => self.view(&topic, |view| {
                 view.neighbours.remove(&peer);
             }),
+            Event::Contact { topic, peer, there } => self.view(&topic, |view| {
+                if there {
+                    view.neighbours.insert(peer)
+                } else {
+                    view.neighbours.remove(&peer)
+                };
+            }),
             Event::Delivered(topic, message) => {
                 self.view(&topic, |view| view.end = view.end.max(message.place + 1));
             }

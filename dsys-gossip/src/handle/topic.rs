@@ -158,6 +158,25 @@ impl TopicHandle {
         self.joined.hub.tell(command).await.ok_or(JoinError::Ended)
     }
 
+    /// Feeds these nodes from now on: over a link that is slow, dear or mostly not there, with what is in the topic's log and
+    /// what comes to it. They are told of it and feed us in turn. What it may cost says
+    /// [`Config::feed`](crate::router::Config::feed); how it works, [`router::feed`](crate::router::feed). With
+    /// [low power](super::Builder::low_power) all contacts are fed, and this is [`contact`](Self::contact).
+    ///
+    /// # Errors
+    /// [`JoinError::Ended`].
+    ///
+    /// # Cancel safety
+    /// Safe: nothing was done.
+    pub async fn feed<A: Into<NodeAddr>>(
+        &self,
+        neighbours: impl IntoIterator<Item = A>,
+    ) -> Result<(), JoinError> {
+        let neighbours = neighbours.into_iter().map(Into::into).collect();
+        let command = Command::Feed { topic: self.joined.name.clone(), neighbours };
+        self.joined.hub.tell(command).await.ok_or(JoinError::Ended)
+    }
+
     /// Waits until there is a neighbour. `false` if the node has shut down. Cancel safety: safe.
     pub async fn joined(&self) -> bool {
         let mut view = self.joined.view.clone();

@@ -129,6 +129,11 @@ impl CatchUp {
         }
     }
 
+    /// A part of the log's number, where bytes are dear.
+    pub(super) fn short(&self) -> u16 {
+        self.log as u16
+    }
+
     /// How many names are held that have no message yet.
     pub(super) fn offered(&self) -> usize {
         self.exchanges.values().map(|one| one.offered.len() + one.wanted.len()).sum()

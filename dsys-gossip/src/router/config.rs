@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Rate;
+use super::{FeedConfig, Rate};
 use crate::envelope::DoorConfig;
 use crate::{plumtree, topic};
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub max_wanted: usize,
     /// Of at most so many peers we remember how far we have come with them.
     pub max_cursors: usize,
+    /// What store and forward to chosen neighbours may cost.
+    pub feed: FeedConfig,
     /// How often [`Event::Report`](super::Event::Report) comes while something happens; `None`: never.
     pub report_every: Option<Duration>,
 }
@@ -74,12 +76,26 @@ impl Default for Config {
             max_compared: 65_536,
             max_wanted: 64,
             max_cursors: 1_024,
+            feed: FeedConfig::default(),
             report_every: None,
         }
     }
 }
 
 impl Config {
+    /// For links that are slow, dear or mostly not there: a topic's contacts are [fed](super::feed), and nothing else is
+    /// spoken. Messages of 4 KiB that live thirty days, clocks that are wrong by an hour; frames of 256 bytes, 25 bytes a
+    /// second on the average, answers within two minutes, one small frame an hour while a neighbour is away.
+    pub fn low_power() -> Self {
+        let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+        Config {
+            door: DoorConfig { max_payload: 4_096, max_lifetime: 30 * day, max_ahead: hour },
+            lifetime: 30 * day,
+            feed: FeedConfig::low_power(),
+            ..Config::default()
+        }
+    }
+
     /// The settings of the parts, as the bounds of the whole make them necessary.
     pub(super) fn parts(&self) -> topic::Config {
         let head = 512;

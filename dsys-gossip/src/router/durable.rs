@@ -61,6 +61,10 @@ impl Router {
                 self.store.take(topic, place);
                 true
             }
+            Change::Fed { topic, peer, log, next } => {
+                self.feeds.restore(topic, peer, log, next);
+                true
+            }
             Change::Log { topic, number, next, seq } => {
                 self.written.insert(topic, Written { number, next, seq });
                 true

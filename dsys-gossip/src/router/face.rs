@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dsys_core::{NodeAddr, NodeId};
 
-use super::{CatchUpStats, Quality};
+use super::{CatchUpStats, FeedStats, Quality};
 use crate::MessageId;
 use crate::envelope::{DoorStats, Envelope, Timestamp, TopicName};
 use crate::membership::partial;
@@ -24,6 +24,16 @@ pub enum Command {
         /// Who may let us in.
         contacts: Vec<NodeAddr>,
     },
+    /// Feed these neighbours in a topic that was joined, from now on; see [`feed`](super::feed).
+    Feed {
+        /// Which.
+        topic: TopicName,
+        /// Whom.
+        neighbours: Vec<NodeAddr>,
+    },
+    /// The link to this node is there now, as those who watch the radio, the cable or the calendar know. A driver that has
+    /// connections says it by [`PeerUp`](dsys_core::Input::PeerUp).
+    Contact(NodeId),
     /// Take part no longer. Messages of the topic are forgotten, unless they are [written down](super::Router::restore).
     Leave(TopicName),
     /// Tell everybody in a topic. Answered by [`Event::Published`].
@@ -165,6 +175,15 @@ pub enum Event {
     Up(TopicName, NodeId),
     /// And now it is not.
     Down(TopicName, NodeId),
+    /// A node that is [fed](super::feed) in the topic is there, or not any more.
+    Contact {
+        /// Which topic.
+        topic: TopicName,
+        /// Which node.
+        peer: NodeId,
+        /// Whether it is there.
+        there: bool,
+    },
     /// A message came for the first time, our own included.
     Delivered(TopicName, Message),
     /// The answer to [`Command::Publish`].
@@ -227,4 +246,6 @@ pub struct Stats {
     pub membership: partial::Stats,
     /// The tree.
     pub broadcast: plumtree::Stats,
+    /// Store and forward, of all topics.
+    pub feed: FeedStats,
 }

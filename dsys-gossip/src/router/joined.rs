@@ -9,7 +9,7 @@ use dsys_core::{NodeAddr, NodeId};
 use super::catch_up::CatchUp;
 use super::meter::{Meter, Meters};
 use super::quality::{Gauge, Quality};
-use super::{Config, Stats};
+use super::{Config, FeedStats, Stats};
 use crate::MessageId;
 use crate::envelope::{Door, Envelope, Timestamp, TopicName};
 use crate::path::Path;
@@ -95,8 +95,9 @@ impl Joined {
         self.gauge.quality(self.stats.published, self.topic.broadcast().stats())
     }
 
-    pub(super) fn stats(&self, store: &MemoryStore) -> Stats {
+    pub(super) fn stats(&self, store: &MemoryStore, feed: FeedStats) -> Stats {
         Stats {
+            feed,
             neighbours: self.topic.membership().neighbours().len(),
             pending: self.pending.len(),
             kept: store.len(),

@@ -213,6 +213,19 @@ fn router() {
                 "80808080808080808001"
             ),
         ),
+        (Body::Offer { batch: 40_000, log: 40_000, ids: vec![id] }, format!("09c0b802c0b80201{sevens}")),
+        (Body::Need { batch: 40_000, missing: 0xffff, have: 1 << 30 }, "0ac0b802ffff038080808004".into()),
+        (
+            Body::Part {
+                batch: 40_000,
+                which: 3,
+                offset: 1 << 20,
+                last: true,
+                answer: false,
+                bytes: "hi".into(),
+            },
+            "0bc0b80203808040010002".to_owned() + "6869",
+        ),
     ];
     for (body, hex) in cases {
         let wire = Wire { topic: TopicId([9; 8]), body };

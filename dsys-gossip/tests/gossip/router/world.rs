@@ -47,7 +47,10 @@ impl World {
     }
 
     pub(crate) fn new(seed: u64, nodes: u8, config: Config) -> Self {
-        let mut network = Network::new(dsys_sim::Config::new(seed));
+        let mut network = Network::new(dsys_sim::Config {
+            max_time: Duration::from_secs(86_400 * 365),
+            ..dsys_sim::Config::new(seed)
+        });
         network.set_size(Wire::size);
         let keys: Vec<Arc<SecretKey>> =
             (0..nodes).map(|byte| Arc::new(SecretKey::from_bytes([byte + 1; 32]))).collect();
