@@ -71,7 +71,7 @@ impl Gossip {
 
     /// Who is there, beyond the neighbours: if the [detection](Builder::detection) is SWIM. Nobody otherwise.
     pub fn members(&self) -> Members {
-        Members::new(&self.hub)
+        Members::of_node(&self.hub)
     }
 
     /// Takes part in a topic, by those contacts that can be reached. Returns at once: whoever wants to wait for company
@@ -91,7 +91,26 @@ impl Gossip {
     ) -> Result<TopicHandle, JoinError> {
         let name = topic.try_into().map_err(Into::into)?;
         let contacts = contacts.into_iter().map(Into::into).collect();
-        topic::join(&self.hub, name, contacts).await
+        topic::join(&self.hub, name, contacts, topic::Kind::Partial).await
+    }
+
+    /// Takes part in a small topic: all are neighbours of each other, and know who is there and what each says of itself
+    /// ([`TopicHandle::members`]). For a meeting, a household, the servers of a service; at most 64 nodes unless the
+    /// configuration says more, each of which sends a probe a second. All nodes must join a topic in the same way.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn join_full<A: Into<NodeAddr>>(
+        &self,
+        topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
+        contacts: impl IntoIterator<Item = A>,
+    ) -> Result<TopicHandle, JoinError> {
+        let name = topic.try_into().map_err(Into::into)?;
+        let contacts = contacts.into_iter().map(Into::into).collect();
+        topic::join(&self.hub, name, contacts, topic::Kind::Full).await
     }
 
     /// Takes part in a topic that others will join by us: [`join`](Self::join) without contacts.
@@ -206,6 +225,7 @@ impl Builder<'_> {
         let mut running = RunConfig::default();
         running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
         let (most, max_topics) = (config.door.max_payload, config.max_topics);
+        let (full, neighbours) = (config.topic.full.clone(), config.topic.broadcast.max_neighbours);
         let durable = written.is_some();
         let links = if config.feed.only { links::Config::default() } else { links };
         let mut router = Router::new(signer, node.addr(), store, now(), config);
@@ -217,9 +237,10 @@ impl Builder<'_> {
             Detection::Swim(config) => Some((config.max_members, config.max_meta)),
             _ => None,
         };
+        let full = (full.max_members.min(neighbours), full.max_meta);
         let agent = Agent::new(router, Links::new(node.addr(), links));
         let running = run_with(agent, node, TAG, disk, running)?;
-        let limits = hub::Limits { queue, max_topics, max_payload: most, durable, swim };
+        let limits = hub::Limits { queue, max_topics, max_payload: most, durable, swim, full };
         Ok(Gossip { hub: Hub::start(running, limits, ends) })
     }
 }

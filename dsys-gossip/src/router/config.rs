@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::{FeedConfig, Rate};
 use crate::envelope::DoorConfig;
+use crate::membership::full;
 use crate::{plumtree, topic};
 
 /// How a node takes part in its topics, and its bounds. Each bound is counted in [`Stats`](super::Stats) when it is hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Each topic's membership and tree. The tree's bounds of payload and of the age of names are set by `door`.
     pub topic: topic::Config,
@@ -106,6 +107,15 @@ impl Config {
             max_seen_age: self.topic.broadcast.max_seen_age.max(age),
             ..(*self.topic.broadcast).clone()
         };
-        topic::Config { membership: self.topic.membership.clone(), broadcast: Arc::new(tree) }
+        let full = full::Config {
+            // Whoever is a member is a neighbour.
+            max_members: self.topic.full.max_members.min(tree.max_neighbours),
+            ..(*self.topic.full).clone()
+        };
+        topic::Config {
+            membership: self.topic.membership.clone(),
+            full: Arc::new(full),
+            broadcast: Arc::new(tree),
+        }
     }
 }

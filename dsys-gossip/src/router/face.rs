@@ -8,6 +8,7 @@ use dsys_core::{NodeAddr, NodeId};
 use super::{CatchUpStats, FeedStats, Quality};
 use crate::MessageId;
 use crate::envelope::{DoorStats, Envelope, Timestamp, TopicName};
+use crate::membership::full::{self, MemberInfo, Meta};
 use crate::membership::partial;
 use crate::path::Path;
 use crate::plumtree;
@@ -23,6 +24,21 @@ pub enum Command {
         topic: TopicName,
         /// Who may let us in.
         contacts: Vec<NodeAddr>,
+    },
+    /// The same in a small topic, where all are neighbours of each other and know who is there; see
+    /// [`Topic::full`](crate::topic::Topic::full). All nodes of a topic must join it in the same way.
+    JoinFull {
+        /// Which.
+        topic: TopicName,
+        /// Who may let us in.
+        contacts: Vec<NodeAddr>,
+    },
+    /// From now on we say this of ourselves to the members of a small topic.
+    Meta {
+        /// Which.
+        topic: TopicName,
+        /// What.
+        meta: Meta,
     },
     /// Feed these neighbours in a topic that was joined, from now on; see [`feed`](super::feed).
     Feed {
@@ -175,6 +191,8 @@ pub enum Event {
     Up(TopicName, NodeId),
     /// And now it is not.
     Down(TopicName, NodeId),
+    /// How this member of a small topic is, whenever that changes.
+    Member(TopicName, MemberInfo),
     /// A node that is [fed](super::feed) in the topic is there, or not any more.
     Contact {
         /// Which topic.
@@ -242,8 +260,10 @@ pub struct Stats {
     pub door: DoorStats,
     /// Catching up.
     pub catch_up: CatchUpStats,
-    /// The membership.
+    /// The membership, where it is partial,
     pub membership: partial::Stats,
+    /// and where it is full.
+    pub members: full::Stats,
     /// The tree.
     pub broadcast: plumtree::Stats,
     /// Store and forward, of all topics.

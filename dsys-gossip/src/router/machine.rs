@@ -124,7 +124,14 @@ impl Router {
         self.signs_after = self.wall(now).plus(self.config.door.max_ahead);
     }
 
-    fn join(&mut self, name: TopicName, contacts: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
+    /// `make` is what its membership is.
+    fn join(
+        &mut self,
+        name: TopicName,
+        contacts: Vec<NodeAddr>,
+        make: fn(NodeAddr, &topic::Config) -> Topic,
+        cx: &mut Context<'_, Self>,
+    ) {
         let id = name.id();
         if !self.topics.contains_key(&id) {
             if self.topics.len() >= self.config.max_topics {
@@ -134,7 +141,8 @@ impl Router {
             let (fresh, now) = (cx.rng().next_u64(), self.wall(cx.now()));
             let written = self.written.get(&id);
             let (number, seq) = written.map_or((fresh, 0), |written| (written.number, written.seq));
-            let mut joined = Joined::new(self.me.clone(), name, number, now, &self.config);
+            let topic = make(self.me.clone(), &self.config.parts());
+            let mut joined = Joined::new(topic, name, number, now, &self.config);
             (joined.last_seq, joined.catch_up.held) = (seq, self.store.count(id));
             self.topics.insert(id, joined);
             self.write_log(id, cx);
@@ -215,6 +223,7 @@ impl Router {
                 cx.emit(Event::Down(joined.name.clone(), peer));
                 joined.catch_up.down(peer, cx);
             }
+            topic::Event::Member(member) => cx.emit(Event::Member(joined.name.clone(), member)),
             topic::Event::Broadcast(broadcast::Event::Delivered { hops, .. }) => {
                 let Some(opened) = joined.opened.take() else { return };
                 if opened.from != self.me.id {
@@ -401,7 +410,13 @@ impl Machine for Router {
                 self.hold_back(cx.now());
                 self.report(cx);
             }
-            Input::Command(Command::Join { topic, contacts }) => self.join(topic, contacts, cx),
+            Input::Command(Command::Join { topic, contacts }) => self.join(topic, contacts, Topic::new, cx),
+            Input::Command(Command::JoinFull { topic, contacts }) => {
+                self.join(topic, contacts, Topic::full, cx);
+            }
+            Input::Command(Command::Meta { topic, meta }) => {
+                self.tell(topic.id(), Input::Command(topic::Command::Meta(meta)), cx);
+            }
             Input::Command(Command::Feed { topic, neighbours }) => {
                 if self.topics.contains_key(&topic.id()) {
                     self.feed(&topic, neighbours, cx);

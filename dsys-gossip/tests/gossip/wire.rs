@@ -68,6 +68,7 @@ fn plumtree() {
 #[test]
 fn partial_and_topic() {
     use dsys_core::{NodeAddr, NodeId};
+    use dsys_gossip::membership::full;
     use dsys_gossip::membership::partial::Message;
     use dsys_gossip::topic;
     let addr = NodeAddr::new(NodeId::from_number(5)).with("192.0.2.7:443".parse().unwrap());
@@ -100,6 +101,8 @@ fn partial_and_topic() {
         let message = topic::Message::Membership(message);
         check(&message, message.size(), &format!("00{hex}"));
     }
+    let message = topic::Message::Full(full::Message::Ping { seq: 300, updates: vec![] });
+    check(&message, message.size(), "0200ac0200");
     let message = topic::Message::Broadcast(plumtree::Message::Prune);
     check(&message, message.size(), "0103");
 }
