@@ -44,8 +44,10 @@ pub struct Config {
     pub max_cells: usize,
     /// A node with more messages in a topic asks for no cells: comparing them takes the time of hashing all their names.
     pub max_compared: usize,
-    /// At most so many messages are wanted of one peer at once.
+    /// At most so many messages are wanted of one peer in one message.
     pub max_wanted: usize,
+    /// At most so many such wants are under way to one peer.
+    pub wants_ahead: usize,
     /// Of at most so many peers we remember how far we have come with them.
     pub max_cursors: usize,
     /// What store and forward to chosen neighbours may cost.
@@ -56,7 +58,8 @@ pub struct Config {
 
 impl Default for Config {
     /// Messages of 64 KiB that live a day, no signed hops, 64 topics; 2,000 messages or 16 MiB a second of each peer and
-    /// half as many of our own; a neighbour compared with every 30 s, 256 names, 64 messages at once.
+    /// half as many of our own; a neighbour compared with every 30 s, 256 names, 64 messages at once
+    /// and eight times as many under way.
     fn default() -> Self {
         Config {
             topic: topic::Config::default(),
@@ -76,6 +79,7 @@ impl Default for Config {
             max_cells: 1_024,
             max_compared: 65_536,
             max_wanted: 64,
+            wants_ahead: 8,
             max_cursors: 1_024,
             feed: FeedConfig::default(),
             report_every: None,

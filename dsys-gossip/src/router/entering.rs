@@ -7,7 +7,7 @@ use dsys_core::{Context, Input, NodeId};
 
 use super::compare::Cells;
 use super::durable::known;
-use super::joined::{Joined, Opened};
+use super::joined::Opened;
 use super::{Body, Router, Timer, Wire};
 use crate::MessageId;
 use crate::broadcast;
@@ -137,8 +137,7 @@ impl Router {
 
     /// Tells the tree of a message that it need not bring.
     fn know(&mut self, id: TopicId, name: MessageId, cx: &mut Context<'_, Self>) {
-        let seen = |joined: &Joined| joined.topic.broadcast().has_seen(name);
-        if !self.topics.get(&id).is_none_or(seen) {
+        if self.topics.get(&id).is_some_and(|joined| !joined.topic.broadcast().has_seen(name)) {
             let know = broadcast::Command::Know(name);
             self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
         }

@@ -49,7 +49,8 @@ pub struct Router {
     pub(super) store: MemoryStore,
     /// Hops are signed only for messages written later; see [`path`].
     pub(super) signs_after: Timestamp,
-    pub(super) topics: BTreeMap<TopicId, Joined>,
+    /// Boxed, because a node of the map has room for eleven.
+    pub(super) topics: BTreeMap<TopicId, Box<Joined>>,
     pub(super) feeds: Feeds,
     /// Messages for topics that we did not join.
     pub(super) strangers: u64,
@@ -96,7 +97,7 @@ impl Router {
 
     /// How well a topic's messages travel, if it was joined.
     pub fn quality(&self, name: &TopicName) -> Option<super::Quality> {
-        self.topics.get(&name.id()).map(Joined::quality)
+        self.topics.get(&name.id()).map(|joined| joined.quality())
     }
 
     /// Names of messages that neighbours offered and that are not here, in a topic: what hostile neighbours can fill.
@@ -139,12 +140,17 @@ impl Router {
                 return;
             }
             let (fresh, now) = (cx.rng().next_u64(), self.wall(cx.now()));
-            let written = self.written.get(&id);
-            let (number, seq) = written.map_or((fresh, 0), |written| (written.number, written.seq));
+            let written = self.written.get_mut(&id);
+            let (number, seq) = written.as_ref().map_or((fresh, 0), |written| (written.number, written.seq));
             let topic = make(self.me.clone(), &self.config.parts());
             let mut joined = Joined::new(topic, name, number, now, &self.config);
             (joined.last_seq, joined.catch_up.held) = (seq, self.store.count(id));
-            self.topics.insert(id, joined);
+            if self.durable {
+                joined
+                    .catch_up
+                    .resume(written.map(|one| std::mem::take(&mut one.reached)).unwrap_or_default());
+            }
+            self.topics.insert(id, Box::new(joined));
             self.write_log(id, cx);
             if !self.config.feed.only {
                 self.tell(id, Input::Start, cx);
@@ -163,6 +169,9 @@ impl Router {
         self.tell(id, Input::Command(topic::Command::Leave), cx);
         self.feed_no_more(id);
         if let Some(joined) = self.topics.remove(&id) {
+            if let Some(written) = self.written.get_mut(&id) {
+                written.reached = joined.catch_up.reached();
+            }
             for (ticket, _) in joined.pending {
                 cx.emit(Event::Published { ticket, outcome: Err(Refused::NotJoined) });
             }

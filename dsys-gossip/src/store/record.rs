@@ -26,6 +26,10 @@ pub(crate) enum Change {
     Log { topic: TopicId, number: u64, next: u64, seq: u64 },
     /// A neighbour that is fed has what lies before this place, and names its own log so.
     Fed { topic: TopicId, peer: NodeId, log: u16, next: u64 },
+    /// Of this neighbour's log, by its number, we have what lies before this place.
+    Reached { topic: TopicId, peer: NodeId, upto: (u64, u64) },
+    /// That is of no use any more.
+    Forgot { topic: TopicId, peer: NodeId },
 }
 
 /// What was written cannot be read: the store is damaged, or of a later version.
@@ -54,11 +58,14 @@ impl Change {
         cx.store(Token(0), Write::Append(self.encode()));
     }
 
-    /// Where it lies in a store: by topic: who is fed, the log, its messages in order.
+    /// Where it lies in a store: by topic: who is fed, the log, its messages in order, places in the logs of others.
     #[cfg(feature = "net")]
     pub(crate) fn key(&self) -> Vec<u8> {
         let (topic, kind, rest) = match self {
             Change::Fed { topic, peer, .. } => (topic, b'f', peer.as_bytes().to_vec()),
+            Change::Reached { topic, peer, .. } | Change::Forgot { topic, peer } => {
+                (topic, b'p', peer.as_bytes().to_vec())
+            }
             Change::Log { topic, .. } => (topic, b'l', Vec::new()),
             Change::Keep { topic, place, .. } | Change::Gone { topic, place } => {
                 (topic, b'm', place.to_be_bytes().to_vec())
@@ -86,6 +93,11 @@ mod tests {
                 Change::Fed { topic, peer: from, log: 300, next: 5 },
                 format!("0103{}{}ac0205", "09".repeat(8), "01".repeat(32)),
             ),
+            (
+                Change::Reached { topic, peer: from, upto: (300, 5) },
+                format!("0104{}{}ac0205", "09".repeat(8), "01".repeat(32)),
+            ),
+            (Change::Forgot { topic, peer: from }, format!("0105{}{}", "09".repeat(8), "01".repeat(32))),
         ];
         for (change, hex) in cases {
             let bytes = change.encode();
