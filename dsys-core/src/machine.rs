@@ -147,6 +147,11 @@ impl<'a, M: Machine> Context<'a, M> {
         self.rng
     }
 
+    /// Any effect.
+    pub fn push(&mut self, effect: Effect<M>) {
+        self.effects.push(effect);
+    }
+
     /// See [`Effect::Send`].
     pub fn send(&mut self, to: NodeId, message: M::Message) {
         self.effects.push(Effect::Send(to, message));

@@ -4,7 +4,7 @@
 //! which part an input is for, wraps the part's messages and timers into its own, and is handed the part's events to
 //! route further. So a protocol is tested alone with the tables of its paper, and runs unchanged in company.
 
-use dsys_core::{Context, Effect, Input, Machine, NodeId};
+use dsys_core::{Context, Input, Machine, NodeId};
 
 /// Hands an input to a part; `message` and `timer` make the part's names the whole's. Its events come after its other
 /// effects, which the whole carries out in order.
@@ -16,19 +16,12 @@ pub(crate) fn hand<Part: Machine, Whole: Machine>(
     cx: &mut Context<'_, Whole>,
 ) -> Vec<Part::Event> {
     let mut effects = Vec::new();
-    let now = cx.now();
-    part.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+    part.handle(input, &mut cx.part(&mut effects));
     let mut events = Vec::new();
     for effect in effects {
-        match effect {
-            Effect::Send(to, said) => cx.send(to, message(to, said)),
-            Effect::SetTimer(name, after) => cx.set_timer(timer(name), after),
-            Effect::CancelTimer(name) => cx.cancel_timer(timer(name)),
-            Effect::Emit(event) => events.push(event),
-            Effect::Disconnect(peer) => cx.disconnect(peer),
-            Effect::Store(token, write) => cx.store(token, write),
-            Effect::Learn(addr) => cx.learn(addr),
-            Effect::Probe(addr) => cx.probe(addr),
+        match effect.within(&message, &timer) {
+            Ok(effect) => cx.push(effect),
+            Err(event) => events.push(event),
         }
     }
     events

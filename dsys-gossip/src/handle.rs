@@ -20,7 +20,7 @@ use dsys_transport::{Disk, NoDisk, Node, RunConfig, run_with};
 use crate::agent::Agent;
 use crate::envelope::{BadTopicName, Timestamp, TopicName};
 use crate::links::{self, Detection, Links};
-use crate::router::{Config, Router};
+use crate::router::{Config, FeedConfig, Router};
 use crate::store::{MemoryStore, Store};
 
 pub use error::{DeleteError, JoinError, MetaError, PublishError, SpawnError};
@@ -71,7 +71,7 @@ impl Gossip {
 
     /// Who is there, beyond the neighbours: if the [detection](Builder::detection) is SWIM. Nobody otherwise.
     pub fn members(&self) -> Members {
-        Members::new(&self.hub)
+        Members::of_node(&self.hub)
     }
 
     /// Takes part in a topic, by those contacts that can be reached. Returns at once: whoever wants to wait for company
@@ -91,7 +91,26 @@ impl Gossip {
     ) -> Result<TopicHandle, JoinError> {
         let name = topic.try_into().map_err(Into::into)?;
         let contacts = contacts.into_iter().map(Into::into).collect();
-        topic::join(&self.hub, name, contacts).await
+        topic::join(&self.hub, name, contacts, topic::Kind::Partial).await
+    }
+
+    /// Takes part in a small topic: all are neighbours of each other, and know who is there and what each says of itself
+    /// ([`TopicHandle::members`]). For a meeting, a household, the servers of a service; at most 64 nodes unless the
+    /// configuration says more, each of which sends a probe a second. All nodes must join a topic in the same way.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn join_full<A: Into<NodeAddr>>(
+        &self,
+        topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
+        contacts: impl IntoIterator<Item = A>,
+    ) -> Result<TopicHandle, JoinError> {
+        let name = topic.try_into().map_err(Into::into)?;
+        let contacts = contacts.into_iter().map(Into::into).collect();
+        topic::join(&self.hub, name, contacts, topic::Kind::Full).await
     }
 
     /// Takes part in a topic that others will join by us: [`join`](Self::join) without contacts.
@@ -128,6 +147,32 @@ impl<'a, S: Store> Builder<'a, S> {
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// For links that are slow, dear or mostly not there: frames of at most 256 bytes, no traffic while nothing waits, store
+    /// and forward. A topic's contacts are [fed](crate::router::feed); there is no tree and no detection of deaths, and
+    /// [`Event::PeerUp`] means that a contact was heard. The settings are those of
+    /// [`Config::low_power`](crate::router::Config::low_power) with this `feed`; those given before are replaced. Nodes that
+    /// are to hear each other over such links all say this, or [`TopicHandle::feed`].
+    ///
+    /// ```
+    /// # async fn demo(node: dsys_transport::Node, gateway: dsys_core::NodeAddr) -> Result<(), Box<dyn std::error::Error>> {
+    /// use dsys_gossip::Gossip;
+    /// use dsys_gossip::router::FeedConfig;
+    ///
+    /// // As the profile has it: 256 bytes a frame, 25 bytes a second, a small frame an hour while a neighbour is away.
+    /// let gossip = Gossip::builder(&node).low_power(FeedConfig::low_power()).spawn()?;
+    /// let topic = gossip.join("weather.alps", [gateway]).await?;
+    /// topic.publish("-12 C, wind from the north").await?; // waits in the store for the next contact
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn low_power(mut self, feed: FeedConfig) -> Self {
+        let report_every = self.config.report_every;
+        let feed = FeedConfig { only: true, ..feed };
+        self.config = Config { feed, report_every, ..Config::low_power() };
         self
     }
 
@@ -180,7 +225,9 @@ impl Builder<'_> {
         let mut running = RunConfig::default();
         running.max_message = running.max_message.max(config.door.max_payload.saturating_add(64 << 10));
         let (most, max_topics) = (config.door.max_payload, config.max_topics);
+        let (full, neighbours) = (config.topic.full.clone(), config.topic.broadcast.max_neighbours);
         let durable = written.is_some();
+        let links = if config.feed.only { links::Config::default() } else { links };
         let mut router = Router::new(signer, node.addr(), store, now(), config);
         if let Some(written) = written {
             router = router.restore(written.iter().map(Vec::as_slice))?;
@@ -190,9 +237,10 @@ impl Builder<'_> {
             Detection::Swim(config) => Some((config.max_members, config.max_meta)),
             _ => None,
         };
+        let full = (full.max_members.min(neighbours), full.max_meta);
         let agent = Agent::new(router, Links::new(node.addr(), links));
         let running = run_with(agent, node, TAG, disk, running)?;
-        let limits = hub::Limits { queue, max_topics, max_payload: most, durable, swim };
+        let limits = hub::Limits { queue, max_topics, max_payload: most, durable, swim, full };
         Ok(Gossip { hub: Hub::start(running, limits, ends) })
     }
 }

@@ -18,6 +18,7 @@ mod config;
 mod machine;
 mod message;
 
+pub use crate::membership::full::MemberInfo;
 pub use config::{Config, Detection, Judge};
-pub use machine::{Command, Event, Links, MemberInfo, Stats, Timer};
+pub use machine::{Command, Event, Links, Stats, Timer};
 pub use message::Message;

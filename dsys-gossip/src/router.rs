@@ -21,6 +21,8 @@
 //!   a neighbour comes up, when the tree has lost a message, when a neighbour says that it has caught up itself, and
 //!   now and then. Where the names would be many and the difference is small, the answer is the first cells of a
 //!   [sketch](crate::reconcile) of the whole log instead.
+//! - **Store and forward.** Chosen neighbours are [fed](feed), over links that are slow or mostly not there; with
+//!   [`Config::low_power`] nothing else is spoken.
 //! - **Publishing.** Our own messages go out at a [`Rate`] that others accept. Without neighbours they wait in the store, and
 //!   the first neighbour asks for them.
 
@@ -30,6 +32,7 @@ mod config;
 mod durable;
 mod entering;
 mod face;
+pub mod feed;
 mod joined;
 mod machine;
 mod message;
@@ -40,6 +43,7 @@ mod quality;
 pub use catch_up::CatchUpStats;
 pub use config::Config;
 pub use face::{Command, Cursor, Event, Message, Published, Refused, Stats};
+pub use feed::{FeedConfig, FeedStats};
 pub use machine::{Router, Timer};
 pub use message::{Body, Compare, Wire};
 pub use meter::Rate;

@@ -20,7 +20,7 @@ pub use record::DamagedRecord;
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 
-/// A key-value store with an order. Keys have seventeen bytes at most; values are envelopes and a little more.
+/// A key-value store with an order. Keys have 41 bytes at most; values are envelopes and a little more.
 ///
 /// Implementations may be slow: each call is awaited by the one task that drives gossip, which takes no input meanwhile, and
 /// gathers what comes in that time into one write.

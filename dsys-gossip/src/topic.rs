@@ -1,4 +1,4 @@
-//! One topic: a broadcast tree over a partial membership of its own, as one machine.
+//! One topic: a broadcast tree over a membership of its own, partial or, in a small topic, full, as one machine.
 //!
 //! ```text
 //!            Command::Join, Leave        Command::Broadcast        Event::Delivered
@@ -9,6 +9,7 @@
 //! The membership alone hears of connections; the tree hears of neighbours, as its `PeerUp` and `PeerDown`. Another
 //! broadcast or another membership takes the same place without either noticing.
 
+mod everybody;
 mod machine;
 mod message;
 

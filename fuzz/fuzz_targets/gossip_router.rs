@@ -64,7 +64,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
                 timers.push(timer);
             }
         }
-        assert!(agent.router().offered(&topic) <= 3 * 16 + 3 * 8);
+        assert!(agent.router().offered(&topic) <= 3 * (16 + 2 * 8 + 8 * 4));
+        assert!(agent.router().assembling() <= 3 * (65_536 + 512));
         assert!(agent.router().store().bytes() <= 1 << 16);
     }
 });

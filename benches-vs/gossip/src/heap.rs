@@ -33,32 +33,15 @@ impl<M: Machine> Machine for Weighed<M> {
     type Timer = M::Timer;
 
     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
-        let input = match input {
-            Input::Start => Input::Start,
-            Input::Command(command) => Input::Command(command),
-            Input::Message(from, message) => Input::Message(from, message),
-            Input::Timer(timer) => Input::Timer(timer),
-            Input::PeerUp(peer) => Input::PeerUp(peer),
-            Input::PeerDown(peer) => Input::PeerDown(peer),
-            Input::Stored(token) => Input::Stored(token),
-            Input::Probed(addr, reached) => Input::Probed(addr, reached),
-        };
+        let input = input.recast();
         let mut effects = Vec::with_capacity(64);
-        let now = cx.now();
         let region = Region::new(COUNTING);
-        self.machine.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+        self.machine.handle(input, &mut cx.part(&mut effects));
         self.bytes += net(region.change());
         for effect in effects {
-            use dsys_core::Effect;
-            match effect {
-                Effect::Send(to, message) => cx.send(to, message),
-                Effect::SetTimer(timer, after) => cx.set_timer(timer, after),
-                Effect::CancelTimer(timer) => cx.cancel_timer(timer),
-                Effect::Emit(event) => cx.emit(event),
-                Effect::Disconnect(peer) => cx.disconnect(peer),
-                Effect::Store(token, write) => cx.store(token, write),
-                Effect::Learn(addr) => cx.learn(addr),
-                Effect::Probe(addr) => cx.probe(addr),
+            match effect.within(|_, message| message, |timer| timer) {
+                Ok(effect) => cx.push(effect),
+                Err(event) => cx.emit(event),
             }
         }
     }

@@ -102,18 +102,11 @@ impl Replica {
 
     fn hand(&mut self, input: Input<Replicator<Shelf>>, cx: &mut Context<'_, Self>) {
         let mut effects = Vec::new();
-        let now = cx.now();
-        self.sync.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+        self.sync.handle(input, &mut cx.part(&mut effects));
         for effect in effects {
-            match effect {
-                Effect::Send(to, message) => cx.send(to, message),
-                Effect::SetTimer(timer, after) => cx.set_timer(Some(timer), after),
-                Effect::CancelTimer(timer) => cx.cancel_timer(Some(timer)),
-                Effect::Emit(event) => cx.emit(event),
-                Effect::Disconnect(peer) => cx.disconnect(peer),
-                Effect::Store(token, write) => cx.store(token, write),
-                Effect::Learn(addr) => cx.learn(addr),
-                Effect::Probe(addr) => cx.probe(addr),
+            match effect.within(|_, message| message, Some) {
+                Ok(effect) => cx.push(effect),
+                Err(event) => cx.emit(event),
             }
         }
         self.write(cx);

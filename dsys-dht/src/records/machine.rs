@@ -248,22 +248,17 @@ impl<O: Overlay> Records<O> {
 
     /// Hands the overlay an input and carries out what it wants, in order.
     fn hand(&mut self, input: Input<O>, cx: &mut Context<'_, Self>) {
-        let (now, mut effects) = (cx.now(), Vec::new());
-        self.overlay.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+        let mut effects = Vec::new();
+        self.overlay.handle(input, &mut cx.part(&mut effects));
         for effect in effects {
-            match effect {
-                Effect::Send(to, message) => {
-                    let letter = self.letters.iter().position(|(peer, _)| *peer == to);
-                    let letter = letter.map(|at| self.letters.remove(at).1);
-                    cx.send(to, Message { overlay: Some(message), letter });
-                }
-                Effect::SetTimer(timer, after) => cx.set_timer(Timer::Overlay(timer), after),
-                Effect::CancelTimer(timer) => cx.cancel_timer(Timer::Overlay(timer)),
-                Effect::Emit(event) => self.overlay_event(event, cx),
-                Effect::Disconnect(peer) => cx.disconnect(peer),
-                Effect::Store(token, write) => cx.store(token, write),
-                Effect::Learn(addr) => cx.learn(addr),
-                Effect::Probe(addr) => cx.probe(addr),
+            let letters = &mut self.letters;
+            let with_letter = |to, message| {
+                let letter = letters.iter().position(|(peer, _)| *peer == to);
+                Message { overlay: Some(message), letter: letter.map(|at| letters.remove(at).1) }
+            };
+            match effect.within(with_letter, Timer::Overlay) {
+                Ok(effect) => cx.push(effect),
+                Err(event) => self.overlay_event(event, cx),
             }
         }
     }

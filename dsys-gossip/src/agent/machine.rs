@@ -112,7 +112,9 @@ impl Machine for Agent {
                 self.tell_links(Input::Start, cx);
             }
             Input::Command(Command::Router(command)) => {
-                if let router::Command::Join { contacts, .. } = &command {
+                if let router::Command::Join { contacts, .. } | router::Command::JoinFull { contacts, .. } =
+                    &command
+                {
                     let join = links::Command::Join(contacts.clone());
                     self.tell_links(Input::Command(join), cx);
                 }

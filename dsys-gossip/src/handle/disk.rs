@@ -41,7 +41,7 @@ impl<S: Store> Disk for StoreDisk<S> {
             // The router writes nothing but changes.
             let (Write::Append(bytes) | Write::Checkpoint(bytes)) = write;
             let Some(change) = Change::decode(&bytes) else { continue };
-            let value = (!matches!(change, Change::Gone { .. })).then_some(bytes);
+            let value = (!matches!(change, Change::Gone { .. } | Change::Forgot { .. })).then_some(bytes);
             changes.push((change.key(), value));
         }
         self.0.write(changes).await.map_err(io::Error::other)

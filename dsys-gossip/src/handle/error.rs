@@ -63,7 +63,9 @@ pub enum MetaError {
         most: usize,
     },
     /// Nobody keeps members.
-    #[error("there are no members without SWIM: set it by `Builder::detection`")]
+    #[error(
+        "there are no members without SWIM: set it by `Builder::detection`, or join the topic by `join_full`"
+    )]
     NoMembers,
     /// The node has shut down.
     #[error("the node has shut down")]

@@ -39,6 +39,9 @@ pub(super) struct View {
     /// The place of the next message.
     pub(super) end: u64,
     pub(super) neighbours: BTreeSet<NodeId>,
+    /// Who is there, in a small topic, and how often that has changed.
+    pub(super) members: BTreeMap<NodeId, MemberInfo>,
+    pub(super) changes: u64,
     pub(super) quality: Quality,
     pub(super) stats: Stats,
 }
@@ -71,6 +74,8 @@ pub(super) struct Limits {
     pub(super) durable: bool,
     /// Members and bytes of metadata, if SWIM is the detection.
     pub(super) swim: Option<(usize, usize)>,
+    /// The same in a small topic.
+    pub(super) full: (usize, usize),
 }
 
 /// What all handles share.
@@ -89,8 +94,7 @@ impl Hub {
         let state = Arc::new(Mutex::new(State { ends, ..State::default() }));
         let commands = running.commander();
         let (changed, changes) = watch::channel(0);
-        let task = tokio::spawn(read(running, state.clone(), changed, limits.swim.map_or(0, |swim| swim.0)))
-            .abort_handle();
+        let task = tokio::spawn(read(running, state.clone(), changed, limits)).abort_handle();
         Arc::new(Hub { limits, commands, changes, state, tickets: AtomicU64::new(1), task })
     }
 
@@ -157,16 +161,16 @@ async fn read(
     mut running: Running<Agent>,
     state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
-    most: usize,
+    limits: Limits,
 ) {
     let commands = running.commander();
     let mut clock = tokio::time::interval(CLOCK);
     loop {
         tokio::select! {
             event = running.next_event() => match event {
-                Some(agent::Event::Router(event)) => lock(&state).take(event),
+                Some(agent::Event::Router(event)) => lock(&state).take(event, limits.full.0),
                 Some(agent::Event::Links(links::Event::Member(member))) => {
-                    lock(&state).meet(member, most);
+                    meet(&mut lock(&state).members, member, limits.swim.map_or(0, |swim| swim.0));
                     changed.send_modify(|count| *count += 1);
                 }
                 // The topics are told, and tell of it.
@@ -198,22 +202,24 @@ impl State {
         self.ended
     }
 
-    /// There are no more members at once than `most`, so one that is down makes room.
-    fn meet(&mut self, member: MemberInfo, most: usize) {
-        if self.members.len() >= most && !self.members.contains_key(&member.id) {
-            let down = self.members.values().find(|one| one.state == full::State::Down).map(|one| one.id);
-            down.map(|down| self.members.remove(&down));
-        }
-        self.members.insert(member.id, member);
-    }
-
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: Event, most: usize) {
         match event {
             Event::Up(topic, peer) => self.view(&topic, |view| {
                 view.neighbours.insert(peer);
             }),
             Event::Down(topic, peer) => self.view(&topic, |view| {
                 view.neighbours.remove(&peer);
+            }),
+            Event::Member(topic, member) => self.view(&topic, |view| {
+                meet(&mut view.members, member, most);
+                view.changes += 1;
+            }),
+            Event::Contact { topic, peer, there } => self.view(&topic, |view| {
+                if there {
+                    view.neighbours.insert(peer)
+                } else {
+                    view.neighbours.remove(&peer)
+                };
             }),
             Event::Delivered(topic, message) => {
                 self.view(&topic, |view| view.end = view.end.max(message.place + 1));
@@ -247,4 +253,13 @@ impl State {
             entry.view.send_modify(change);
         }
     }
+}
+
+/// There are no more members at once than `most`, so one that is down makes room.
+fn meet(members: &mut BTreeMap<NodeId, MemberInfo>, member: MemberInfo, most: usize) {
+    if members.len() >= most && !members.contains_key(&member.id) {
+        let down = members.values().find(|one| one.state == full::State::Down).map(|one| one.id);
+        down.map(|down| members.remove(&down));
+    }
+    members.insert(member.id, member);
 }

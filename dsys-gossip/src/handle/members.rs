@@ -6,31 +6,57 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::MetaError;
-use super::hub::Hub;
-use crate::links::{Command, MemberInfo};
+use super::hub::{Hub, View};
+use super::topic::{Joined, Kind};
+use crate::links::{self, MemberInfo};
 use crate::membership::full::{Meta, size};
+use crate::router;
 
-/// The nodes that [SWIM](crate::links::Detection::Swim) knows, with what each says of itself.
+/// The nodes that SWIM knows, with what each says of itself: of a small topic, or of all whose links are watched by
+/// [SWIM](crate::links::Detection::Swim).
 pub struct Members {
-    hub: Arc<Hub>,
-    changes: watch::Receiver<u64>,
+    whose: Whose,
+}
+
+enum Whose {
+    Node(Arc<Hub>, watch::Receiver<u64>),
+    Topic(Arc<Joined>, watch::Receiver<View>, u64),
 }
 
 impl Members {
-    pub(super) fn new(hub: &Arc<Hub>) -> Self {
-        Members { hub: hub.clone(), changes: hub.changes.clone() }
+    pub(super) fn of_node(hub: &Arc<Hub>) -> Self {
+        Members { whose: Whose::Node(hub.clone(), hub.changes.clone()) }
+    }
+
+    pub(super) fn of_topic(joined: &Arc<Joined>) -> Self {
+        Members { whose: Whose::Topic(joined.clone(), joined.view.clone(), 0) }
     }
 
     /// All others that were ever there since we started, in order, those that are down included.
     pub fn all(&mut self) -> Vec<MemberInfo> {
-        self.changes.mark_unchanged();
-        self.hub.state().members.values().cloned().collect()
+        match &mut self.whose {
+            Whose::Node(hub, changes) => {
+                changes.mark_unchanged();
+                hub.state().members.values().cloned().collect()
+            }
+            Whose::Topic(_, view, seen) => {
+                let view = view.borrow();
+                *seen = view.changes;
+                view.members.values().cloned().collect()
+            }
+        }
     }
 
     /// Waits until something has changed since [`all`](Self::all) was called last. `false` if the node has shut down.
     /// Cancel safety: safe.
     pub async fn changed(&mut self) -> bool {
-        self.changes.changed().await.is_ok()
+        match &mut self.whose {
+            Whose::Node(_, changes) => changes.changed().await.is_ok(),
+            Whose::Topic(_, view, seen) => {
+                let seen = *seen;
+                view.wait_for(|view| view.changes != seen).await.is_ok()
+            }
+        }
     }
 
     /// Tells the others this of us: a small map of texts. It replaces what was told before, under a higher version.
@@ -41,12 +67,22 @@ impl Members {
     /// # Cancel safety
     /// Safe: nothing was told.
     pub async fn tell(&self, meta: Meta) -> Result<(), MetaError> {
-        let (_, most) = self.hub.limits.swim.ok_or(MetaError::NoMembers)?;
-        let size = size(&meta);
+        let most = match &self.whose {
+            Whose::Node(hub, _) => hub.limits.swim.map(|(_, most)| most),
+            Whose::Topic(joined, ..) => (joined.kind == Kind::Full).then_some(joined.hub.limits.full.1),
+        };
+        let (most, size) = (most.ok_or(MetaError::NoMembers)?, size(&meta));
         if size > most {
             return Err(MetaError::TooLarge { size, most });
         }
-        self.hub.tell_links(Command::Meta(meta)).await.ok_or(MetaError::Ended)
+        let told = match &self.whose {
+            Whose::Node(hub, _) => hub.tell_links(links::Command::Meta(meta)).await,
+            Whose::Topic(joined, ..) => {
+                let topic = joined.name.clone();
+                joined.hub.tell(router::Command::Meta { topic, meta }).await
+            }
+        };
+        told.ok_or(MetaError::Ended)
     }
 }
 

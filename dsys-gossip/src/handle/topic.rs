@@ -8,7 +8,7 @@ use dsys_core::{NodeAddr, NodeId};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::hub::{Entry, Hub, View, Waiting};
-use super::{DeleteError, JoinError, PublishError, Subscription};
+use super::{DeleteError, JoinError, Members, PublishError, Subscription};
 use crate::MessageId;
 use crate::envelope::TopicName;
 use crate::router::{Command, Cursor, Published, Quality, Refused, Stats};
@@ -25,14 +25,23 @@ pub(super) struct Joined {
     pub(super) hub: Arc<Hub>,
     pub(super) name: TopicName,
     pub(super) view: watch::Receiver<View>,
+    pub(super) kind: Kind,
     /// Room for messages to publish.
     room: Semaphore,
+}
+
+/// What a topic's membership is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Partial,
+    Full,
 }
 
 pub(super) async fn join(
     hub: &Arc<Hub>,
     name: TopicName,
     contacts: Vec<NodeAddr>,
+    kind: Kind,
 ) -> Result<TopicHandle, JoinError> {
     let joined = {
         let mut state = hub.state();
@@ -50,7 +59,7 @@ pub(super) async fn join(
                 let before = state.topics.get(&name).map(|entry| entry.view.borrow().clone());
                 let (sender, view) = watch::channel(before.unwrap_or_else(|| state.first_view(&name)));
                 let room = Semaphore::new(hub.limits.queue);
-                let joined = Arc::new(Joined { hub: hub.clone(), name: name.clone(), view, room });
+                let joined = Arc::new(Joined { hub: hub.clone(), name: name.clone(), view, kind, room });
                 let entry = Entry { view: sender, joined: Arc::downgrade(&joined) };
                 state.topics.insert(name.clone(), entry);
                 joined
@@ -58,7 +67,11 @@ pub(super) async fn join(
         }
     };
     // If we are dropped here, so is the only handle, and the topic is left.
-    hub.tell(Command::Join { topic: name, contacts }).await.ok_or(JoinError::Ended)?;
+    let command = match kind {
+        Kind::Partial => Command::Join { topic: name, contacts },
+        Kind::Full => Command::JoinFull { topic: name, contacts },
+    };
+    hub.tell(command).await.ok_or(JoinError::Ended)?;
     Ok(TopicHandle { joined })
 }
 
@@ -158,6 +171,25 @@ impl TopicHandle {
         self.joined.hub.tell(command).await.ok_or(JoinError::Ended)
     }
 
+    /// Feeds these nodes from now on: over a link that is slow, dear or mostly not there, with what is in the topic's log and
+    /// what comes to it. They are told of it and feed us in turn. What it may cost says
+    /// [`Config::feed`](crate::router::Config::feed); how it works, [`router::feed`](crate::router::feed). With
+    /// [low power](super::Builder::low_power) all contacts are fed, and this is [`contact`](Self::contact).
+    ///
+    /// # Errors
+    /// [`JoinError::Ended`].
+    ///
+    /// # Cancel safety
+    /// Safe: nothing was done.
+    pub async fn feed<A: Into<NodeAddr>>(
+        &self,
+        neighbours: impl IntoIterator<Item = A>,
+    ) -> Result<(), JoinError> {
+        let neighbours = neighbours.into_iter().map(Into::into).collect();
+        let command = Command::Feed { topic: self.joined.name.clone(), neighbours };
+        self.joined.hub.tell(command).await.ok_or(JoinError::Ended)
+    }
+
     /// Waits until there is a neighbour. `false` if the node has shut down. Cancel safety: safe.
     pub async fn joined(&self) -> bool {
         let mut view = self.joined.view.clone();
@@ -167,6 +199,12 @@ impl TopicHandle {
     /// The neighbours in the topic, in order.
     pub fn neighbours(&self) -> Vec<NodeId> {
         self.joined.view.borrow().neighbours.iter().copied().collect()
+    }
+
+    /// Who is there and what each says of itself, in a topic that was [joined in full](super::Gossip::join_full). Nobody
+    /// otherwise.
+    pub fn members(&self) -> Members {
+        Members::of_topic(&self.joined)
     }
 
     /// How well messages travel, as of at most half a second ago.

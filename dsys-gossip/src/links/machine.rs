@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Time};
 
-use super::{Config, Detection, Judge, Message};
+use super::{Config, Detection, Judge, MemberInfo, Message};
 use crate::compose::hand;
 use crate::detector::{Deadline, Detector, PhiAccrual, Watch};
-use crate::membership::full::{self, Full, Meta, State};
+use crate::membership::full::{self, Full, Meta};
 
 /// What those above ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,22 +32,6 @@ pub enum Event {
     Down(NodeId),
     /// How this member is, whenever that changes. Of SWIM.
     Member(MemberInfo),
-}
-
-/// What is known of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MemberInfo {
-    /// Which.
-    pub id: NodeId,
-    /// Where it is reached.
-    pub addr: NodeAddr,
-    /// How it is.
-    pub state: State,
-    /// What it says of itself.
-    pub meta: Meta,
-    /// The version of that: it only rises. By more than one if the member had to refute that it was dead.
-    pub version: u64,
 }
 
 /// The timers of a node.
@@ -176,11 +160,7 @@ impl Links {
             | full::Event::Suspected(id)
             | full::Event::Down(id)
             | full::Event::Changed(id)) = event;
-            if let Some(member) = full.member(id) {
-                let (addr, meta) = (member.addr.clone(), member.meta.clone());
-                let (state, version) = (member.state(), member.incarnation);
-                cx.emit(Event::Member(MemberInfo { id, addr, state, meta, version }));
-            }
+            full.info(id).into_iter().for_each(|member| cx.emit(Event::Member(member)));
             if event == full::Event::Down(id) {
                 self.stats.downs += 1;
                 cx.emit(Event::Down(id));

@@ -31,5 +31,5 @@ pub use config::{Config, Targets};
 pub use machine::{Command, Event, Full, Stats, Timer};
 #[cfg(feature = "net")]
 pub(crate) use member::size;
-pub use member::{Member, Meta, State};
+pub use member::{Member, MemberInfo, Meta, State};
 pub use message::{Claim, Message, Update};

@@ -301,7 +301,7 @@ impl Plumtree {
                 continue;
             }
             let Some(neighbour) = self.neighbour(from) else { return };
-            if neighbour.missing >= most {
+            if neighbour.missing as usize >= most {
                 self.stats.missing_refused += 1;
                 continue;
             }

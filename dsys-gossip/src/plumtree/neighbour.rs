@@ -13,7 +13,7 @@ pub(super) struct Neighbour {
     pub(super) round_trip: Estimate,
     pub(super) pinged: Option<Time>,
     /// Names announced whose messages have not come.
-    pub(super) missing: usize,
+    pub(super) missing: u32,
     /// How much more often its names came earlier than messages than not.
     pub(super) wins: u8,
 }

@@ -4,14 +4,16 @@
 //! receiver                              giver
 //!    Ask { after } ----------------------->   names that came to its log behind that place
 //!    <---------------------- Names { upto }      or Cells, see `compare`
-//!    Want [..] --------------------------->   those not seen, not more than max_wanted
-//!    <------------------------- Give, Give
-//!    <------------------------- Gone [..]
-//!    Want ...                                 until all are here; then the place is remembered
+//!    Want [..], Want [..] ---------------->   those not seen, in batches of max_wanted
+//!    <------------------ Give, Give, Gone     each batch is closed by a Gone; the next goes out then
+//!    Ask, Want ...                            when few are left; until all are here; then the place is remembered
 //! ```
 //!
-//! What a peer can make us keep is one answer: `max_names` names, or as many as there may be cells. What it can make us do is send as many messages as its
-//! rate allows. A neighbour that does not answer is left alone until the next round.
+//! So many batches are under way that a link is kept busy over a round trip: one more after each that came whole, up to
+//! `wants_ahead`; half as many after one that did not, for then the giver has reached the rate that it allows us.
+//!
+//! What a peer can make us keep is two answers: `max_names` names each, or as many as there may be cells. What it can make us
+//! do is send as many messages as its rate allows. A neighbour that does not answer is left alone until the next round.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,7 +22,7 @@ use dsys_core::{Context, NodeId, Time};
 use super::{Body, Compare, Config, Router, Timer, Wire};
 use crate::MessageId;
 use crate::envelope::{Timestamp, TopicId};
-use crate::store::MemoryStore;
+use crate::store::{Change, MemoryStore};
 
 /// What was counted of catching up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +78,17 @@ impl Default for Told {
     }
 }
 
+impl Exchange {
+    fn has_wanted(&self, id: MessageId) -> bool {
+        self.wanted.iter().any(|batch| batch.contains(&id))
+    }
+
+    /// Whether all that was wanted is here.
+    fn is_served(&self) -> bool {
+        self.wanted.iter().all(Vec::is_empty)
+    }
+}
+
 /// What goes on with one neighbour.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchange {
@@ -89,8 +102,12 @@ pub(super) struct Exchange {
     again: bool,
     /// Names from its answer, not yet wanted.
     pub(super) offered: VecDeque<MessageId>,
-    /// Wanted and not here.
-    wanted: Vec<MessageId>,
+    /// Wanted and not here, a batch for each want that was not answered whole, the oldest first.
+    wanted: VecDeque<Vec<MessageId>>,
+    /// How many batches may be under way, less one.
+    ahead: usize,
+    /// A question for more names is under way while messages come, and so many wants are before it.
+    asking: Option<usize>,
     /// How often in a row questions were not answered, or wanted messages got lost.
     pub(super) tries: u8,
     pub(super) upto: (u64, u64),
@@ -111,6 +128,8 @@ pub(super) struct CatchUp {
     pub(super) held: usize,
     pub(super) exchanges: BTreeMap<NodeId, Exchange>,
     places: BTreeMap<NodeId, Place>,
+    /// Whether places are written down.
+    pub(super) durable: bool,
     /// Wanted of somebody.
     wanted: BTreeSet<MessageId>,
     pub(super) stats: CatchUpStats,
@@ -124,18 +143,37 @@ impl CatchUp {
             held: 0,
             exchanges: BTreeMap::new(),
             places: BTreeMap::new(),
+            durable: false,
             wanted: BTreeSet::new(),
             stats: CatchUpStats::default(),
         }
     }
 
+    /// Begins with the places that an earlier life has written.
+    pub(super) fn resume(&mut self, reached: impl IntoIterator<Item = (NodeId, (u64, u64))>) {
+        let place = |(peer, upto)| (peer, Place { upto, used: Time::ZERO });
+        self.places = reached.into_iter().map(place).collect();
+        self.durable = true;
+    }
+
+    /// How far we have come in the logs of neighbours.
+    pub(super) fn reached(&self) -> BTreeMap<NodeId, (u64, u64)> {
+        self.places.iter().map(|(peer, place)| (*peer, place.upto)).collect()
+    }
+
+    /// A part of the log's number, where bytes are dear.
+    pub(super) fn short(&self) -> u16 {
+        self.log as u16
+    }
+
     /// How many names are held that have no message yet.
     pub(super) fn offered(&self) -> usize {
-        self.exchanges.values().map(|one| one.offered.len() + one.wanted.len()).sum()
+        let wanted = |one: &Exchange| one.wanted.iter().map(Vec::len).sum::<usize>();
+        self.exchanges.values().map(|one| one.offered.len() + wanted(one)).sum()
     }
 
     pub(super) fn is_wanted_of(&self, peer: NodeId, id: MessageId) -> bool {
-        self.exchanges.get(&peer).is_some_and(|exchange| exchange.wanted.contains(&id))
+        self.exchanges.get(&peer).is_some_and(|exchange| exchange.has_wanted(id))
     }
 
     pub(super) fn up(&mut self, peer: NodeId, config: &Config, cx: &mut Context<'_, Router>) {
@@ -145,7 +183,9 @@ impl CatchUp {
 
     pub(super) fn down(&mut self, peer: NodeId, cx: &mut Context<'_, Router>) {
         if let Some(exchange) = self.exchanges.remove(&peer) {
-            self.wanted.retain(|id| !exchange.wanted.contains(id));
+            for id in exchange.wanted.iter().flatten() {
+                self.wanted.remove(id);
+            }
             cx.cancel_timer(Timer::Answer(self.topic, peer));
         }
     }
@@ -214,7 +254,15 @@ impl CatchUp {
                 ids.push(kept.id);
             }
         }
-        self.exchanges.get_mut(&peer)?.told = Told::These(ids.clone());
+        // It may still want what it was told before that.
+        let exchange = self.exchanges.get_mut(&peer)?;
+        let mut told = match std::mem::take(&mut exchange.told) {
+            Told::These(told) => told,
+            Told::All => Vec::new(),
+        };
+        told.drain(..told.len().saturating_sub(config.max_names));
+        told.extend(&ids);
+        exchange.told = Told::These(told);
         Some(Body::Names { upto: (self.log, upto), more: upto < end, ids })
     }
 
@@ -230,16 +278,21 @@ impl CatchUp {
         if ids.len() > config.max_names {
             return false;
         }
-        let Some(exchange) = self.exchanges.get_mut(&peer).filter(|one| one.state == State::Asked) else {
+        let asked = |one: &&mut Exchange| one.state == State::Asked || one.asking.is_some();
+        let Some(exchange) = self.exchanges.get_mut(&peer).filter(asked) else {
             self.stats.uninvited += 1;
             return true;
         };
-        exchange.state = State::Fetching;
         self.stats.named += ids.len() as u64;
+        let before = match exchange.state {
+            State::Fetching => Some(exchange.upto),
+            _ => self.places.get(&peer).map(|place| place.upto),
+        };
+        (exchange.state, exchange.asking) = (State::Fetching, None);
         (exchange.upto, exchange.tries) = (upto, 0);
         // An answer that does not get on is the last of its round, whatever it says.
-        exchange.more = more && self.places.get(&peer).is_none_or(|place| place.upto != upto);
-        exchange.offered = ids.into_iter().filter(|id| !seen(*id)).collect();
+        exchange.more = more && before != Some(upto);
+        exchange.offered.extend(ids.into_iter().filter(|id| !seen(*id)));
         self.want(peer, config, &seen, cx);
         true
     }
@@ -254,44 +307,60 @@ impl CatchUp {
     ) {
         let now = cx.now();
         let Some(exchange) = self.exchanges.get_mut(&peer) else { return };
-        let mut others = VecDeque::new();
-        while exchange.wanted.len() < config.max_wanted {
-            let Some(id) = exchange.offered.pop_front() else { break };
-            if seen(id) {
-                continue;
+        let (mut others, mut wants) = (VecDeque::new(), Vec::new());
+        while exchange.wanted.len() <= exchange.ahead && !exchange.offered.is_empty() {
+            let mut batch = Vec::new();
+            while batch.len() < config.max_wanted {
+                let Some(id) = exchange.offered.pop_front() else { break };
+                if seen(id) {
+                    continue;
+                }
+                if self.wanted.insert(id) {
+                    batch.push(id);
+                } else {
+                    // Another neighbour is sending it; if that comes to nothing, this one may.
+                    others.push_back(id);
+                }
             }
-            if self.wanted.insert(id) {
-                exchange.wanted.push(id);
-            } else {
-                // Another neighbour is sending it; if that comes to nothing, this one may.
-                others.push_back(id);
+            if !batch.is_empty() {
+                exchange.wanted.push_back(batch.clone());
+                wants.push(Body::Want(batch));
             }
         }
         exchange.offered.append(&mut others);
-        let ids = exchange.wanted.clone();
-        if !ids.is_empty() {
-            self.send(peer, Body::Want(ids), cx);
-            cx.set_timer(Timer::Answer(self.topic, peer), config.answer_within);
-        } else if !exchange.offered.is_empty() {
+        // More names, before those that are here have come to their end.
+        if exchange.more && exchange.asking.is_none() && exchange.offered.len() <= config.max_names / 2 {
+            (exchange.asking, exchange.more) = (Some(exchange.wanted.len()), false);
+            wants.push(Body::Ask { after: Some(exchange.upto), compare: None });
+        }
+        let busy = !exchange.wanted.is_empty() || !exchange.offered.is_empty() || exchange.asking.is_some();
+        let (again, upto) = (exchange.again, exchange.upto);
+        if busy {
+            wants.into_iter().for_each(|body| self.send(peer, body, cx));
             cx.set_timer(Timer::Answer(self.topic, peer), config.answer_within);
         } else {
             exchange.state = State::Idle;
-            let again = exchange.more || exchange.again;
-            let place = Place { upto: exchange.upto, used: now };
             cx.cancel_timer(Timer::Answer(self.topic, peer));
-            self.remember(peer, place, config.max_cursors);
+            self.remember(peer, Place { upto, used: now }, config.max_cursors, cx);
             if again {
                 self.ask(peer, config, cx);
             }
         }
     }
 
-    fn remember(&mut self, peer: NodeId, place: Place, most: usize) {
+    fn remember(&mut self, peer: NodeId, place: Place, most: usize, cx: &mut Context<'_, Router>) {
         if !self.places.contains_key(&peer) && self.places.len() >= most.max(1) {
             let oldest = self.places.iter().min_by_key(|(_, place)| place.used).map(|(peer, _)| *peer);
-            oldest.map(|oldest| self.places.remove(&oldest));
+            if let Some(oldest) = oldest.filter(|oldest| self.places.remove(oldest).is_some() && self.durable)
+            {
+                Change::Forgot { topic: self.topic, peer: oldest }.write(cx);
+            }
         }
-        self.places.insert(peer, place);
+        let (topic, upto) = (self.topic, place.upto);
+        let before = self.places.insert(peer, place);
+        if self.durable && before.is_none_or(|before| before.upto != upto) {
+            Change::Reached { topic, peer, upto }.write(cx);
+        }
     }
 
     /// The giver's part: which of these it may have. The rest are gone.
@@ -333,13 +402,20 @@ impl CatchUp {
         }
         let mut done = Vec::new();
         for (peer, exchange) in &mut self.exchanges {
-            let before = exchange.wanted.len();
-            exchange.wanted.retain(|wanted| *wanted != id);
-            if exchange.wanted.len() < before {
+            let mut ours = false;
+            for batch in &mut exchange.wanted {
+                if let Some(at) = batch.iter().position(|wanted| *wanted == id) {
+                    batch.swap_remove(at);
+                    ours = true;
+                }
+            }
+            if ours {
                 exchange.tries = 0;
             }
-            let waits = exchange.state == State::Fetching && exchange.wanted.is_empty();
-            if waits && (before > 0 || exchange.offered.contains(&id)) {
+            // It waited for what others should send.
+            let waits =
+                exchange.state == State::Fetching && exchange.wanted.is_empty() && exchange.asking.is_none();
+            if waits && exchange.offered.contains(&id) {
                 done.push(*peer);
             }
         }
@@ -363,18 +439,27 @@ impl CatchUp {
         let Some(exchange) = self.exchanges.get_mut(&peer).filter(|one| one.state == State::Fetching) else {
             return true;
         };
-        if exchange.wanted.is_empty() {
-            return true;
-        }
-        for id in std::mem::take(&mut exchange.wanted) {
+        let Some(batch) = exchange.wanted.pop_front() else { return true };
+        let mut lost = 0;
+        for id in batch {
             self.wanted.remove(&id);
             if ids.contains(&id) {
                 self.stats.gone += 1;
             } else {
                 exchange.offered.push_front(id);
+                lost += 1;
             }
         }
-        exchange.tries += 1;
+        // An answer to a want that went out after the question: the giver could not answer that.
+        match exchange.asking {
+            Some(0) => (exchange.asking, exchange.more) = (None, true),
+            Some(before) => exchange.asking = Some(before - 1),
+            None => {}
+        }
+        let whole = lost == 0;
+        let ahead = if whole { exchange.ahead + 1 } else { exchange.ahead / 2 };
+        exchange.ahead = ahead.min(config.wants_ahead.saturating_sub(1));
+        exchange.tries += u8::from(!whole);
         if exchange.tries > TRIES && !exchange.offered.is_empty() {
             self.give_up(peer, cx);
         } else {
@@ -402,7 +487,17 @@ impl CatchUp {
                 self.ask(peer, config, cx);
             }
             // It waited for what others should send.
-            State::Fetching if exchange.wanted.is_empty() => self.want(peer, config, &seen, cx),
+            State::Fetching if exchange.is_served() && exchange.asking.is_none() => {
+                exchange.wanted.clear();
+                self.want(peer, config, &seen, cx);
+            }
+            State::Fetching if exchange.is_served() && exchange.tries < TRIES => {
+                self.stats.unanswered += 1;
+                exchange.tries += 1;
+                exchange.wanted.clear();
+                (exchange.asking, exchange.more) = (None, true);
+                self.want(peer, config, &seen, cx);
+            }
             State::Asked | State::Fetching => {
                 self.stats.unanswered += 1;
                 self.give_up(peer, cx);
@@ -413,7 +508,9 @@ impl CatchUp {
     /// Ends the round with a neighbour; the place stays where it was.
     fn give_up(&mut self, peer: NodeId, cx: &mut Context<'_, Router>) {
         let Some(exchange) = self.exchanges.get_mut(&peer) else { return };
-        self.wanted.retain(|id| !exchange.wanted.contains(id));
+        for id in exchange.wanted.iter().flatten() {
+            self.wanted.remove(id);
+        }
         let (told, compared) = (std::mem::take(&mut exchange.told), exchange.compared);
         *exchange = Exchange { told, compared, ..Exchange::default() };
         cx.cancel_timer(Timer::Answer(self.topic, peer));

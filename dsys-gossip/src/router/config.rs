@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Rate;
+use super::{FeedConfig, Rate};
 use crate::envelope::DoorConfig;
+use crate::membership::full;
 use crate::{plumtree, topic};
 
 /// How a node takes part in its topics, and its bounds. Each bound is counted in [`Stats`](super::Stats) when it is hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Each topic's membership and tree. The tree's bounds of payload and of the age of names are set by `door`.
     pub topic: topic::Config,
@@ -43,17 +44,22 @@ pub struct Config {
     pub max_cells: usize,
     /// A node with more messages in a topic asks for no cells: comparing them takes the time of hashing all their names.
     pub max_compared: usize,
-    /// At most so many messages are wanted of one peer at once.
+    /// At most so many messages are wanted of one peer in one message.
     pub max_wanted: usize,
+    /// At most so many such wants are under way to one peer.
+    pub wants_ahead: usize,
     /// Of at most so many peers we remember how far we have come with them.
     pub max_cursors: usize,
+    /// What store and forward to chosen neighbours may cost.
+    pub feed: FeedConfig,
     /// How often [`Event::Report`](super::Event::Report) comes while something happens; `None`: never.
     pub report_every: Option<Duration>,
 }
 
 impl Default for Config {
     /// Messages of 64 KiB that live a day, no signed hops, 64 topics; 2,000 messages or 16 MiB a second of each peer and
-    /// half as many of our own; a neighbour compared with every 30 s, 256 names, 64 messages at once.
+    /// half as many of our own; a neighbour compared with every 30 s, 256 names, 64 messages at once
+    /// and eight times as many under way.
     fn default() -> Self {
         Config {
             topic: topic::Config::default(),
@@ -73,13 +79,28 @@ impl Default for Config {
             max_cells: 1_024,
             max_compared: 65_536,
             max_wanted: 64,
+            wants_ahead: 8,
             max_cursors: 1_024,
+            feed: FeedConfig::default(),
             report_every: None,
         }
     }
 }
 
 impl Config {
+    /// For links that are slow, dear or mostly not there: a topic's contacts are [fed](super::feed), and nothing else is
+    /// spoken. Messages of 4 KiB that live thirty days, clocks that are wrong by an hour; frames of 256 bytes, 25 bytes a
+    /// second on the average, answers within two minutes, one small frame an hour while a neighbour is away.
+    pub fn low_power() -> Self {
+        let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+        Config {
+            door: DoorConfig { max_payload: 4_096, max_lifetime: 30 * day, max_ahead: hour },
+            lifetime: 30 * day,
+            feed: FeedConfig::low_power(),
+            ..Config::default()
+        }
+    }
+
     /// The settings of the parts, as the bounds of the whole make them necessary.
     pub(super) fn parts(&self) -> topic::Config {
         let head = 512;
@@ -90,6 +111,15 @@ impl Config {
             max_seen_age: self.topic.broadcast.max_seen_age.max(age),
             ..(*self.topic.broadcast).clone()
         };
-        topic::Config { membership: self.topic.membership.clone(), broadcast: Arc::new(tree) }
+        let full = full::Config {
+            // Whoever is a member is a neighbour.
+            max_members: self.topic.full.max_members.min(tree.max_neighbours),
+            ..(*self.topic.full).clone()
+        };
+        topic::Config {
+            membership: self.topic.membership.clone(),
+            full: Arc::new(full),
+            broadcast: Arc::new(tree),
+        }
     }
 }

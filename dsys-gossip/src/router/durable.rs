@@ -3,7 +3,9 @@
 //! Each change is one record, written before anything that was said of it goes out. So a message that was published, or
 //! given to a neighbour, is there after a crash; and so are the places in our log that neighbours remember.
 
-use dsys_core::Context;
+use std::collections::BTreeMap;
+
+use dsys_core::{Context, NodeId};
 
 use super::Router;
 use crate::MessageId;
@@ -12,7 +14,7 @@ use crate::store::{Change, DamagedRecord, Kept, MemoryStore};
 use crate::topic::Topic;
 
 /// What was written of a topic beside its messages.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Written {
     /// The number of the log.
     pub(super) number: u64,
@@ -20,6 +22,8 @@ pub(super) struct Written {
     next: u64,
     /// The number of our last message.
     pub(super) seq: u64,
+    /// How far we had come in the logs of neighbours.
+    pub(super) reached: BTreeMap<NodeId, (u64, u64)>,
 }
 
 impl Router {
@@ -61,8 +65,21 @@ impl Router {
                 self.store.take(topic, place);
                 true
             }
+            Change::Fed { topic, peer, log, next } => {
+                self.feeds.restore(topic, peer, log, next);
+                true
+            }
             Change::Log { topic, number, next, seq } => {
-                self.written.insert(topic, Written { number, next, seq });
+                let written = self.written.entry(topic).or_default();
+                (written.number, written.next, written.seq) = (number, next, seq);
+                true
+            }
+            Change::Reached { topic, peer, upto } => {
+                self.written.entry(topic).or_default().reached.insert(peer, upto);
+                true
+            }
+            Change::Forgot { topic, peer } => {
+                self.written.entry(topic).or_default().reached.remove(&peer);
                 true
             }
         }
@@ -70,7 +87,7 @@ impl Router {
 
     /// Where the logs of all topics end.
     #[cfg(feature = "net")]
-    pub(crate) fn ends(&self) -> std::collections::BTreeMap<TopicId, u64> {
+    pub(crate) fn ends(&self) -> BTreeMap<TopicId, u64> {
         self.store.ends()
     }
 
@@ -94,7 +111,8 @@ impl Router {
         let Some(joined) = self.topics.get(&topic).filter(|_| self.durable) else { return };
         let (number, seq) = (joined.catch_up.log, joined.last_seq);
         let next = self.store.range(topic).1;
-        self.written.insert(topic, Written { number, next, seq });
+        let written = self.written.entry(topic).or_default();
+        (written.number, written.next, written.seq) = (number, next, seq);
         Change::Log { topic, number, next, seq }.write(cx);
     }
 }

@@ -7,7 +7,7 @@ use dsys_core::{Context, Input, NodeId};
 
 use super::compare::Cells;
 use super::durable::known;
-use super::joined::{Joined, Opened};
+use super::joined::Opened;
 use super::{Body, Router, Timer, Wire};
 use crate::MessageId;
 use crate::broadcast;
@@ -44,7 +44,7 @@ impl Router {
     }
 
     /// Checks an envelope and the way it came. A peer that should have refused it is barred.
-    fn open(
+    pub(super) fn open(
         &mut self,
         id: TopicId,
         from: NodeId,
@@ -108,10 +108,24 @@ impl Router {
             let topic = &joined.topic;
             return joined.catch_up.came(name, &config, known(topic, &self.store, id), cx);
         };
+        joined.catch_up.stats.fetched += 1;
+        self.take_in(id, from, opened, hops, cx);
+    }
+
+    /// Keeps what the tree has not brought, and lets neighbours know of it.
+    pub(super) fn take_in(
+        &mut self,
+        id: TopicId,
+        from: NodeId,
+        opened: Opened,
+        hops: u32,
+        cx: &mut Context<'_, Self>,
+    ) {
+        let config = self.config.clone();
+        let (name, Some(joined)) = (opened.id, self.topics.get_mut(&id)) else { return };
         if opened.envelope.time >= joined.since {
             joined.gauge.fetched();
         }
-        joined.catch_up.stats.fetched += 1;
         if joined.news.is_none() {
             cx.set_timer(Timer::News(id), config.news_after);
         }
@@ -123,8 +137,7 @@ impl Router {
 
     /// Tells the tree of a message that it need not bring.
     fn know(&mut self, id: TopicId, name: MessageId, cx: &mut Context<'_, Self>) {
-        let seen = |joined: &Joined| joined.topic.broadcast().has_seen(name);
-        if !self.topics.get(&id).is_none_or(seen) {
+        if self.topics.get(&id).is_some_and(|joined| !joined.topic.broadcast().has_seen(name)) {
             let know = broadcast::Command::Know(name);
             self.tell(id, Input::Command(topic::Command::Broadcast(know)), cx);
         }
@@ -174,7 +187,8 @@ impl Router {
                 joined.catch_up.stats.uninvited += 1;
                 true
             }
-            Body::Topic(_) | Body::Signed { .. } => true,
+            // Of the tree, or of store and forward.
+            _ => true,
         };
         if !fits {
             self.bar(id, from, cx);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dsys_core::{NodeAddr, NodeId};
 
-use super::{CatchUpStats, Quality};
+use super::{CatchUpStats, FeedStats, Quality};
 use crate::MessageId;
 use crate::envelope::{DoorStats, Envelope, Timestamp, TopicName};
+use crate::membership::full::{self, MemberInfo, Meta};
 use crate::membership::partial;
 use crate::path::Path;
 use crate::plumtree;
@@ -24,6 +25,31 @@ pub enum Command {
         /// Who may let us in.
         contacts: Vec<NodeAddr>,
     },
+    /// The same in a small topic, where all are neighbours of each other and know who is there; see
+    /// [`Topic::full`](crate::topic::Topic::full). All nodes of a topic must join it in the same way.
+    JoinFull {
+        /// Which.
+        topic: TopicName,
+        /// Who may let us in.
+        contacts: Vec<NodeAddr>,
+    },
+    /// From now on we say this of ourselves to the members of a small topic.
+    Meta {
+        /// Which.
+        topic: TopicName,
+        /// What.
+        meta: Meta,
+    },
+    /// Feed these neighbours in a topic that was joined, from now on; see [`feed`](super::feed).
+    Feed {
+        /// Which.
+        topic: TopicName,
+        /// Whom.
+        neighbours: Vec<NodeAddr>,
+    },
+    /// The link to this node is there now, as those who watch the radio, the cable or the calendar know. A driver that has
+    /// connections says it by [`PeerUp`](dsys_core::Input::PeerUp).
+    Contact(NodeId),
     /// Take part no longer. Messages of the topic are forgotten, unless they are [written down](super::Router::restore).
     Leave(TopicName),
     /// Tell everybody in a topic. Answered by [`Event::Published`].
@@ -165,6 +191,17 @@ pub enum Event {
     Up(TopicName, NodeId),
     /// And now it is not.
     Down(TopicName, NodeId),
+    /// How this member of a small topic is, whenever that changes.
+    Member(TopicName, MemberInfo),
+    /// A node that is [fed](super::feed) in the topic is there, or not any more.
+    Contact {
+        /// Which topic.
+        topic: TopicName,
+        /// Which node.
+        peer: NodeId,
+        /// Whether it is there.
+        there: bool,
+    },
     /// A message came for the first time, our own included.
     Delivered(TopicName, Message),
     /// The answer to [`Command::Publish`].
@@ -223,8 +260,12 @@ pub struct Stats {
     pub door: DoorStats,
     /// Catching up.
     pub catch_up: CatchUpStats,
-    /// The membership.
+    /// The membership, where it is partial,
     pub membership: partial::Stats,
+    /// and where it is full.
+    pub members: full::Stats,
     /// The tree.
     pub broadcast: plumtree::Stats,
+    /// Store and forward, of all topics.
+    pub feed: FeedStats,
 }

@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dsys_core::{NodeAddr, NodeId};
+use dsys_core::NodeId;
 
 use super::catch_up::CatchUp;
 use super::meter::{Meter, Meters};
 use super::quality::{Gauge, Quality};
-use super::{Config, Stats};
+use super::{Config, FeedStats, Stats};
 use crate::MessageId;
 use crate::envelope::{Door, Envelope, Timestamp, TopicName};
+use crate::membership::full::Full;
+use crate::membership::partial::Partial;
 use crate::path::Path;
 use crate::store::MemoryStore;
 use crate::topic::Topic;
@@ -60,10 +62,11 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    pub(super) fn new(me: NodeAddr, name: TopicName, log: u64, now: Timestamp, config: &Config) -> Self {
+    /// `topic` is its membership and its tree.
+    pub(super) fn new(topic: Topic, name: TopicName, log: u64, now: Timestamp, config: &Config) -> Self {
         let id = name.id();
         Joined {
-            topic: Topic::new(me, &config.parts()),
+            topic,
             door: Door::new(name.clone(), config.door.clone()),
             catch_up: CatchUp::new(id, log),
             name,
@@ -95,16 +98,18 @@ impl Joined {
         self.gauge.quality(self.stats.published, self.topic.broadcast().stats())
     }
 
-    pub(super) fn stats(&self, store: &MemoryStore) -> Stats {
+    pub(super) fn stats(&self, store: &MemoryStore, feed: FeedStats) -> Stats {
         Stats {
-            neighbours: self.topic.membership().neighbours().len(),
+            feed,
+            neighbours: self.topic.neighbours().len(),
             pending: self.pending.len(),
             kept: store.len(),
             kept_bytes: store.bytes(),
             dropped: store.dropped(),
             door: self.door.stats(),
             catch_up: self.catch_up.stats,
-            membership: self.topic.membership().stats(),
+            membership: self.topic.membership().map(Partial::stats).unwrap_or_default(),
+            members: self.topic.members().map(Full::stats).unwrap_or_default(),
             broadcast: self.topic.broadcast().stats(),
             ..self.stats
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Signer, Time};
 
 use super::durable::{Written, known};
+use super::feed::{Feeds, Part};
 use super::joined::{Joined, Opened, Saying};
 use super::{Body, Command, Config, Event, Message, Refused, Stats, Wire};
 use crate::MessageId;
@@ -31,6 +32,8 @@ pub enum Timer {
     News(TopicId),
     /// The next of our own messages may go out.
     Publish(TopicId),
+    /// Go on with this neighbour, which is fed.
+    Feed(NodeId),
     /// Say how it goes.
     Report,
 }
@@ -46,7 +49,9 @@ pub struct Router {
     pub(super) store: MemoryStore,
     /// Hops are signed only for messages written later; see [`path`].
     pub(super) signs_after: Timestamp,
-    pub(super) topics: BTreeMap<TopicId, Joined>,
+    /// Boxed, because a node of the map has room for eleven.
+    pub(super) topics: BTreeMap<TopicId, Box<Joined>>,
+    pub(super) feeds: Feeds,
     /// Messages for topics that we did not join.
     pub(super) strangers: u64,
     /// Whether changes are written down, and what was written of topics beside their messages.
@@ -73,6 +78,7 @@ impl Router {
             store,
             signs_after: Timestamp::default(),
             topics: BTreeMap::new(),
+            feeds: Feeds::default(),
             strangers: 0,
             durable: false,
             written: BTreeMap::new(),
@@ -86,12 +92,12 @@ impl Router {
 
     /// What was counted in a topic, if it was joined.
     pub fn stats(&self, name: &TopicName) -> Option<Stats> {
-        self.topics.get(&name.id()).map(|joined| joined.stats(&self.store))
+        self.topics.get(&name.id()).map(|joined| joined.stats(&self.store, self.feeds.stats))
     }
 
     /// How well a topic's messages travel, if it was joined.
     pub fn quality(&self, name: &TopicName) -> Option<super::Quality> {
-        self.topics.get(&name.id()).map(Joined::quality)
+        self.topics.get(&name.id()).map(|joined| joined.quality())
     }
 
     /// Names of messages that neighbours offered and that are not here, in a topic: what hostile neighbours can fill.
@@ -119,7 +125,14 @@ impl Router {
         self.signs_after = self.wall(now).plus(self.config.door.max_ahead);
     }
 
-    fn join(&mut self, name: TopicName, contacts: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
+    /// `make` is what its membership is.
+    fn join(
+        &mut self,
+        name: TopicName,
+        contacts: Vec<NodeAddr>,
+        make: fn(NodeAddr, &topic::Config) -> Topic,
+        cx: &mut Context<'_, Self>,
+    ) {
         let id = name.id();
         if !self.topics.contains_key(&id) {
             if self.topics.len() >= self.config.max_topics {
@@ -127,14 +140,26 @@ impl Router {
                 return;
             }
             let (fresh, now) = (cx.rng().next_u64(), self.wall(cx.now()));
-            let written = self.written.get(&id);
-            let (number, seq) = written.map_or((fresh, 0), |written| (written.number, written.seq));
-            let mut joined = Joined::new(self.me.clone(), name, number, now, &self.config);
+            let written = self.written.get_mut(&id);
+            let (number, seq) = written.as_ref().map_or((fresh, 0), |written| (written.number, written.seq));
+            let topic = make(self.me.clone(), &self.config.parts());
+            let mut joined = Joined::new(topic, name, number, now, &self.config);
             (joined.last_seq, joined.catch_up.held) = (seq, self.store.count(id));
-            self.topics.insert(id, joined);
+            if self.durable {
+                joined
+                    .catch_up
+                    .resume(written.map(|one| std::mem::take(&mut one.reached)).unwrap_or_default());
+            }
+            self.topics.insert(id, Box::new(joined));
             self.write_log(id, cx);
-            self.tell(id, Input::Start, cx);
-            cx.set_timer(Timer::Compare(id), self.config.compare_every);
+            if !self.config.feed.only {
+                self.tell(id, Input::Start, cx);
+                cx.set_timer(Timer::Compare(id), self.config.compare_every);
+            }
+        }
+        if self.config.feed.only {
+            let Some(name) = self.topics.get(&id).map(|joined| joined.name.clone()) else { return };
+            return self.feed(&name, contacts, cx);
         }
         self.tell(id, Input::Command(topic::Command::Join(contacts)), cx);
     }
@@ -142,7 +167,11 @@ impl Router {
     fn leave(&mut self, name: &TopicName, cx: &mut Context<'_, Self>) {
         let id = name.id();
         self.tell(id, Input::Command(topic::Command::Leave), cx);
+        self.feed_no_more(id);
         if let Some(joined) = self.topics.remove(&id) {
+            if let Some(written) = self.written.get_mut(&id) {
+                written.reached = joined.catch_up.reached();
+            }
             for (ticket, _) in joined.pending {
                 cx.emit(Event::Published { ticket, outcome: Err(Refused::NotJoined) });
             }
@@ -203,6 +232,7 @@ impl Router {
                 cx.emit(Event::Down(joined.name.clone(), peer));
                 joined.catch_up.down(peer, cx);
             }
+            topic::Event::Member(member) => cx.emit(Event::Member(joined.name.clone(), member)),
             topic::Event::Broadcast(broadcast::Event::Delivered { hops, .. }) => {
                 let Some(opened) = joined.opened.take() else { return };
                 if opened.from != self.me.id {
@@ -243,6 +273,7 @@ impl Router {
             self.delete(id, deleted, origin, cx);
         }
         self.write_gone(cx);
+        self.feed_all(id, cx);
     }
 
     /// A certificate has come: if the message is here, or comes, and is of the same origin, it is dead. A certificate of
@@ -261,6 +292,18 @@ impl Router {
 
     fn hear(&mut self, from: NodeId, wire: Wire, cx: &mut Context<'_, Self>) {
         let (now, size, id) = (cx.now(), wire.size(), wire.topic);
+        let fed = matches!(wire.body, Body::Offer { .. } | Body::Need { .. } | Body::Part { .. });
+        if self.config.feed.only && !fed {
+            // An answer would cost more than it is worth.
+            self.strangers += 1;
+            return;
+        }
+        if let Body::Offer { batch, log, ids } = &wire.body
+            && !self.topics.contains_key(&id)
+        {
+            self.strangers += 1;
+            return self.offered_to_us(id, from, (*batch, *log, ids.clone()), cx);
+        }
         let Some(joined) = self.topics.get_mut(&id) else {
             self.strangers += 1;
             return refuse(from, wire, cx);
@@ -280,6 +323,12 @@ impl Router {
             Body::Give { id: message, hops, envelope, path } if asked => {
                 self.given(id, from, (message, hops, envelope, path), cx);
             }
+            Body::Offer { batch, log, ids } => self.offered_to_us(id, from, (batch, log, ids), cx),
+            Body::Need { batch, missing, have } => self.needed(id, from, (batch, missing, have), cx),
+            Body::Part { batch, which, offset, last, answer, bytes } => {
+                let part = Part { number: batch, which, offset, last, answer, bytes };
+                self.part_came(id, from, part, cx);
+            }
             body => self.catching_up(id, from, body, cx),
         }
     }
@@ -288,7 +337,7 @@ impl Router {
         let Some(every) = self.config.report_every else { return };
         for joined in self.topics.values_mut().filter(|joined| joined.changed) {
             joined.changed = false;
-            let stats = Box::new(joined.stats(&self.store));
+            let stats = Box::new(joined.stats(&self.store, self.feeds.stats));
             cx.emit(Event::Report(joined.name.clone(), joined.quality(), stats));
         }
         cx.set_timer(Timer::Report, every);
@@ -299,6 +348,7 @@ impl Router {
         match timer {
             Timer::Topic(id, timer) => self.tell(id, Input::Timer(timer), cx),
             Timer::Publish(id) => self.publish_next(id, cx),
+            Timer::Feed(peer) => self.feed_on(peer, cx),
             Timer::Report => self.report(cx),
             Timer::Compare(id) => {
                 if let Some(joined) = self.topics.get_mut(&id) {
@@ -369,7 +419,19 @@ impl Machine for Router {
                 self.hold_back(cx.now());
                 self.report(cx);
             }
-            Input::Command(Command::Join { topic, contacts }) => self.join(topic, contacts, cx),
+            Input::Command(Command::Join { topic, contacts }) => self.join(topic, contacts, Topic::new, cx),
+            Input::Command(Command::JoinFull { topic, contacts }) => {
+                self.join(topic, contacts, Topic::full, cx);
+            }
+            Input::Command(Command::Meta { topic, meta }) => {
+                self.tell(topic.id(), Input::Command(topic::Command::Meta(meta)), cx);
+            }
+            Input::Command(Command::Feed { topic, neighbours }) => {
+                if self.topics.contains_key(&topic.id()) {
+                    self.feed(&topic, neighbours, cx);
+                }
+            }
+            Input::Command(Command::Contact(peer)) => self.feed_up(peer, cx),
             Input::Command(Command::Leave(topic)) => self.leave(&topic, cx),
             Input::Command(Command::Publish { topic, ticket, payload }) => {
                 self.publish(&topic, ticket, Saying::Message(payload), cx);
@@ -383,8 +445,14 @@ impl Machine for Router {
             Input::Command(Command::Clock(wall)) => self.clock = (cx.now(), wall),
             Input::Message(from, wire) => self.hear(from, wire, cx),
             Input::Timer(timer) => self.ring(timer, cx),
-            Input::PeerUp(peer) => self.tell_all(|| Input::PeerUp(peer), cx),
-            Input::PeerDown(peer) => self.tell_all(|| Input::PeerDown(peer), cx),
+            Input::PeerUp(peer) => {
+                self.tell_all(|| Input::PeerUp(peer), cx);
+                self.feed_up(peer, cx);
+            }
+            Input::PeerDown(peer) => {
+                self.tell_all(|| Input::PeerDown(peer), cx);
+                self.feed_down(peer, cx);
+            }
             Input::Stored(_) | Input::Probed(..) => {}
         }
     }

@@ -73,6 +73,46 @@ pub enum Body {
         /// The first cells of its [sketch](crate::reconcile::Sketch).
         cells: Vec<Cell>,
     },
+    /// "These wait for you, in this order." See [`feed`](super::feed).
+    Offer {
+        /// The sender's number for it.
+        batch: u16,
+        /// A part of the number of the sender's log: with another one it has forgotten what it had.
+        log: u16,
+        /// Their names. None: "I am in the topic."
+        ids: Vec<MessageId>,
+    },
+    /// "Of that batch I lack these, and have so much of the first of them": the answer to an offer, or to a part.
+    Need {
+        /// The number.
+        batch: u16,
+        /// A bit for each, the lowest for the first.
+        missing: u16,
+        /// Bytes.
+        have: u32,
+    },
+    /// A part of an envelope.
+    Part {
+        /// The number of the batch.
+        batch: u16,
+        /// Which of its messages.
+        which: u8,
+        /// How many bytes come before this part.
+        offset: u32,
+        /// Whether it is the last part.
+        last: bool,
+        /// Whether an answer is wanted.
+        answer: bool,
+        /// The bytes.
+        bytes: Bytes,
+    },
+}
+
+impl Body {
+    /// The most that an offer takes beside the names, the topic included.
+    pub(super) const OFFER: usize = 9 + 7;
+    /// The most that a part takes beside its bytes, the topic included.
+    pub(super) const PART: usize = 9 + 13;
 }
 
 /// What the one who lacks says of its own log, so that the other can tell which answer is shorter.
@@ -98,6 +138,9 @@ impl Wire {
             Body::Want(ids) | Body::Gone(ids) => 1 + 16 * ids.len(),
             Body::Give { envelope, path, .. } => 20 + envelope.len() + path.as_ref().map_or(0, way),
             Body::News => 0,
+            Body::Offer { ids, .. } => Body::OFFER - 9 + 16 * ids.len(),
+            Body::Need { .. } => 11,
+            Body::Part { bytes, .. } => Body::PART - 9 + bytes.len(),
         }
     }
 }

@@ -77,7 +77,7 @@ impl Router {
             };
             let (bytes, message) = (envelope.encode(), envelope.digest().id());
             let Some(joined) = self.topics.get_mut(&id) else { return };
-            let neighbours = joined.topic.membership().neighbours().len();
+            let neighbours = joined.topic.neighbours().len() + self.feeds.present(id);
             joined.stats.published += 1;
             joined.stats.published_alone += u64::from(neighbours == 0);
             let opened = Opened { id: message, envelope, bytes: bytes.clone(), path: None, from: self.me.id };

@@ -78,12 +78,12 @@ const MOST_GAP: u64 = 1 << 24;
 const ENTRY: usize = 320;
 
 impl MemoryStore {
-    /// At most about so many bytes, at most a million messages, none for longer than a day.
+    /// At most about so many bytes, at most a million messages, none for longer than it lives.
     pub fn with_budget(bytes: usize) -> Self {
         MemoryStore {
             budget: bytes,
             most: 1_000_000,
-            age: Duration::from_secs(86_400),
+            age: Duration::MAX,
             logs: BTreeMap::new(),
             bytes: 0,
             count: 0,
@@ -282,11 +282,14 @@ impl MemoryStore {
             let oldest = self
                 .logs
                 .iter()
-                .filter_map(|(topic, log)| Some((log.kept.front()?.as_ref()?.at, *topic, log.first)))
+                .filter_map(|(topic, log)| {
+                    let front = log.kept.front()?.as_ref()?;
+                    Some((front.at, *topic, log.first, front.end))
+                })
                 .min();
-            let Some((then, topic, place)) = oldest else { return };
+            let Some((then, topic, place, end)) = oldest else { return };
             let over = self.bytes > self.budget || self.count > self.most;
-            if !over && now.since(then) <= self.age {
+            if !over && end > now && now.since(then) <= self.age {
                 return;
             }
             self.dropped += u64::from(over);
@@ -343,7 +346,8 @@ mod tests {
         let time = Timestamp::from_millis(5);
         let envelope = Envelope::sign(&key, topic, 1, time, time, Bytes::from(vec![byte; length]));
         let bytes = Bytes::from(vec![byte; length]);
-        Kept::new(MessageId([byte; 16]), envelope, bytes, None, key.public(), 0, time)
+        let end = Timestamp::from_millis(1_000_000);
+        Kept::new(MessageId([byte; 16]), envelope, bytes, None, key.public(), 0, end)
     }
 
     #[test]
@@ -368,5 +372,11 @@ mod tests {
         assert_eq!(store.bytes(), 100 + ENTRY + 2 * ENTRY);
         store.remove(one);
         assert_eq!((store.len(), store.bytes()), (1, ENTRY));
+        let mut store = MemoryStore::with_budget(1 << 20);
+        store.append(one, kept(1, 1), at(0));
+        store.append(one, kept(2, 1), at(999));
+        assert_eq!(store.range(one), (0, 2), "as long as they live");
+        store.append(one, kept(3, 1), at(1_000));
+        assert_eq!((store.range(one), store.dropped()), ((3, 3), 0), "and no longer");
     }
 }

@@ -24,6 +24,12 @@ pub(crate) enum Change {
     Gone { topic: TopicId, place: u64 },
     /// The number of the log, the place of the next message, and the last number of our own messages.
     Log { topic: TopicId, number: u64, next: u64, seq: u64 },
+    /// A neighbour that is fed has what lies before this place, and names its own log so.
+    Fed { topic: TopicId, peer: NodeId, log: u16, next: u64 },
+    /// Of this neighbour's log, by its number, we have what lies before this place.
+    Reached { topic: TopicId, peer: NodeId, upto: (u64, u64) },
+    /// That is of no use any more.
+    Forgot { topic: TopicId, peer: NodeId },
 }
 
 /// What was written cannot be read: the store is damaged, or of a later version.
@@ -52,17 +58,20 @@ impl Change {
         cx.store(Token(0), Write::Append(self.encode()));
     }
 
-    /// Where it lies in a store: by topic, the log first, then its messages in order.
+    /// Where it lies in a store: by topic: who is fed, the log, its messages in order, places in the logs of others.
     #[cfg(feature = "net")]
     pub(crate) fn key(&self) -> Vec<u8> {
-        let (topic, place) = match self {
-            Change::Log { topic, .. } => (topic, None),
-            Change::Keep { topic, place, .. } | Change::Gone { topic, place } => (topic, Some(*place)),
+        let (topic, kind, rest) = match self {
+            Change::Fed { topic, peer, .. } => (topic, b'f', peer.as_bytes().to_vec()),
+            Change::Reached { topic, peer, .. } | Change::Forgot { topic, peer } => {
+                (topic, b'p', peer.as_bytes().to_vec())
+            }
+            Change::Log { topic, .. } => (topic, b'l', Vec::new()),
+            Change::Keep { topic, place, .. } | Change::Gone { topic, place } => {
+                (topic, b'm', place.to_be_bytes().to_vec())
+            }
         };
-        let mut key = topic.0.to_vec();
-        key.push(if place.is_some() { b'm' } else { b'l' });
-        place.into_iter().for_each(|place| key.extend(place.to_be_bytes()));
-        key
+        [&topic.0[..], &[kind], &rest].concat()
     }
 }
 
@@ -80,6 +89,15 @@ mod tests {
             (keep, format!("0100{}ac02{}02ac02ac02026869", "09".repeat(8), "01".repeat(32))),
             (Change::Gone { topic, place: 300 }, format!("0101{}ac02", "09".repeat(8))),
             (Change::Log { topic, number: 7, next: 300, seq: 5 }, format!("0102{}07ac0205", "09".repeat(8))),
+            (
+                Change::Fed { topic, peer: from, log: 300, next: 5 },
+                format!("0103{}{}ac0205", "09".repeat(8), "01".repeat(32)),
+            ),
+            (
+                Change::Reached { topic, peer: from, upto: (300, 5) },
+                format!("0104{}{}ac0205", "09".repeat(8), "01".repeat(32)),
+            ),
+            (Change::Forgot { topic, peer: from }, format!("0105{}{}", "09".repeat(8), "01".repeat(32))),
         ];
         for (change, hex) in cases {
             let bytes = change.encode();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::membership::partial;
+use crate::membership::{full, partial};
 use crate::plumtree;
 
 /// One message of a topic.
@@ -12,6 +12,8 @@ pub enum Message {
     Membership(partial::Message),
     /// Of its broadcast tree.
     Broadcast(plumtree::Message),
+    /// Of its membership, where all know all.
+    Full(full::Message),
 }
 
 impl Message {
@@ -20,6 +22,7 @@ impl Message {
         1 + match self {
             Message::Membership(message) => message.size(),
             Message::Broadcast(message) => message.size(),
+            Message::Full(message) => message.size(),
         }
     }
 }

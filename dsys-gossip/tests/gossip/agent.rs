@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId, SecretKey};
+use dsys_gossip::MemoryStore;
 use dsys_gossip::agent::{Agent, Command, Event, Message};
 use dsys_gossip::detector::PhiConfig;
 use dsys_gossip::envelope::{Timestamp, TopicName};
 use dsys_gossip::links::{self, Config, Detection, Judge, Links};
 use dsys_gossip::membership::full::{self, State};
 use dsys_gossip::router::{self, Router};
-use dsys_gossip::{MemoryStore, topic};
 use dsys_sim::{Connections, Crash, Faults, Letter, Network, Notice};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -63,10 +63,11 @@ fn world(seed: u64, nodes: u8, detection: impl Fn(u8) -> Detection) -> (Network<
 
 /// In how many views of topics this node is.
 fn views(network: &Network<Agent>, ids: &[NodeId], of: NodeId) -> usize {
-    let topics = ids.iter().filter_map(|id| network.machine(*id)).flat_map(|agent| {
-        ["a", "b"].map(|topic| agent.router().topic(&name(topic)).map(topic::Topic::membership))
-    });
-    topics.flatten().filter(|view| view.neighbours().any(|id| id == of)).count()
+    let topics = ids
+        .iter()
+        .filter_map(|id| network.machine(*id))
+        .flat_map(|agent| ["a", "b"].map(|topic| agent.router().topic(&name(topic))));
+    topics.flatten().filter(|topic| topic.neighbours().any(|id| id == of)).count()
 }
 
 fn downs(network: &Network<Agent>, ids: &[NodeId]) -> u64 {
@@ -147,7 +148,7 @@ fn heartbeats_of_strangers_and_of_other_detectors_cost_nothing() {
     let router = network.machine(ids[0]).unwrap().router();
     let neighbours: Vec<NodeId> = ["a", "b"]
         .iter()
-        .flat_map(|topic| router.topic(&name(topic)).unwrap().membership().neighbours().collect::<Vec<_>>())
+        .flat_map(|topic| router.topic(&name(topic)).unwrap().neighbours().collect::<Vec<_>>())
         .collect();
     let stranger = *ids[1..].iter().find(|id| !neighbours.contains(id)).unwrap();
     let before = agent(&network);

@@ -3,6 +3,8 @@
 mod compare;
 mod deleting;
 mod durable;
+mod fast;
+mod feed;
 mod hostile;
 mod world;
 

@@ -68,6 +68,7 @@ fn plumtree() {
 #[test]
 fn partial_and_topic() {
     use dsys_core::{NodeAddr, NodeId};
+    use dsys_gossip::membership::full;
     use dsys_gossip::membership::partial::Message;
     use dsys_gossip::topic;
     let addr = NodeAddr::new(NodeId::from_number(5)).with("192.0.2.7:443".parse().unwrap());
@@ -100,6 +101,8 @@ fn partial_and_topic() {
         let message = topic::Message::Membership(message);
         check(&message, message.size(), &format!("00{hex}"));
     }
+    let message = topic::Message::Full(full::Message::Ping { seq: 300, updates: vec![] });
+    check(&message, message.size(), "0200ac0200");
     let message = topic::Message::Broadcast(plumtree::Message::Prune);
     check(&message, message.size(), "0103");
 }
@@ -212,6 +215,19 @@ fn router() {
                 "0880808080808080808001ac02{0}{0}010180808080808080808001{sevens}",
                 "80808080808080808001"
             ),
+        ),
+        (Body::Offer { batch: 40_000, log: 40_000, ids: vec![id] }, format!("09c0b802c0b80201{sevens}")),
+        (Body::Need { batch: 40_000, missing: 0xffff, have: 1 << 30 }, "0ac0b802ffff038080808004".into()),
+        (
+            Body::Part {
+                batch: 40_000,
+                which: 3,
+                offset: 1 << 20,
+                last: true,
+                answer: false,
+                bytes: "hi".into(),
+            },
+            "0bc0b80203808040010002".to_owned() + "6869",
         ),
     ];
     for (body, hex) in cases {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dsys_core::{NodeAddr, SecretKey};
 use dsys_gossip::links::Detection;
 use dsys_gossip::membership::full::{self, Meta, State};
-use dsys_gossip::router::Config;
+use dsys_gossip::router::{Config, FeedConfig, Rate};
 use dsys_gossip::{
     Cursor, DeleteError, Event, Gossip, JoinError, MemoryStore, Message, MetaError, PublishError, SpawnError,
     Subscription, TopicHandle,
@@ -44,7 +44,10 @@ over_each_transport!(
     a_peer_that_is_cut_off_goes_down_and_comes_back_whole,
     ends_are_told,
     whoever_wrote_a_message_can_delete_it,
+    with_low_power_what_waits_is_carried_from_contact_to_contact,
+    a_leaf_is_fed_by_a_node_of_the_tree,
     members_are_known_with_what_they_say_of_themselves,
+    in_a_small_topic_all_know_all,
 );
 
 impl World {
@@ -320,4 +323,74 @@ async fn members_are_known_with_what_they_say_of_themselves(world: World) {
     let (_node, gossip) = world.gossip();
     assert!(gossip.members().all().is_empty());
     assert_eq!(gossip.members().tell(role).await, Err(MetaError::NoMembers));
+}
+
+async fn with_low_power_what_waits_is_carried_from_contact_to_contact(world: World) {
+    // As slow as a test can wait for: what it may cost is judged in the simulator.
+    let rate = Rate { messages: 1_000, bytes: 20_000, burst: Duration::from_secs(1) };
+    let feed = FeedConfig { rate, probe_every: Duration::from_millis(200), ..FeedConfig::low_power() };
+    let nodes = [world.node(), world.node(), world.node()];
+    let start = |at: usize| Gossip::builder(&nodes[at]).low_power(feed.clone()).spawn().unwrap();
+    let (first, last) = (start(0), start(2));
+    let one = first.join("a", [nodes[1].addr()]).await.unwrap();
+    let other = last.join("a", [nodes[1].addr()]).await.unwrap();
+    let long = "a line that takes some frames ".repeat(40);
+    assert_eq!(one.publish(long.clone()).await.unwrap().neighbours, 0, "nobody is there: it waits");
+    let (mut events, mut back) = (other.subscribe_from(Cursor::Oldest), one.subscribe());
+    // The one between them comes, who names nobody.
+    let middle = start(1);
+    let carrier = middle.open("a").await.unwrap();
+    assert_eq!(message(&mut events).await.payload, long);
+    other.publish("thanks").await.unwrap();
+    assert_eq!(message(&mut back).await.payload, "thanks");
+    until("who was heard", || carrier.neighbours().len() == 2).await;
+    until("each came once", || carrier.stats().feed.received == 2).await;
+}
+
+async fn a_leaf_is_fed_by_a_node_of_the_tree(world: World) {
+    let rate = Rate { messages: 1_000, bytes: 20_000, burst: Duration::from_secs(1) };
+    let (_node, tree) = world.gossip();
+    let (gateway_node, gateway) = world.gossip();
+    let inside = tree.join("a", [gateway_node.addr()]).await.unwrap();
+    let _gate = gateway.open("a").await.unwrap();
+    assert!(soon("a neighbour", inside.joined()).await);
+    let leaf_node = world.node();
+    let feed = FeedConfig { rate, ..FeedConfig::low_power() };
+    let leaf = Gossip::builder(&leaf_node).low_power(feed).spawn().unwrap();
+    let outside = leaf.join("a", [gateway_node.addr()]).await.unwrap();
+    let (mut up, mut down) = (inside.subscribe_from(Cursor::Oldest), outside.subscribe_from(Cursor::Oldest));
+    outside.publish("up").await.unwrap();
+    assert_eq!(message(&mut up).await.payload, "up");
+    inside.publish("down").await.unwrap();
+    while message(&mut down).await.payload != "down" {}
+}
+
+async fn in_a_small_topic_all_know_all(world: World) {
+    let nodes: Vec<(Node, Gossip)> = (0..5).map(|_| world.gossip()).collect();
+    let mut topics = Vec::new();
+    for (_, gossip) in &nodes {
+        topics.push(gossip.join_full("a", [nodes[0].0.ticket()]).await.unwrap());
+    }
+    until("all are neighbours", || topics.iter().all(|topic| topic.neighbours().len() == 4)).await;
+    let role = Meta::from([("role".to_owned(), "host".to_owned())]);
+    topics[0].members().tell(role.clone()).await.unwrap();
+    let mut members = topics[3].members();
+    soon("what the first says of itself", async {
+        while members.all().iter().all(|one| (one.id, &one.meta) != (nodes[0].0.id(), &role)) {
+            assert!(members.changed().await);
+        }
+    })
+    .await;
+    let mut events = topics[4].subscribe_from(Cursor::Oldest);
+    topics[1].publish("hello").await.unwrap();
+    assert_eq!(message(&mut events).await.payload, "hello");
+    let large = Meta::from([("role".to_owned(), "x".repeat(600))]);
+    let most = full::Config::default().max_meta;
+    assert_eq!(topics[0].members().tell(large).await, Err(MetaError::TooLarge { size: 606, most }));
+    let other = nodes[0].1.open("b").await.unwrap();
+    assert_eq!(other.members().tell(role).await, Err(MetaError::NoMembers));
+    // One is gone without a word.
+    nodes[2].0.shutdown(Duration::ZERO).await;
+    let gone = nodes[2].0.id();
+    until("a death", || !topics[0].neighbours().contains(&gone)).await;
 }

@@ -8,7 +8,7 @@ use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Rng};
 
 use super::gossip::Gossip;
 use super::member;
-use super::{Claim, Config, Member, Message, Meta, State, Targets, Update};
+use super::{Claim, Config, Member, MemberInfo, Message, Meta, State, Targets, Update};
 
 /// What the app asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +165,14 @@ impl Full {
     /// What is known of a node.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
         self.members.get(&id)
+    }
+
+    /// The same for those above, without what is ours.
+    pub fn info(&self, id: NodeId) -> Option<MemberInfo> {
+        let member = self.members.get(&id)?;
+        let (addr, meta) = (member.addr.clone(), member.meta.clone());
+        let (state, version) = (member.state(), member.incarnation);
+        Some(MemberInfo { id, addr, state, meta, version })
     }
 
     /// How many others are there.

@@ -66,3 +66,19 @@ impl Member {
 pub(crate) fn size(meta: &Meta) -> usize {
     meta.iter().map(|(key, value)| 2 + key.len() + value.len()).sum()
 }
+
+/// What is known of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberInfo {
+    /// Which.
+    pub id: NodeId,
+    /// Where it is reached.
+    pub addr: NodeAddr,
+    /// How it is.
+    pub state: State,
+    /// What it says of itself.
+    pub meta: Meta,
+    /// The version of that: it only rises. By more than one if the member had to refute that it was dead.
+    pub version: u64,
+}

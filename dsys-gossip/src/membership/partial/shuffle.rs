@@ -19,8 +19,10 @@ impl Partial {
 
     pub(super) fn shuffle(&mut self, cx: &mut Context<'_, Self>) {
         self.plan_shuffle(cx);
-        // With its memory: those who lose somebody may be refused often, once.
+        // With their memory: those who join or lose somebody need room, once.
         self.refused = Vec::new();
+        self.asked.shrink_to_fit();
+        self.unmet.shrink_to_fit();
         [self.joins, self.shuffles] = [0; 2];
         self.asking.clear();
         if self.away {

@@ -178,7 +178,7 @@ fn cells_are_given_at_the_rate_of_one_peer() {
     publish(&mut world, 0, 0..1_000);
     world.network.run_for(60 * SECOND);
     let before = world.network.counters(ids[1]).received_bytes;
-    let compare = Some(Compare { held: 1_000, expected: Some(600) });
+    let compare = Some(Compare { held: 1_000, expected: Some(350) });
     for _ in 0..5_000 {
         let ask = Wire { topic: name("a").id(), body: Body::Ask { after: None, compare } };
         world.network.forge(ids[1], Letter { to: ids[0], message: ask });

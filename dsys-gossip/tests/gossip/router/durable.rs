@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, SecretKey, Time, Write};
+use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Rng, SecretKey, Time, Write};
 use dsys_gossip::router::{Command, Config, Cursor, Event, Published, Router};
 use dsys_gossip::{MemoryStore, MessageId};
 use dsys_sim::swarm::Campaign;
+use dsys_sim::{Crash, Network};
 
 use super::SECOND;
 use super::world::{epoch, join_again_and_again, name};
@@ -196,4 +197,40 @@ fn whatever_crashes_nothing_that_was_published_is_lost_and_no_number_is_used_twi
     if let Err(failure) = campaign.run(0..40) {
         panic!("{failure}");
     }
+}
+
+#[test]
+fn after_a_restart_only_what_is_new_is_asked_for() {
+    let mut network: Network<Router> = Network::new(dsys_sim::Config::new(3));
+    let ids = [SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32])].map(|key| key.public());
+    let make = |id: NodeId, records: &[Vec<u8>]| router(id, records, MemoryStore::with_budget(1 << 20));
+    ids.iter().for_each(|id| network.add_named(*id, make(*id, &[])).unwrap());
+    network.set_spawn(make);
+    let join = |network: &mut Network<Router>, at: usize| {
+        let contacts = vec![NodeAddr::new(ids[1 - at])];
+        network.command(ids[at], Command::Join { topic: name("a"), contacts });
+        network.run_for(20 * SECOND);
+    };
+    let publish = |network: &mut Network<Router>, numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            let payload = number.to_string().into();
+            network.command(ids[0], Command::Publish { topic: name("a"), ticket: number, payload });
+        }
+        network.run_for(20 * SECOND);
+    };
+    [0, 1].into_iter().for_each(|at| join(&mut network, at));
+    publish(&mut network, 0..300);
+    assert!(network.crash(ids[1], Crash::PROCESS));
+    publish(&mut network, 300..305);
+    assert!(network.restart(ids[1]));
+    join(&mut network, 1);
+    let machine = network.machine(ids[1]).unwrap();
+    let stats = machine.stats(&name("a")).unwrap().catch_up;
+    assert_eq!((machine.store().len(), stats.fetched, stats.compared), (305, 5, 0), "{stats:?}");
+    assert!(stats.named < 20, "{stats:?}");
+    // Nor does leaving forget it.
+    network.command(ids[1], Command::Leave(name("a")));
+    join(&mut network, 1);
+    let stats = network.machine(ids[1]).unwrap().stats(&name("a")).unwrap().catch_up;
+    assert!(stats.named < 20 && stats.asked > 0, "{stats:?}");
 }

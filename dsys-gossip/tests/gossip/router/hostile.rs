@@ -81,7 +81,7 @@ fn a_bad_envelope_reaches_nobody_costs_at_most_one_signature_check_and_its_sende
         assert_eq!((cost.kept, cost.kept_bytes, cost.door.passed), (0, 0, 0), "{what}");
         assert_eq!(cost.barred, u64::from(barred), "{what}");
         let topic = world.machine(victim).topic(&name("a")).unwrap();
-        assert_eq!(topic.membership().neighbours().any(|id| id == liar), !barred, "{what}");
+        assert_eq!(topic.neighbours().any(|id| id == liar), !barred, "{what}");
         // Nobody else has even seen it.
         for id in &ids[1..5] {
             assert_eq!(world.stats("a", *id).door.signatures_checked, 0, "{what}");

@@ -47,7 +47,13 @@ impl World {
     }
 
     pub(crate) fn new(seed: u64, nodes: u8, config: Config) -> Self {
-        let mut network = Network::new(dsys_sim::Config::new(seed));
+        Self::over(dsys_sim::Config::new(seed), nodes, config)
+    }
+
+    pub(crate) fn over(sim: dsys_sim::Config, nodes: u8, config: Config) -> Self {
+        let max_time = Duration::from_secs(86_400 * 365);
+        let seed = sim.seed;
+        let mut network = Network::new(dsys_sim::Config { max_time, ..sim });
         network.set_size(Wire::size);
         let keys: Vec<Arc<SecretKey>> =
             (0..nodes).map(|byte| Arc::new(SecretKey::from_bytes([byte + 1; 32]))).collect();
@@ -95,6 +101,11 @@ impl World {
 
     pub(crate) fn machine(&self, node: NodeId) -> &Router {
         self.network.machine(node).unwrap()
+    }
+
+    /// `None` before it has joined.
+    pub(crate) fn stats_of(&self, topic: &str, node: NodeId) -> Option<Stats> {
+        self.machine(node).stats(&name(topic))
     }
 
     pub(crate) fn stats(&self, topic: &str, node: NodeId) -> Stats {

@@ -47,24 +47,14 @@ impl<M: Machine> Slow<M> {
 
     fn give(&mut self, input: Input<M>, cx: &mut Context<'_, Self>) {
         let mut effects = Vec::new();
-        let now = cx.now();
-        self.inner.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+        self.inner.handle(input, &mut cx.part(&mut effects));
         for effect in effects {
-            match effect {
-                Effect::Send(to, message) => cx.send(to, message),
-                Effect::SetTimer(timer, after) => {
-                    self.timers.remove(&timer);
-                    cx.set_timer(Timer::Inner(timer), after);
-                }
-                Effect::CancelTimer(timer) => {
-                    self.timers.remove(&timer);
-                    cx.cancel_timer(Timer::Inner(timer));
-                }
-                Effect::Emit(event) => cx.emit(event),
-                Effect::Disconnect(peer) => cx.disconnect(peer),
-                Effect::Store(token, write) => cx.store(token, write),
-                Effect::Learn(addr) => cx.learn(addr),
-                Effect::Probe(addr) => cx.probe(addr),
+            if let Effect::SetTimer(timer, _) | Effect::CancelTimer(timer) = &effect {
+                self.timers.remove(timer);
+            }
+            match effect.within(|_, message| message, Timer::Inner) {
+                Ok(effect) => cx.push(effect),
+                Err(event) => cx.emit(event),
             }
         }
     }
