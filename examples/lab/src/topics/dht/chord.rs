@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeAddr, NodeId, Rng};
-use dsys_dht::chord::{Chord, Config};
+use dsys_core::{NodeId, Rng};
+use dsys_dht::chord::{Chord, Config, Place};
 use dsys_dht::{Command, Event, Key, QueryId, Step};
 use dsys_sim::measure::Summary;
 use dsys_sim::plot::Plot;
@@ -54,13 +54,13 @@ fn ring_of(nodes: u32, seed: u64, config: Arc<Config>, predecessors: bool) -> Op
         let at = sorted.binary_search(&id).ok()?;
         let before = sorted.iter().cycle().nth(at + sorted.len() - 1).filter(|_| predecessors);
         let behind = sorted.iter().cycle().skip(at + 1).take(successors.min(sorted.len() - 1));
-        let behind: Vec<NodeAddr> = behind.map(|node| (*node).into()).collect();
+        let behind: Vec<Place> = behind.map(|node| (*node).into()).collect();
         let mut fingers: Vec<NodeId> =
             (0..256).filter_map(|exponent| owner(Key::of_node(id).plus_power_of_two(exponent))).collect();
         fingers.dedup();
-        let fingers: Vec<NodeAddr> = fingers.into_iter().map(NodeAddr::new).collect();
+        let fingers: Vec<Place> = fingers.into_iter().map(Place::from).collect();
         let chord = Chord::new(id, Vec::new(), config.clone());
-        network.add(chord.on_ring(before.map(|node| (*node).into()), &behind, &fingers)).ok()?;
+        network.add(chord.on_ring(0, before.map(|node| (*node).into()), &behind, &fingers)).ok()?;
     }
     network.run_for(Duration::from_millis(1));
     Some(network)
