@@ -10,6 +10,7 @@ use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Rng, Time};
 use super::calls::Calls;
 use super::lookup::Lookup;
 use super::message::{Addresses, Ask, Message, Nodes};
+use super::round_trips::RoundTrips;
 use super::table::{Heard, Table};
 use super::{Config, upkeep::Upkeep};
 use crate::overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport, Step};
@@ -55,6 +56,7 @@ pub struct Kademlia {
     pub(super) serves: bool,
     pub(super) table: Table,
     pub(super) calls: Calls,
+    round_trips: RoundTrips,
     lookups: BTreeMap<u32, Running>,
     next_lookup: u32,
     /// The lookups that could not ask because of `max_calls`.
@@ -94,6 +96,7 @@ impl Kademlia {
             serves: config.server,
             table: Table::new(me, &config),
             calls: Calls::default(),
+            round_trips: RoundTrips::default(),
             lookups: BTreeMap::new(),
             next_lookup: 0,
             starved: BTreeSet::new(),
@@ -239,7 +242,10 @@ impl Kademlia {
         cx.send(id, Message::Request { call, server, ask });
         // Nobody is asked in place of a probe.
         let wait = match lookup {
-            Some(_) => self.calls.patience(self.config.patience, self.config.timeout),
+            Some(_) => {
+                let measured = self.round_trips.patience(self.table.round_trip(id));
+                measured.unwrap_or(self.config.patience).min(self.config.timeout)
+            }
             None => self.config.timeout,
         };
         cx.set_timer(Timer::Call(call), wait);
@@ -303,17 +309,20 @@ impl Kademlia {
     }
 
     fn answer(&mut self, from: NodeId, number: u32, nodes: Nodes, cx: &mut Context<'_, Self>) {
-        let Some(call) = self.calls.answered(number, from, cx.now()) else {
+        let Some(call) = self.calls.answered(number, from) else {
             self.stats.unsolicited += 1;
             return;
         };
         cx.cancel_timer(Timer::Call(number));
+        let took = cx.now() - call.sent;
+        self.round_trips.add(took, self.table.round_trip(from));
         self.table.answered(&call.peer, cx.now());
+        self.table.measured(from, took);
         self.met(cx);
         if let Some(running) = call.lookup.and_then(|lookup| self.lookups.get_mut(&lookup)) {
             let new = running.lookup.answered(from, nodes.into_vec());
             if let (Purpose::App { query, steps: true }, Some(new)) = (running.purpose, new) {
-                let step = Step::Answered { new, after: cx.now() - call.sent };
+                let step = Step::Answered { new, after: took };
                 cx.emit(Event::Step { query, peer: from, step });
             }
         }

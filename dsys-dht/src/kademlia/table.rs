@@ -10,6 +10,7 @@ use super::Config;
 use super::bucket::Bucket;
 use super::contact::Contact;
 use super::prefix::Prefix;
+use super::round_trips::smoothed;
 use crate::{Distance, Key};
 
 /// The routing table: bucket `i` has the nodes that share exactly the first `i` bits with us, and the last bucket all
@@ -84,6 +85,20 @@ impl Table {
             *self.prefixes.entry(prefix).or_default() += 1;
         }
         true
+    }
+
+    /// The mean of how long a contact's answers took, in seconds.
+    pub(super) fn round_trip(&self, id: NodeId) -> Option<f32> {
+        let bucket = self.buckets.get(self.place(id))?;
+        bucket.contacts.iter().find(|contact| contact.id == id)?.round_trip
+    }
+
+    /// An answer took so long.
+    pub(super) fn measured(&mut self, id: NodeId, took: Duration) {
+        let at = self.place(id);
+        if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(id)) {
+            contact.round_trip = Some(smoothed(contact.round_trip, took));
+        }
     }
 
     /// Somebody asked us something, or was named as a server: is it worth asking whether it is there?

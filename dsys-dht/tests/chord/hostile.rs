@@ -15,7 +15,12 @@ fn id(number: u64) -> NodeId {
 
 fn node() -> Chord {
     let ring: Vec<NodeId> = (0..6).map(id).collect();
-    placed(id(0), &ring, Config { successors: 3, ..Config::default() }.into())
+    started(placed(id(0), &ring, Config { successors: 3, ..Config::default() }.into()))
+}
+
+fn started(mut node: Chord) -> Chord {
+    node.handle(Input::Start, &mut Context::new(Time::ZERO, &mut Rng::from_seed(0), &mut Vec::new()));
+    node
 }
 
 fn give(node: &mut Chord, from: NodeId, message: Message) -> Vec<Effect<Chord>> {
@@ -44,11 +49,7 @@ fn another_cannot_answer_in_a_peers_place() {
     let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
     let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize(0));
     node.handle(stabilize, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
-    let asked = effects.iter().find_map(|effect| match effect {
-        Effect::Send(to, Message::Request { call, ask: Ask::Neighbours, .. }) => Some((*to, *call)),
-        _ => None,
-    });
-    let (asked, call) = asked.unwrap();
+    let (asked, call) = effects.iter().find_map(asked).unwrap();
     let before: Vec<NodeId> = node.successors().collect();
     let tell = || Tell::Neighbours { predecessor: None, successors: Places::default() };
     let other = (1..6).map(id).find(|other| *other != asked).unwrap();
@@ -61,9 +62,8 @@ fn another_cannot_answer_in_a_peers_place() {
 #[test]
 fn who_has_lost_all_successors_claims_no_key() {
     let after = [Place::from(id(1))];
-    let mut node = Chord::new(id(0), vec![id(9).into()], Config::default());
-    node.handle(Input::Start, &mut Context::new(Time::ZERO, &mut Rng::from_seed(0), &mut Vec::new()));
-    let mut node = node.on_ring(0, Some(id(2).into()), &after, &after);
+    let node = Chord::new(id(0), vec![id(9).into()], Config::default());
+    let mut node = started(node.on_ring(0, Some(id(2).into()), &after, &after));
     let way = || Message::Request { call: 1, at: 0, ask: Ask::Way(Key::from_bytes([1; 32])) };
     assert!(!give(&mut node, id(5), way()).is_empty());
     let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
@@ -89,6 +89,43 @@ fn who_has_not_joined_answers_nothing_but_by_whom_it_joins() {
     assert!(give(&mut node, id(2), ask(Ask::Ping)).is_empty());
     assert!(give(&mut node, id(2), ask(Ask::Neighbours)).is_empty());
     assert!(give(&mut node, id(2), Message::Notify { at: 0, by: id(2).into() }).is_empty());
+}
+
+/// Places that no node of this ring has: with them one key could stand wherever it likes.
+#[test]
+fn numbers_that_no_node_has_are_not_believed() {
+    let ring: Vec<NodeId> = (0..6).map(id).collect();
+    let config = Config { successors: 3, virtual_nodes: 2, ..Config::default() };
+    let mut node = started(placed(id(0), &ring, config.into()));
+    let made_up = |node: u64| (2..250).map(|number| Place::new(id(node), number)).collect::<Vec<_>>();
+    let before = node.clone();
+    for by in made_up(77) {
+        give(&mut node, id(77), Message::Notify { at: 1, by });
+    }
+    assert_eq!(node, before);
+    let way = Ask::Way(Key::from_bytes([1; 32]));
+    assert!(give(&mut node, id(1), Message::Request { call: 1, at: 2, ask: way }).is_empty());
+    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
+    for number in 0..2 {
+        let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize(number));
+        node.handle(stabilize, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+    }
+    let asked: Vec<(NodeId, u32)> = effects.iter().filter_map(asked).collect();
+    assert!(!asked.is_empty());
+    for (peer, call) in asked {
+        let tell = Tell::Neighbours { predecessor: made_up(78).pop(), successors: made_up(78).into() };
+        give(&mut node, peer, Message::Answer { call, tell });
+    }
+    let known =
+        node.virtual_nodes().iter().flat_map(|node| node.successors().iter().chain(node.predecessor()));
+    assert!(known.into_iter().all(|place| place.number() < 2 && place.id() != id(78)));
+}
+
+fn asked(effect: &Effect<Chord>) -> Option<(NodeId, u32)> {
+    match effect {
+        Effect::Send(to, Message::Request { call, ask: Ask::Neighbours, .. }) => Some((*to, *call)),
+        _ => None,
+    }
 }
 
 proptest! {

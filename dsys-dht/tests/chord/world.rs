@@ -94,9 +94,10 @@ pub(crate) fn invariant<'a>(
     }
     let skips = |from: Key, list: &[Place], other: Key| {
         let list = list.iter().map(Place::key);
-        std::iter::once(from).chain(list.clone()).zip(list).any(|(one, next)| {
-            other != one && other != next && one.clockwise(other) < one.clockwise(next)
-        })
+        std::iter::once(from)
+            .chain(list.clone())
+            .zip(list)
+            .any(|(one, next)| other != one && other != next && one.clockwise(other) < one.clockwise(next))
     };
     let principal = |other: &&Key| !members.iter().any(|(key, node)| skips(*key, node.successors(), **other));
     let principals = members.keys().filter(principal).count();
