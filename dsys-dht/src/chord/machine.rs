@@ -232,7 +232,7 @@ impl Machine for Chord {
                 }
             }
             Input::PeerDown(peer) => self.nodes.iter_mut().for_each(|node| node.peer_down(peer, cx)),
-            Input::PeerUp(_) | Input::Stored(_) => {}
+            Input::PeerUp(_) | Input::Stored(_) | Input::Probed(..) => {}
         }
         self.settle(cx);
     }
