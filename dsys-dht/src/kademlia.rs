@@ -20,6 +20,7 @@ mod lookup;
 mod machine;
 mod message;
 mod prefix;
+mod reach;
 mod round_trips;
 mod table;
 mod upkeep;

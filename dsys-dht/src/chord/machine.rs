@@ -10,7 +10,7 @@ use super::Config;
 use super::message::Message;
 use super::place::Place;
 use super::virtual_node::VirtualNode;
-use crate::overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport};
+use crate::overlay::{Command, Event, FindError, Mode, Overlay, QueryId, QueryReport};
 use crate::{Distance, Key};
 
 /// The timers of a node.
@@ -125,7 +125,23 @@ impl Chord {
                 self.nodes.iter_mut().take(1).for_each(|node| node.set_bootstrap(nodes.clone(), cx));
             }
             Command::Advertise(addrs) => self.nodes.iter_mut().for_each(|node| node.addrs = addrs.clone()),
+            Command::Serve(mode) => self.serve(mode != Mode::Client, cx),
             Command::Check(peer) => self.nodes.iter_mut().for_each(|node| node.check(peer, cx)),
+        }
+    }
+
+    /// Takes part in the ring, or no longer.
+    fn serve(&mut self, server: bool, cx: &mut Context<'_, Self>) {
+        if server == self.config.server {
+            return;
+        }
+        let config = Arc::new(Config { server, ..(*self.config).clone() });
+        self.config = config.clone();
+        self.nodes.iter_mut().for_each(|node| node.config = config.clone());
+        if !server {
+            self.leave_ring();
+        } else if self.started > 0 {
+            self.nodes.iter_mut().take(1).for_each(|node| node.rejoin(cx));
         }
     }
 
@@ -167,7 +183,7 @@ impl Chord {
     /// To join that of others: with its own places for neighbours it would hold every key for its own.
     fn leave_ring(&mut self) {
         self.nodes.iter_mut().for_each(VirtualNode::leave_ring);
-        self.started = 1;
+        self.started = self.started.min(1);
     }
 
     fn stabilize(&mut self, number: u8, cx: &mut Context<'_, Self>) {
@@ -298,8 +314,10 @@ impl Overlay for Chord {
         self.nodes.iter_mut().take(1).for_each(|node| node.upkeep.restore(contacts.clone()));
     }
 
-    fn named(&self, me: NodeId) -> Self {
-        Chord::new(me, Vec::new(), self.config.clone())
+    fn named(&self, me: NodeAddr) -> Self {
+        let mut named = Chord::new(me.id, Vec::new(), self.config.clone());
+        named.nodes.iter_mut().for_each(|node| node.addrs = me.direct().to_vec());
+        named
     }
 
     const TAG: &'static str = "dsys/dht/chord/2";

@@ -144,6 +144,29 @@ impl Table {
         spare.map(|spare| spare.addr())
     }
 
+    /// A contact has shown that it is there, by these addresses and no others.
+    pub(super) fn found_at(&mut self, addr: &NodeAddr, now: Time) {
+        let round_trip = self.round_trip(addr.id);
+        self.remove(addr.id);
+        self.answered(addr, now);
+        let at = self.place(addr.id);
+        if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(addr.id)) {
+            contact.round_trip = round_trip;
+        }
+    }
+
+    /// A contact is not where it says.
+    pub(super) fn expel(&mut self, id: NodeId) {
+        self.remove(id);
+        let at = self.place(id);
+        self.buckets.get_mut(at).into_iter().for_each(|bucket| bucket.remove_spare(id));
+    }
+
+    pub(super) fn is_contact(&self, id: NodeId) -> bool {
+        let bucket = self.buckets.get(self.place(id));
+        bucket.is_some_and(|bucket| bucket.contacts.iter().any(|contact| contact.id == id))
+    }
+
     /// A contact is named to nobody until it has answered again.
     pub(super) fn doubt(&mut self, id: NodeId) {
         let at = self.place(id);
