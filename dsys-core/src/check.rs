@@ -2,7 +2,7 @@
 //!
 //! [`Explore`] is a `stateright::Model` of some machines and the network between them. It tries every order in
 //! which messages arrive, timers run out and commands are given; with [`Faults`], also losses, duplicates and
-//! crashes. Time does not pass: a timer that is set may run out at any moment, however long it was set for.
+//! crashes; with [`Explore::failures`], machines that stop for good. Time does not pass: a timer that is set may run out at any moment, however long it was set for.
 //!
 //! What it does not explore: choices that a machine makes with its random source, which is seeded alike at every
 //! step. `PeerUp` comes once for each pair, at the start, if asked for.
@@ -50,6 +50,8 @@ pub struct Explore<M: Checkable> {
     commands: Vec<(NodeId, M::Command)>,
     faults: Faults,
     restart: Option<Restart<M>>,
+    failures: u8,
+    may_fail: fn(&World<M>, NodeId) -> bool,
     introduce: bool,
     properties: Vec<Property<Self>>,
     boundary: fn(&World<M>) -> bool,
@@ -69,6 +71,10 @@ pub struct World<M: Checkable> {
     pub given: Vec<bool>,
     /// How often a machine has crashed.
     pub crashes: u8,
+    /// Which machines have stopped for good.
+    pub failed: Vec<bool>,
+    /// Who is still to be told that somebody has failed: the observer, the failed one.
+    pub notices: BTreeSet<(NodeId, NodeId)>,
 }
 
 /// One step of the model.
@@ -86,6 +92,10 @@ pub enum Step<M: Checkable> {
     Command(usize),
     /// The node loses all but its records, and starts again.
     Crash(NodeId),
+    /// The node stops for good.
+    Fail(NodeId),
+    /// The first is told by `PeerDown` that the second has failed.
+    Notice(NodeId, NodeId),
 }
 
 impl<M: Checkable> Explore<M> {
@@ -96,6 +106,8 @@ impl<M: Checkable> Explore<M> {
             commands: Vec::new(),
             faults: Faults::default(),
             restart: None,
+            failures: 0,
+            may_fail: |_, _| true,
             introduce: false,
             properties: Vec::new(),
             boundary: |_| true,
@@ -120,6 +132,15 @@ impl<M: Checkable> Explore<M> {
     #[must_use]
     pub fn restart(mut self, restart: Restart<M>) -> Self {
         self.restart = Some(restart);
+        self
+    }
+
+    /// At most so many machines stop for good, each only in a state in which it may. A perfect detector tells all others by
+    /// [`Input::PeerDown`], each at any later moment, and whoever sends to a failed machine is told again. What it has sent
+    /// may still arrive.
+    #[must_use]
+    pub fn failures(mut self, most: u8, may_fail: fn(&World<M>, NodeId) -> bool) -> Self {
+        (self.failures, self.may_fail) = (most, may_fail);
         self
     }
 
@@ -189,6 +210,9 @@ impl<M: Checkable> Explore<M> {
             return;
         };
         match effect {
+            Effect::Send(to, _) if self.has_failed(&world.failed, to) => {
+                world.notices.insert((id, to));
+            }
             Effect::Send(to, message) => {
                 let copies = world.network.entry((id, to, message)).or_insert(0);
                 *copies = copies.saturating_add(1);
@@ -207,6 +231,26 @@ impl<M: Checkable> Explore<M> {
             Effect::Probe(addr) => inputs.push(Input::Probed(addr, true)),
             Effect::Emit(_) | Effect::Disconnect(_) | Effect::Learn(_) => {}
         }
+    }
+
+    fn has_failed(&self, failed: &[bool], id: NodeId) -> bool {
+        self.index(id).and_then(|at| failed.get(at)).is_some_and(|failed| *failed)
+    }
+
+    /// Those that have not failed.
+    fn alive<'a>(&'a self, world: &'a World<M>) -> impl Iterator<Item = NodeId> + 'a {
+        self.machines.iter().zip(&world.failed).filter(|(_, failed)| !**failed).map(|((id, _), _)| *id)
+    }
+
+    fn fail(&self, world: &mut World<M>, id: NodeId) -> Option<()> {
+        let at = self.index(id)?;
+        *world.failed.get_mut(at)? = true;
+        world.timers.get_mut(at)?.clear();
+        world.network.retain(|(_, to, _), _| *to != id);
+        world.notices.retain(|(observer, _)| *observer != id);
+        let notices: Vec<(NodeId, NodeId)> = self.alive(world).map(|observer| (observer, id)).collect();
+        world.notices.extend(notices);
+        Some(())
     }
 
     fn start(&self, world: &mut World<M>, at: usize) {
@@ -244,6 +288,8 @@ impl<M: Checkable> Model for Explore<M> {
             records: vec![Vec::new(); count],
             given: vec![false; self.commands.len()],
             crashes: 0,
+            failed: vec![false; count],
+            notices: BTreeSet::new(),
         };
         for at in 0..count {
             self.start(&mut world, at);
@@ -270,8 +316,12 @@ impl<M: Checkable> Model for Explore<M> {
             world.given.iter().enumerate().filter(|(_, given)| !**given).map(|(at, _)| Step::Command(at)),
         );
         if self.restart.is_some() && world.crashes < self.faults.crashes {
-            steps.extend(self.machines.iter().map(|(id, _)| Step::Crash(*id)));
+            steps.extend(self.alive(world).map(Step::Crash));
         }
+        if world.failed.iter().filter(|failed| **failed).count() < usize::from(self.failures) {
+            steps.extend(self.alive(world).filter(|id| (self.may_fail)(world, *id)).map(Step::Fail));
+        }
+        steps.extend(world.notices.iter().map(|(observer, failed)| Step::Notice(*observer, *failed)));
     }
 
     fn next_state(&self, last: &World<M>, step: Step<M>) -> Option<World<M>> {
@@ -293,6 +343,9 @@ impl<M: Checkable> Model for Explore<M> {
             Step::Command(number) => {
                 *world.given.get_mut(number)? = true;
                 let (to, command) = self.commands.get(number)?;
+                if self.has_failed(&world.failed, *to) {
+                    return Some(world);
+                }
                 self.input(&mut world, self.index(*to)?, Input::Command(command.clone()));
             }
             Step::Crash(id) => {
@@ -301,6 +354,11 @@ impl<M: Checkable> Model for Explore<M> {
                 world.timers.get_mut(at)?.clear();
                 *world.machines.get_mut(at)? = self.restart?(id, world.records.get(at)?);
                 self.start(&mut world, at);
+            }
+            Step::Fail(id) => self.fail(&mut world, id)?,
+            Step::Notice(observer, failed) => {
+                world.notices.remove(&(observer, failed));
+                self.input(&mut world, self.index(observer)?, Input::PeerDown(failed));
             }
         }
         // A step that changes nothing leads nowhere new.
@@ -327,6 +385,8 @@ impl<M: Checkable> Clone for World<M> {
             records: self.records.clone(),
             given: self.given.clone(),
             crashes: self.crashes,
+            failed: self.failed.clone(),
+            notices: self.notices.clone(),
         }
     }
 }
@@ -339,6 +399,8 @@ impl<M: Checkable> PartialEq for World<M> {
             && self.records == other.records
             && self.given == other.given
             && self.crashes == other.crashes
+            && self.failed == other.failed
+            && self.notices == other.notices
     }
 }
 
@@ -352,6 +414,8 @@ impl<M: Checkable> Hash for World<M> {
         self.records.hash(state);
         self.given.hash(state);
         self.crashes.hash(state);
+        self.failed.hash(state);
+        self.notices.hash(state);
     }
 }
 
@@ -364,6 +428,8 @@ impl<M: Checkable> Debug for World<M> {
             .field("records", &self.records)
             .field("given", &self.given)
             .field("crashes", &self.crashes)
+            .field("failed", &self.failed)
+            .field("notices", &self.notices)
             .finish()
     }
 }

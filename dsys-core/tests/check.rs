@@ -89,3 +89,53 @@ fn a_crash_loses_what_was_not_stored_and_nothing_else() {
     });
     durable.checker().spawn_bfs().join().assert_properties();
 }
+
+/// Sends once when told to, and counts how often it hears that each peer is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Caller {
+    heard: u32,
+    gone: Vec<NodeId>,
+}
+
+impl Machine for Caller {
+    type Message = ();
+    type Command = NodeId;
+    type Event = ();
+    type Timer = ();
+
+    fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        match input {
+            Input::Command(to) => cx.send(to, ()),
+            Input::Message(..) => self.heard += 1,
+            Input::PeerDown(peer) => self.gone.push(peer),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn all_are_told_of_a_failure_and_of_no_other_and_whoever_sends_later_is_told_again() {
+    let id = NodeId::from_number;
+    let model = Explore::new((0..3).map(|n| (id(n), Caller::default())))
+        .command(id(0), id(1))
+        .command(id(1), id(0))
+        .failures(1, |_, node| node == NodeId::from_number(1))
+        .always("only who has failed is said to", |_, world| {
+            let gone = |at: usize| world.machines[at].gone.iter().all(|peer| *peer == NodeId::from_number(1));
+            world.failed[1] && gone(0) && gone(2)
+                || world.machines.iter().all(|caller| caller.gone.is_empty())
+        })
+        .always("all are told", |_, world| {
+            let told = |at: usize| !world.machines[at].gone.is_empty();
+            !world.failed[1] || !world.notices.is_empty() || told(0) && told(2)
+        })
+        .always("the failed do nothing", |_, world| !world.failed[1] || world.timers[1].is_empty())
+        .sometimes("a message of the failed one arrives", |_, world| {
+            world.failed[1] && world.machines[0].heard == 1 && !world.machines[0].gone.is_empty()
+        })
+        .sometimes("whoever sends later is told again", |_, world| world.machines[0].gone.len() == 2)
+        .sometimes("nobody fails", |_, world| {
+            world.network.is_empty() && world.given.iter().all(|given| *given) && !world.failed[1]
+        });
+    model.checker().spawn_bfs().join().assert_properties();
+}

@@ -7,15 +7,20 @@
 //!
 //! - the ring: successor list and predecessor, kept by *stabilize*, *notify* and *rectify*;
 //! - the fingers: the owners of n + 2^i, which shorten the way;
+//! - virtual nodes, if asked for: several places of one node, each with a ring, fingers and walks of its own;
 //! - the walk: iterative, one question after the other, around those that do not answer.
 
 mod config;
 mod machine;
 mod message;
+mod place;
 mod ring;
 mod upkeep;
+mod virtual_node;
 mod walk;
 
 pub use config::Config;
 pub use machine::{Chord, Timer};
-pub use message::{Ask, Message, Nodes, Tell};
+pub use message::{Ask, Message, Places, Tell};
+pub use place::Place;
+pub use virtual_node::VirtualNode;

@@ -20,6 +20,8 @@ mod lookup;
 mod machine;
 mod message;
 mod prefix;
+mod reach;
+mod round_trips;
 mod table;
 mod upkeep;
 

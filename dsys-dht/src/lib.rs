@@ -21,7 +21,7 @@ pub use handle::{
 };
 pub use kademlia::Kademlia;
 pub use key::{Distance, Key, ParseKeyError};
-pub use overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport, Step};
+pub use overlay::{Command, Event, FindError, Mode, Overlay, QueryId, QueryReport, Step};
 pub use records::{GetError, PutError};
 #[cfg(feature = "net")]
 pub use routing::{ContentRouting, PeerRouting};

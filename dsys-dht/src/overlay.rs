@@ -46,9 +46,9 @@ pub trait Overlay: Machine<Command = Command, Event = Event> {
     /// Takes in what [`contacts`](Self::contacts) gave in an earlier life, before the start.
     fn restore(&mut self, contacts: Vec<(NodeAddr, Duration)>);
 
-    /// The same settings for a node of this name that knows nobody.
+    /// The same settings for a node of this name, reached at these addresses, that knows nobody.
     #[must_use]
-    fn named(&self, me: NodeId) -> Self;
+    fn named(&self, me: NodeAddr) -> Self;
 
     /// The tag under which nodes with records above this overlay talk to each other.
     const TAG: &'static str;
@@ -74,9 +74,23 @@ pub enum Command {
     Bootstrap(Vec<NodeAddr>),
     /// Somebody else did not get an answer of this node: ask whether it is there, and believe in it less until it answers.
     Check(NodeId),
-    /// How others reach this node: from now on it says so, and serves. Without addresses it still serves, where
-    /// none are needed.
+    /// How others reach this node: from now on it says so, if it serves.
     Advertise(Vec<std::net::SocketAddr>),
+    /// Whether it answers others, and wants to be known by them.
+    Serve(Mode),
+}
+
+/// Whether a node answers others, and wants to be in their tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It finds out whether others can dial it, and serves if they can. Where no address is needed, and among addresses of
+    /// this host alone, it serves at once. Only Kademlia finds out; in Chord it is the same as `Server`.
+    #[default]
+    Auto,
+    /// It serves: it is known that it can be dialled.
+    Server,
+    /// It only asks.
+    Client,
 }
 
 /// What an overlay tells.

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use dsys_core::{Context, NodeAddr, NodeId};
+use dsys_core::{Context, NodeAddr};
 
-use super::machine::{About, Chord, Purpose, Timer};
+use super::machine::{Chord, Timer};
 use super::message::{Ask, Message};
+use super::place::Place;
 use super::ring::between;
-use crate::{Event, Key};
+use super::virtual_node::{About, Purpose, VirtualNode};
+use crate::Key;
 
 /// Where it stands with that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,13 +20,16 @@ pub(super) struct Upkeep {
     member: bool,
     joining: bool,
     tries: u32,
+    /// Whether it has ever been on a ring with another.
     told: bool,
     /// The finger that was fixed last; those below it are next.
     finger: u16,
     /// Whether all fingers are fixed one after the other, as after a join.
     all_fingers: bool,
     /// Who would take the place of our predecessor if it is gone.
-    notified: Option<NodeAddr>,
+    notified: Option<Place>,
+    /// Whether it may begin a ring of its own. Further virtual nodes join by the first.
+    is_first: bool,
 }
 
 /// Whoever has never been on a ring begins one of its own when it has tried to join another so often.
@@ -33,7 +38,7 @@ const FOUND_AFTER: u32 = 5;
 const TOP: u16 = Key::BITS as u16;
 
 impl Upkeep {
-    pub(super) fn new(bootstrap: Vec<NodeAddr>) -> Self {
+    pub(super) fn new(bootstrap: Vec<NodeAddr>, is_first: bool) -> Self {
         Upkeep {
             bootstrap,
             restored: Vec::new(),
@@ -44,6 +49,7 @@ impl Upkeep {
             finger: TOP,
             all_fingers: false,
             notified: None,
+            is_first,
         }
     }
 
@@ -76,22 +82,29 @@ impl Upkeep {
         self.bootstrap.iter().chain(&self.restored).take(most).cloned().collect()
     }
 
-    fn alone_by_choice(&self) -> bool {
+    /// Off the ring; whom it begins with stays.
+    pub(super) fn leave(&mut self) {
+        let first = Upkeep::new(std::mem::take(&mut self.bootstrap), self.is_first);
+        let restored = std::mem::take(&mut self.restored);
+        *self = Upkeep { restored, told: self.told, ..first };
+    }
+
+    pub(super) fn alone_by_choice(&self) -> bool {
         self.bootstrap.is_empty() && self.restored.is_empty()
     }
 }
 
-impl Chord {
-    pub(super) fn start(&mut self, cx: &mut Context<'_, Self>) {
+impl VirtualNode {
+    pub(super) fn start(&mut self, cx: &mut Context<'_, Chord>) {
         // A small wait, so that nodes that begin together do not stay together.
         let wait = part(self.config.stabilize, cx);
-        cx.set_timer(Timer::Stabilize, wait);
+        cx.set_timer(Timer::Stabilize(self.number), wait);
         if !self.upkeep.member {
             self.rejoin(cx);
         }
     }
 
-    pub(super) fn set_bootstrap(&mut self, mut nodes: Vec<NodeAddr>, cx: &mut Context<'_, Self>) {
+    pub(super) fn set_bootstrap(&mut self, mut nodes: Vec<NodeAddr>, cx: &mut Context<'_, Chord>) {
         nodes.retain(|node| node.id != self.me);
         self.upkeep.bootstrap = nodes;
         self.upkeep.tries = 0;
@@ -104,7 +117,7 @@ impl Chord {
     }
 
     /// Looks up our own place. Whoever has nobody to begin with is a ring of its own.
-    pub(super) fn rejoin(&mut self, cx: &mut Context<'_, Self>) {
+    pub(super) fn rejoin(&mut self, cx: &mut Context<'_, Chord>) {
         if self.upkeep.joining || !self.ring.successors.is_empty() {
             return;
         }
@@ -116,15 +129,15 @@ impl Chord {
             return;
         }
         self.upkeep.joining = true;
-        self.walk(Key::of_node(self.me), Purpose::Join, cx);
+        self.walk(self.ring.me, Purpose::Join, cx);
     }
 
     /// Zave 2017, join: the new node takes the list of the node before it as its own.
     pub(super) fn joined(
         &mut self,
-        predecessor: Option<NodeAddr>,
-        successors: Vec<NodeAddr>,
-        cx: &mut Context<'_, Self>,
+        predecessor: Option<Place>,
+        successors: Vec<Place>,
+        cx: &mut Context<'_, Chord>,
     ) {
         self.upkeep.joining = false;
         if !self.ring.successors.is_empty() {
@@ -135,31 +148,26 @@ impl Chord {
             let wait = least.saturating_mul(1_u32 << self.upkeep.tries.min(16)).min(most);
             self.upkeep.tries = self.upkeep.tries.saturating_add(1);
             // Those that begin with each other would wait for each other for ever.
-            self.upkeep.member |= self.upkeep.tries >= FOUND_AFTER && !self.upkeep.told;
+            self.upkeep.member |=
+                self.upkeep.is_first && self.upkeep.tries >= FOUND_AFTER && !self.upkeep.told;
             let wait = wait + part(wait, cx);
-            cx.set_timer(Timer::Rejoin, wait);
+            cx.set_timer(Timer::Rejoin(self.number), wait);
             return;
         };
         self.ring.follow(first.clone(), rest);
         self.ring.predecessor = Some(predecessor);
         self.upkeep.member = true;
         self.upkeep.tries = 0;
-        self.told(cx);
+        self.upkeep.told = true;
         self.stabilize(cx);
         self.upkeep.all_fingers = true;
         self.fix_finger(cx);
     }
 
-    fn told(&mut self, cx: &mut Context<'_, Self>) {
-        if !std::mem::replace(&mut self.upkeep.told, true) {
-            cx.emit(Event::Joined(self.ring.known().len()));
-        }
-    }
-
     /// One round: the successor list, and one finger (SIGCOMM'01 fig. 6).
-    pub(super) fn stabilize_round(&mut self, cx: &mut Context<'_, Self>) {
+    pub(super) fn stabilize_round(&mut self, cx: &mut Context<'_, Chord>) {
         let wait = self.config.stabilize / 2 + part(self.config.stabilize, cx);
-        cx.set_timer(Timer::Stabilize, wait);
+        cx.set_timer(Timer::Stabilize(self.number), wait);
         if self.ring.successors.is_empty() {
             return self.rejoin(cx);
         }
@@ -170,7 +178,7 @@ impl Chord {
     }
 
     /// Asks our successor for its neighbours.
-    pub(super) fn stabilize(&mut self, cx: &mut Context<'_, Self>) {
+    pub(super) fn stabilize(&mut self, cx: &mut Context<'_, Chord>) {
         let Some(first) = self.ring.successors.first().cloned() else { return };
         if self.upkeep.member && !self.is_asking(About::Stabilize) {
             self.ask(first, Ask::Neighbours, About::Stabilize, cx);
@@ -181,27 +189,28 @@ impl Chord {
     /// predecessor).
     pub(super) fn stabilized(
         &mut self,
-        peer: NodeAddr,
-        predecessor: Option<NodeAddr>,
-        successors: &[NodeAddr],
-        cx: &mut Context<'_, Self>,
+        peer: Place,
+        predecessor: Option<Place>,
+        successors: &[Place],
+        cx: &mut Context<'_, Chord>,
     ) {
-        let is_first = self.ring.successors.first().is_some_and(|first| first.id == peer.id);
-        if !is_first && !self.ring.improves(peer.id) {
+        let is_first = self.ring.successors.first().is_some_and(|first| first.key() == peer.key());
+        if !is_first && !self.ring.improves(&peer) {
             return;
         }
         self.ring.follow(peer.clone(), successors);
-        let nearer = predecessor.filter(|nearer| self.ring.improves(nearer.id));
+        let nearer = predecessor.filter(|nearer| self.ring.improves(nearer));
         if let Some(nearer) = nearer {
             // It is our successor once it has answered.
             self.ask(nearer, Ask::Neighbours, About::Stabilize, cx);
         }
-        cx.send(peer.id, Message::Notify(self.addr()));
+        let notify = Message::Notify { at: peer.number(), by: self.place() };
+        self.send(peer.id(), notify, cx);
     }
 
-    /// The node that we asked is gone. If it is our successor, the next one takes its place.
-    pub(super) fn stabilize_failed(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
-        if self.ring.successors.first().is_some_and(|first| first.id == peer) {
+    /// The one that we asked is gone. If it is our successor, the next one takes its place.
+    pub(super) fn stabilize_failed(&mut self, peer: &Place, cx: &mut Context<'_, Chord>) {
+        if self.ring.successors.first().is_some_and(|first| first.key() == peer.key()) {
             self.ring.successors.remove(0);
             if self.ring.successors.is_empty() {
                 // Not a ring of one, unless it was begun as one: that would claim every key.
@@ -215,22 +224,22 @@ impl Chord {
     }
 
     /// Zave 2017, rectify: somebody believes to be our predecessor.
-    pub(super) fn notified(&mut self, by: NodeAddr, cx: &mut Context<'_, Self>) {
-        if !self.upkeep.serves() || by.id == self.me {
+    pub(super) fn notified(&mut self, by: Place, cx: &mut Context<'_, Chord>) {
+        if !self.upkeep.serves() || by.key() == self.ring.me {
             return;
         }
-        if !by.direct().is_empty() {
-            cx.learn(by.clone());
+        if !by.node().direct().is_empty() && by.id() != self.me {
+            cx.learn(by.node().clone());
         }
         if self.ring.successors.is_empty() {
             // A ring of one: whoever comes is both.
             self.ring.follow(by.clone(), &[]);
-            self.told(cx);
+            self.upkeep.told = true;
         }
         match self.ring.predecessor.clone() {
             None => self.ring.predecessor = Some(by),
-            Some(known) if known.id == by.id => self.ring.predecessor = Some(by),
-            Some(known) if between(Key::of_node(known.id), Key::of_node(by.id), self.ring.me) => {
+            Some(known) if known.key() == by.key() => self.ring.predecessor = Some(by),
+            Some(known) if between(known.key(), by.key(), self.ring.me) => {
                 self.ring.predecessor = Some(by);
             }
             // It does not know our predecessor: is that still there?
@@ -243,14 +252,14 @@ impl Chord {
         }
     }
 
-    pub(super) fn predecessor_failed(&mut self, peer: NodeId) {
-        if self.ring.predecessor.as_ref().is_some_and(|known| known.id == peer) {
+    pub(super) fn predecessor_failed(&mut self, peer: &Place) {
+        if self.ring.predecessor.as_ref().is_some_and(|known| known.key() == peer.key()) {
             self.ring.predecessor = self.upkeep.notified.take();
         }
     }
 
     /// Fixes the next finger, from the farthest to the nearest, and again.
-    fn fix_finger(&mut self, cx: &mut Context<'_, Self>) {
+    fn fix_finger(&mut self, cx: &mut Context<'_, Chord>) {
         let next = self.ring.finger_below(self.upkeep.finger);
         self.upkeep.finger = next.unwrap_or(TOP);
         match next {
@@ -260,7 +269,7 @@ impl Chord {
     }
 
     /// A finger is known.
-    pub(super) fn fixed(&mut self, finger: u16, owner: Option<NodeAddr>, cx: &mut Context<'_, Self>) {
+    pub(super) fn fixed(&mut self, finger: u16, owner: Option<Place>, cx: &mut Context<'_, Chord>) {
         if let Some(owner) = owner {
             self.ring.set_finger(finger, owner);
         }

@@ -11,7 +11,7 @@ use tokio::sync::watch as latest;
 use super::disk::{NoStore, StoreDisk};
 use super::router::{Router, Told, route};
 use super::{Dht, Inner, now};
-use crate::overlay::{self, Overlay};
+use crate::overlay::{self, Mode, Overlay};
 use crate::records::{Command, Config, DamagedRecord, Records};
 use crate::store::{Store, StoreError};
 
@@ -24,7 +24,7 @@ pub struct Builder<O, S> {
     stored: bool,
     bootstrap: Vec<NodeAddr>,
     quorum: usize,
-    client: bool,
+    mode: Option<Mode>,
     config: Config,
     run: RunConfig,
 }
@@ -53,7 +53,7 @@ impl Builder<crate::Kademlia, NoStore> {
             stored: false,
             bootstrap: Vec::new(),
             quorum: 3,
-            client: false,
+            mode: None,
             config: Config::default(),
             run: RunConfig::default(),
         }
@@ -63,15 +63,15 @@ impl Builder<crate::Kademlia, NoStore> {
 impl<O: Overlay, S: Store> Builder<O, S> {
     /// Another overlay, or other settings: `Kademlia::from(config)`.
     pub fn overlay<P: Overlay>(self, overlay: P) -> Builder<P, S> {
-        let Builder { node, store, stored, bootstrap, quorum, client, config, run, .. } = self;
-        Builder { node, overlay, store, stored, bootstrap, quorum, client, config, run }
+        let Builder { node, store, stored, bootstrap, quorum, mode, config, run, .. } = self;
+        Builder { node, overlay, store, stored, bootstrap, quorum, mode, config, run }
     }
 
     /// Where records and contacts outlive the process. Without a store they do not; the budget of bytes is
     /// [`Config::max_bytes`] in both cases.
     pub fn store<T: Store>(self, store: T) -> Builder<O, T> {
-        let Builder { node, overlay, bootstrap, quorum, client, config, run, .. } = self;
-        Builder { node, overlay, store, stored: true, bootstrap, quorum, client, config, run }
+        let Builder { node, overlay, bootstrap, quorum, mode, config, run, .. } = self;
+        Builder { node, overlay, store, stored: true, bootstrap, quorum, mode, config, run }
     }
 
     /// Nodes to begin with, and to return to when no other is known.
@@ -88,10 +88,11 @@ impl<O: Overlay, S: Store> Builder<O, S> {
         self
     }
 
-    /// Looks up and stores elsewhere, but is in nobody's table: for a node that cannot be dialled.
+    /// Whether it answers others and wants to be known by them, whatever the overlay's settings say; those say
+    /// [`Mode::Auto`] if nothing else: it finds out by itself whether it can be dialled. A client looks up and stores elsewhere, and is in nobody's table.
     #[must_use]
-    pub fn client(mut self) -> Self {
-        self.client = true;
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
         self
     }
 
@@ -120,23 +121,19 @@ impl<O: Overlay, S: Store> Builder<O, S> {
     where
         O: Overlay<Message: Serialize + DeserializeOwned + Send, Timer: Send> + Send + 'static,
     {
-        let Builder { node, overlay, store, stored, bootstrap, quorum, client, mut config, run } = self;
+        let Builder { node, overlay, store, stored, bootstrap, quorum, mode, mut config, run } = self;
         config.durable = stored;
         let max_ttl = config.rules.max_ttl;
         let mut disk = StoreDisk(store);
         let written = disk.load().await?;
-        let overlay = overlay.named(node.id());
+        let addr = node.addr();
+        let overlay = overlay.named(addr.clone());
         let machine = Records::new(overlay, now(), config);
         let machine = machine.restore(written.iter().map(Vec::as_slice))?;
         let running = run_with(machine, &node, O::TAG, disk, run)?;
         let commands = running.commander();
-        let addr = node.addr();
-        let mut first = Vec::new();
-        if !client {
-            first.push(overlay::Command::Advertise(addr.direct().to_vec()));
-        }
-        first.push(overlay::Command::Bootstrap(bootstrap));
-        for command in first {
+        let mode = mode.map(overlay::Command::Serve);
+        for command in mode.into_iter().chain([overlay::Command::Bootstrap(bootstrap)]) {
             // An empty queue has room.
             let _ = commands.try_send(Command::Overlay(command));
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Mode;
+
 /// How a node takes part, and its bounds. What is out of range is taken as the nearest value that is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -12,9 +14,16 @@ pub struct Config {
     /// Disjoint paths of a lookup (S/Kademlia §4.4): 1 to 8. More than 1 costs requests, and finds its way around
     /// liars: with 4, a fifth of all nodes may collude.
     pub paths: u8,
-    /// Whether this node answers questions and wants to be in others' tables. A node that cannot be dialled should
-    /// not.
-    pub server: bool,
+    /// Whether this node answers questions and wants to be in others' tables.
+    pub mode: Mode,
+    /// In auto mode others are asked again after so long whether they can dial this node; after a part of it while they
+    /// cannot, or were too few to be trusted.
+    pub recheck: Duration,
+    /// Nodes that are dialled back in a minute at their request, each once; others are refused.
+    pub max_dial_backs: usize,
+    /// Whether a new contact with an address beyond this host and local networks is dialled there by a fresh connection,
+    /// and dropped if that fails. Without it an address is what its node claims.
+    pub verify: bool,
     /// A question without an answer has failed after this long.
     pub timeout: Duration,
     /// Until answers have been measured, another node is asked when one takes longer than this.
@@ -49,7 +58,10 @@ impl Default for Config {
             k: 20,
             alpha: 3,
             paths: 1,
-            server: true,
+            mode: Mode::Auto,
+            recheck: Duration::from_secs(3_600),
+            max_dial_backs: 64,
+            verify: true,
             timeout: Duration::from_secs(2),
             patience: Duration::from_millis(500),
             refresh: Duration::from_secs(3_600),
@@ -78,6 +90,7 @@ impl Config {
         // Waits of nothing would let a node spin.
         self.timeout = self.timeout.max(LEAST_WAIT);
         self.patience = self.patience.max(LEAST_WAIT);
+        self.recheck = self.recheck.max(64 * LEAST_WAIT);
         self.rejoin.0 = self.rejoin.0.max(LEAST_WAIT);
         self.rejoin.1 = self.rejoin.1.max(self.rejoin.0);
         self

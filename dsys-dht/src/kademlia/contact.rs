@@ -14,11 +14,13 @@ pub(super) struct Contact {
     pub(super) seen: Time,
     /// Questions it has left without an answer since it last answered.
     pub(super) failures: u8,
+    /// The mean of how long its answers took, in seconds.
+    pub(super) round_trip: Option<f32>,
 }
 
 impl Contact {
     pub(super) fn new(addr: &NodeAddr, seen: Time) -> Self {
-        Contact { id: addr.id, addrs: addr.direct().into(), seen, failures: 0 }
+        Contact { id: addr.id, addrs: addr.direct().into(), seen, failures: 0, round_trip: None }
     }
 
     pub(super) fn addr(&self) -> NodeAddr {

@@ -10,6 +10,8 @@ use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Rng, Time};
 use super::calls::Calls;
 use super::lookup::Lookup;
 use super::message::{Addresses, Ask, Message, Nodes};
+use super::reach::{Reach, Standing};
+use super::round_trips::RoundTrips;
 use super::table::{Heard, Table};
 use super::{Config, upkeep::Upkeep};
 use crate::overlay::{Command, Event, FindError, Overlay, QueryId, QueryReport, Step};
@@ -24,6 +26,8 @@ pub enum Timer {
     Refresh,
     /// Try to join again.
     Rejoin,
+    /// Whether others can dial this node is known, or to be asked again.
+    Reach,
 }
 
 /// What a node counted.
@@ -44,6 +48,12 @@ pub struct Stats {
     pub probes_refused: u64,
     /// Nodes kept out by the limits on network prefixes.
     pub prefix_refused: u64,
+    /// Nodes dialled back at their request.
+    pub dial_backs: u64,
+    /// Requests to dial back refused because of `max_dial_backs`.
+    pub dial_backs_refused: u64,
+    /// New contacts dropped because they were not where they said.
+    pub refuted: u64,
 }
 
 /// A node of Kademlia. It joins by itself once it was given nodes to begin with.
@@ -52,9 +62,10 @@ pub struct Kademlia {
     pub(super) me: NodeId,
     pub(super) config: Arc<Config>,
     pub(super) addrs: Vec<SocketAddr>,
-    pub(super) serves: bool,
+    pub(super) reach: Reach,
     pub(super) table: Table,
     pub(super) calls: Calls,
+    round_trips: RoundTrips,
     lookups: BTreeMap<u32, Running>,
     next_lookup: u32,
     /// The lookups that could not ask because of `max_calls`.
@@ -91,9 +102,10 @@ impl Kademlia {
         Kademlia {
             me,
             addrs: Vec::new(),
-            serves: config.server,
+            reach: Reach::new(config.mode),
             table: Table::new(me, &config),
             calls: Calls::default(),
+            round_trips: RoundTrips::default(),
             lookups: BTreeMap::new(),
             next_lookup: 0,
             starved: BTreeSet::new(),
@@ -101,6 +113,14 @@ impl Kademlia {
             stats: Stats::default(),
             config,
         }
+    }
+
+    /// Where others reach this node, as far as it knows; may be told later by [`Command::Advertise`].
+    #[must_use]
+    pub fn at(mut self, addrs: &[SocketAddr]) -> Self {
+        self.addrs = Addresses::from(addrs.to_vec()).into_vec();
+        self.reach.choose(self.reach.mode(), &self.addrs);
+        self
     }
 
     /// Takes in contacts from an earlier life, so that a restart needs no other node to begin with. They count as if
@@ -235,11 +255,14 @@ impl Kademlia {
             cx.learn(peer.clone());
         }
         let call = self.calls.open(peer, lookup, cx.now());
-        let server = self.serves.then(|| Addresses::from(self.addrs.clone()));
+        let server = self.is_server().then(|| Addresses::from(self.addrs.clone()));
         cx.send(id, Message::Request { call, server, ask });
         // Nobody is asked in place of a probe.
         let wait = match lookup {
-            Some(_) => self.calls.patience(self.config.patience, self.config.timeout),
+            Some(_) => {
+                let measured = self.round_trips.patience(self.table.round_trip(id));
+                measured.unwrap_or(self.config.patience).min(self.config.timeout)
+            }
             None => self.config.timeout,
         };
         cx.set_timer(Timer::Call(call), wait);
@@ -267,7 +290,7 @@ impl Kademlia {
         ask: Ask,
         cx: &mut Context<'_, Self>,
     ) {
-        if !self.serves {
+        if self.reach.standing == Standing::Client {
             return;
         }
         self.stats.served += 1;
@@ -303,17 +326,20 @@ impl Kademlia {
     }
 
     fn answer(&mut self, from: NodeId, number: u32, nodes: Nodes, cx: &mut Context<'_, Self>) {
-        let Some(call) = self.calls.answered(number, from, cx.now()) else {
+        let Some(call) = self.calls.answered(number, from) else {
             self.stats.unsolicited += 1;
             return;
         };
         cx.cancel_timer(Timer::Call(number));
-        self.table.answered(&call.peer, cx.now());
+        let took = cx.now() - call.sent;
+        self.round_trips.add(took, self.table.round_trip(from));
+        self.take_in(&call.peer, cx);
+        self.table.measured(from, took);
         self.met(cx);
         if let Some(running) = call.lookup.and_then(|lookup| self.lookups.get_mut(&lookup)) {
             let new = running.lookup.answered(from, nodes.into_vec());
             if let (Purpose::App { query, steps: true }, Some(new)) = (running.purpose, new) {
-                let step = Step::Answered { new, after: cx.now() - call.sent };
+                let step = Step::Answered { new, after: took };
                 cx.emit(Event::Step { query, peer: from, step });
             }
         }
@@ -379,7 +405,12 @@ impl Kademlia {
             }
             Command::Advertise(addrs) => {
                 self.addrs = Addresses::from(addrs).into_vec();
-                self.serves = true;
+                self.reach.choose(self.reach.mode(), &self.addrs);
+                self.look_who_reaches_us(cx);
+            }
+            Command::Serve(mode) => {
+                self.reach.choose(mode, &self.addrs);
+                self.look_who_reaches_us(cx);
             }
         }
     }
@@ -399,6 +430,12 @@ impl Machine for Kademlia {
                 self.request(from, call, server, ask, cx);
             }
             Input::Message(from, Message::Answer { call, nodes }) => self.answer(from, call, nodes, cx),
+            Input::Message(from, Message::DialBack { call, addrs }) => self.dial_back(from, call, addrs, cx),
+            Input::Message(from, Message::DialledBack { call, reached }) => {
+                self.dialled_back(from, call, reached, cx);
+            }
+            Input::Timer(Timer::Reach) => self.reach_timer(cx),
+            Input::Probed(addr, reached) => self.probed(&addr, reached, cx),
             Input::Timer(Timer::Call(number)) => self.late(number, cx),
             Input::Timer(Timer::Refresh) => self.refresh(cx),
             Input::Timer(Timer::Rejoin) => self.rejoin(cx),
@@ -407,7 +444,7 @@ impl Machine for Kademlia {
                 self.calls.to(peer).into_iter().for_each(|number| self.failed(number, cx));
             }
             Input::PeerUp(peer) => self.peer_up(peer, cx),
-            Input::Stored(_) | Input::Probed(..) => {}
+            Input::Stored(_) => {}
         }
     }
 }
@@ -464,11 +501,11 @@ impl Overlay for Kademlia {
         }
     }
 
-    fn named(&self, me: NodeId) -> Self {
-        Kademlia::with_config(me, Vec::new(), self.config.clone())
+    fn named(&self, me: NodeAddr) -> Self {
+        Kademlia::with_config(me.id, Vec::new(), self.config.clone()).at(me.direct())
     }
 
-    const TAG: &'static str = "dsys/dht/kad/1";
+    const TAG: &'static str = "dsys/dht/kad/2";
 }
 
 impl Default for Kademlia {

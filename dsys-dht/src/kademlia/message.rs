@@ -1,4 +1,4 @@
-//! What nodes send each other; tag `dsys/kad/1`.
+//! What nodes send each other; tag `dsys/kad/2`.
 
 use std::net::SocketAddr;
 
@@ -34,6 +34,20 @@ pub enum Message {
         /// The nodes nearest to the key that was asked for; none for a ping.
         nodes: Nodes,
     },
+    /// Can you reach me by a fresh connection, at these of my addresses?
+    DialBack {
+        /// The asker's name for it, returned in the answer.
+        call: u32,
+        /// Where; without any, where the asker has connected from.
+        addrs: Addresses,
+    },
+    /// Whether the node that asked could be reached.
+    DialledBack {
+        /// The asker's name for it.
+        call: u32,
+        /// `None`: that was not tried, because too many ask.
+        reached: Option<bool>,
+    },
 }
 
 /// A question (§2.3).
@@ -62,6 +76,8 @@ impl Message {
                 let nodes = nodes.iter().map(|node| 32 + addresses(node.direct())).sum::<usize>();
                 2 + number(*call) + nodes
             }
+            Message::DialBack { call, addrs } => 1 + number(*call) + addresses(addrs),
+            Message::DialledBack { call, reached } => 2 + number(*call) + usize::from(reached.is_some()),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::Config;
 use super::bucket::Bucket;
 use super::contact::Contact;
 use super::prefix::Prefix;
+use super::round_trips::smoothed;
 use crate::{Distance, Key};
 
 /// The routing table: bucket `i` has the nodes that share exactly the first `i` bits with us, and the last bucket all
@@ -86,6 +87,20 @@ impl Table {
         true
     }
 
+    /// The mean of how long a contact's answers took, in seconds.
+    pub(super) fn round_trip(&self, id: NodeId) -> Option<f32> {
+        let bucket = self.buckets.get(self.place(id))?;
+        bucket.contacts.iter().find(|contact| contact.id == id)?.round_trip
+    }
+
+    /// An answer took so long.
+    pub(super) fn measured(&mut self, id: NodeId, took: Duration) {
+        let at = self.place(id);
+        if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(id)) {
+            contact.round_trip = Some(smoothed(contact.round_trip, took));
+        }
+    }
+
     /// Somebody asked us something, or was named as a server: is it worth asking whether it is there?
     pub(super) fn heard(&mut self, addr: &NodeAddr, now: Time, stale: Duration) -> Heard {
         if Key::of_node(addr.id) == self.me {
@@ -127,6 +142,29 @@ impl Table {
             self.remove(id);
         }
         spare.map(|spare| spare.addr())
+    }
+
+    /// A contact has shown that it is there, by these addresses and no others.
+    pub(super) fn found_at(&mut self, addr: &NodeAddr, now: Time) {
+        let round_trip = self.round_trip(addr.id);
+        self.remove(addr.id);
+        self.answered(addr, now);
+        let at = self.place(addr.id);
+        if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(addr.id)) {
+            contact.round_trip = round_trip;
+        }
+    }
+
+    /// A contact is not where it says.
+    pub(super) fn expel(&mut self, id: NodeId) {
+        self.remove(id);
+        let at = self.place(id);
+        self.buckets.get_mut(at).into_iter().for_each(|bucket| bucket.remove_spare(id));
+    }
+
+    pub(super) fn is_contact(&self, id: NodeId) -> bool {
+        let bucket = self.buckets.get(self.place(id));
+        bucket.is_some_and(|bucket| bucket.contacts.iter().any(|contact| contact.id == id))
     }
 
     /// A contact is named to nobody until it has answered again.

@@ -75,6 +75,12 @@ impl Kademlia {
         self.look_up(Key::of_node(self.me), Purpose::Join, cx);
     }
 
+    /// It serves from now on, and those around it are to hear of it: a join that goes on has not told them.
+    pub(super) fn announce(&mut self, cx: &mut Context<'_, Self>) {
+        self.upkeep.state = State::Idle;
+        self.rejoin(cx);
+    }
+
     /// Fewer than `k` others are known: looks for more after a while that doubles with each try. So two nodes that
     /// began at the same moment, or a network of a few, find each other soon.
     pub(super) fn rejoin_soon(&mut self, cx: &mut Context<'_, Self>) {
@@ -105,10 +111,14 @@ impl Kademlia {
     /// Somebody has answered: of a node that others begin with, the first who joins by it.
     pub(super) fn met(&mut self, cx: &mut Context<'_, Self>) {
         let joins = matches!(self.upkeep.state, State::Joining | State::Filling(_));
-        if !joins && !self.upkeep.told && self.table.len() > 0 {
+        if joins || self.table.len() == 0 {
+            return;
+        }
+        if !self.upkeep.told {
             self.upkeep.told = true;
             cx.emit(Event::Joined(self.table.len()));
         }
+        self.look_who_reaches_us(cx);
     }
 
     /// A refresh has ended.
@@ -137,6 +147,7 @@ impl Kademlia {
             self.upkeep.told = true;
             cx.emit(Event::Joined(self.table.len()));
         }
+        self.look_who_reaches_us(cx);
     }
 
     /// Refreshes the bucket that was left alone longest, if it is due.

@@ -97,6 +97,8 @@ pub(super) enum OpId {
     App(QueryId),
     /// One of our own records is published again.
     Own(RecordId),
+    /// Many of our own records are published again.
+    Republish,
     /// No operation: records are offered as nodes come and go.
     Repair,
 }
@@ -357,7 +359,7 @@ impl<O: Overlay> Records<O> {
                 false => cx.emit(Event::Put { op, result: Err(PutError::Busy) }),
             },
             Command::Sweep { op, records } => match self.admit(op) {
-                true => self.sweep(op, records, cx),
+                true => self.sweep(OpId::App(op), records, cx),
                 false => cx.emit(Event::Swept { op, result: Err(PutError::Busy) }),
             },
             Command::Get { op, key, kind, enough, steps } => match self.admit(op) {

@@ -15,7 +15,7 @@ use super::machine::{OpId, Operation, Records};
 use super::message::{Ask, Tell};
 use super::record::{Record, RecordId};
 use super::report::{PutError, SweepReport};
-use crate::overlay::{FindError, Overlay, QueryId, QueryReport};
+use crate::overlay::{FindError, Overlay, QueryReport};
 
 /// A sweep on its way.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub(super) struct Sweep {
 pub(super) const WINDOW: usize = 256;
 
 impl<O: Overlay> Records<O> {
-    pub(super) fn sweep(&mut self, name: QueryId, records: Vec<Record>, cx: &mut Context<'_, Self>) {
+    pub(super) fn sweep(&mut self, op: OpId, records: Vec<Record>, cx: &mut Context<'_, Self>) {
         let mut sweep = Sweep {
             left: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -59,8 +59,8 @@ impl<O: Overlay> Records<O> {
                 Err(_) => sweep.report.refused += 1,
             }
         }
-        self.operations.insert(OpId::App(name), Operation::Sweep(Box::new(sweep)));
-        self.sweep_on(OpId::App(name), cx);
+        self.operations.insert(op, Operation::Sweep(Box::new(sweep)));
+        self.sweep_on(op, cx);
     }
 
     /// Sends what may be sent; searches the next region when this one is done; ends when all are.
@@ -144,7 +144,7 @@ impl<O: Overlay> Records<O> {
     }
 
     fn swept(&mut self, op: OpId, cx: &mut Context<'_, Self>) {
-        let (Some(Operation::Sweep(sweep)), OpId::App(name)) = (self.finish(op, cx), op) else { return };
+        let Some(Operation::Sweep(sweep)) = self.finish(op, cx) else { return };
         let mut report = sweep.report;
         report.fewest = sweep.copies.values().min().copied().unwrap_or(0);
         report.elapsed = cx.now() - sweep.started;
@@ -153,6 +153,8 @@ impl<O: Overlay> Records<O> {
         }
         self.lonely |= sweep.no_peers;
         let result = if sweep.no_peers { Err(PutError::NoPeers) } else { Ok(report) };
-        cx.emit(Event::Swept { op: name, result });
+        if let OpId::App(op) = op {
+            cx.emit(Event::Swept { op, result });
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Every order of events on rings of three and four nodes, explored on the shipped machine.
 //!
 //! Time does not pass in the model, so a time-out could run out on a node that is there; Zave assumes that failures are
-//! noticed rightly. So here nothing fails and no time-out runs out; failures are for the simulator.
+//! noticed rightly. So here no time-out runs out, and who has failed is told by a perfect detector.
 
 use dsys_core::check::{Explore, World};
 use dsys_core::{Context, Effect, Input, Machine, NodeId};
-use dsys_dht::chord::{Chord, Config, Message, Timer};
+use dsys_dht::chord::{Chord, Config, Message, Tell, Timer};
 use dsys_dht::{Command, Event};
 use stateright::{Checker, Model};
 
@@ -50,32 +50,60 @@ impl Machine for Patient {
     }
 }
 
-const R: usize = 1;
-
+/// Those that have not failed.
 fn machines(world: &World<Patient>) -> impl Iterator<Item = (NodeId, &Chord)> {
-    world.machines.iter().map(|Patient(id, chord)| (*id, chord))
+    let alive = world.machines.iter().zip(&world.failed).filter(|(_, failed)| !**failed);
+    alive.map(|(Patient(id, chord), _)| (*id, chord))
 }
 
-/// A ring of `base`, and `joining` that come to it, each asking at most so many questions.
-fn explore(base: &[u8], joining: &[u8], within: fn(&World<Patient>) -> bool) -> usize {
+/// The only one that may fail stands at the fourth sixteenth, so that a base stays; Zave's other condition: no failure takes
+/// a member's last live successor. Zave's steps are atomic: so neither does it fail while it is on its way to become one.
+fn may_fail(world: &World<Patient>, node: NodeId) -> bool {
+    let is_answer =
+        |message: &Message| matches!(message, Message::Answer { tell: Tell::Neighbours { .. }, .. });
+    if world.network.keys().any(|(from, _, message)| *from == node && is_answer(message)) {
+        return false;
+    }
+    let others = || machines(world).filter(|(id, chord)| *id != node && chord.is_member());
+    let keeps_one = |chord: &Chord| chord.successors().any(|next| others().any(|(id, _)| id == next));
+    node == place(4) && others().all(|(_, chord)| keeps_one(chord))
+}
+
+/// Sixteenths of the ring, so that few fingers are wanted.
+fn place(sixteenth: u8) -> NodeId {
+    NodeId::from_bytes(std::array::from_fn(|at| if at == 0 { sixteenth << 4 } else { 0 }))
+}
+
+fn joined(world: &World<Patient>) -> bool {
+    machines(world).all(|(_, chord)| chord.is_member())
+}
+
+/// A ring of `base` with `R` successors, and `joining` that come to it, each asking at most so many questions; so many fail.
+fn explore<const R: usize>(
+    base: &[u8],
+    joining: &[u8],
+    failures: u8,
+    within: fn(&World<Patient>) -> bool,
+) -> usize {
     let config = || Config { successors: R, ..Config::default() };
-    // Sixteenths of the ring, so that few fingers are wanted.
-    let place = |sixteenth: &u8| {
-        NodeId::from_bytes(std::array::from_fn(|at| if at == 0 { sixteenth << 4 } else { 0 }))
-    };
-    let base: Vec<NodeId> = base.iter().map(place).collect();
+    let base: Vec<NodeId> = base.iter().copied().map(place).collect();
     let on_ring = base.iter().map(|id| (*id, Patient(*id, placed(*id, &base, config().into()))));
     let new = joining.iter().map(|number| {
-        let id = place(number);
+        let id = place(*number);
         (id, Patient(id, Chord::new(id, vec![base[0].into()], config())))
     });
-    let model = Explore::new(on_ring.chain(new))
+    let mut model = Explore::new(on_ring.chain(new))
         .within(within)
+        .failures(failures, may_fail)
         .always("Zave's invariant", |_, world| invariant(machines(world), R).is_ok())
-        .sometimes("all have joined", |_, world| machines(world).all(|(_, chord)| chord.is_member()))
-        .sometimes("the ring is ideal", |_, world| {
-            machines(world).all(|(_, chord)| chord.is_member()) && is_ideal(machines(world)).is_ok()
+        .sometimes("all have joined", |_, world| joined(world))
+        .sometimes("the ring is ideal", |_, world| joined(world) && is_ideal(machines(world)).is_ok());
+    if failures > 0 {
+        model = model.sometimes("the ring is ideal without the one that failed", |_, world| {
+            let failed = world.failed.contains(&true) && world.notices.is_empty();
+            failed && joined(world) && is_ideal(machines(world)).is_ok()
         });
+    }
     let checker = model.checker().threads(2).spawn_bfs().join();
     checker.assert_properties();
     checker.unique_state_count()
@@ -83,16 +111,36 @@ fn explore(base: &[u8], joining: &[u8], within: fn(&World<Patient>) -> bool) -> 
 
 #[test]
 fn one_joins_a_ring_of_two_in_every_order() {
-    let states =
-        explore(&[0, 8], &[4], |world| world.machines.iter().all(|Patient(_, chord)| chord.questions() <= 3));
+    let states = explore::<1>(&[0, 8], &[4], 0, |world| {
+        world.machines.iter().all(|Patient(_, chord)| chord.questions() <= 3)
+    });
     assert!(states > 1_000, "{states}");
 }
 
 #[test]
 fn one_joins_a_ring_of_three_in_every_order() {
     // The one that joins asks for the way, its successor and a finger; the one before it needs two rounds of stabilize.
-    let states = explore(&[0, 8, 12], &[4], |world| {
+    let states = explore::<1>(&[0, 8, 12], &[4], 0, |world| {
         let most = [2, 2, 1, 4];
+        world.machines.iter().zip(most).all(|(Patient(_, chord), most)| chord.questions() <= most)
+    });
+    assert!(states > 10_000, "{states}");
+}
+
+#[test]
+fn one_joins_a_ring_of_two_and_fails_at_any_moment() {
+    let states = explore::<1>(&[0, 8], &[4], 1, |world| {
+        world.machines.iter().all(|Patient(_, chord)| chord.questions() <= 3)
+    });
+    assert!(states > 1_000, "{states}");
+}
+
+/// Zave's base for two successors has three members; the fourth fails.
+#[test]
+fn one_of_a_ring_of_four_fails_at_any_moment() {
+    let states = explore::<2>(&[0, 4, 8, 12], &[], 1, |world| {
+        // It stabilizes once; the one before it has to notice, and the one behind it loses its predecessor.
+        let most = [4, 2, 1, 0];
         world.machines.iter().zip(most).all(|(Patient(_, chord), most)| chord.questions() <= most)
     });
     assert!(states > 10_000, "{states}");

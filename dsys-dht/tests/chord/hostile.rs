@@ -1,7 +1,7 @@
 //! Peers that break the rules.
 
-use dsys_core::{Context, Effect, Input, Machine, NodeAddr, NodeId, Rng, Time};
-use dsys_dht::chord::{Ask, Chord, Config, Message, Nodes, Tell};
+use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, Time};
+use dsys_dht::chord::{Ask, Chord, Config, Message, Place, Places, Tell};
 use dsys_dht::{Key, Overlay};
 use proptest::prelude::*;
 
@@ -15,7 +15,12 @@ fn id(number: u64) -> NodeId {
 
 fn node() -> Chord {
     let ring: Vec<NodeId> = (0..6).map(id).collect();
-    placed(id(0), &ring, Config { successors: 3, ..Config::default() }.into())
+    started(placed(id(0), &ring, Config { successors: 3, ..Config::default() }.into()))
+}
+
+fn started(mut node: Chord) -> Chord {
+    node.handle(Input::Start, &mut Context::new(Time::ZERO, &mut Rng::from_seed(0), &mut Vec::new()));
+    node
 }
 
 fn give(node: &mut Chord, from: NodeId, message: Message) -> Vec<Effect<Chord>> {
@@ -29,12 +34,12 @@ fn answers_that_nobody_asked_for_and_notices_for_others_change_nothing() {
     let mut node = node();
     let before = node.clone();
     for call in 0..50 {
-        let successors = Nodes::from(vec![NodeAddr::new(id(77)); 3]);
+        let successors = Places::from(vec![Place::from(id(77)); 3]);
         let tell = Tell::Neighbours { predecessor: Some(id(78).into()), successors };
         give(&mut node, id(1), Message::Answer { call, tell });
     }
-    give(&mut node, id(1), Message::Notify(id(77).into()));
-    give(&mut node, id(0), Message::Notify(id(0).into()));
+    give(&mut node, id(1), Message::Notify { at: 0, by: id(77).into() });
+    give(&mut node, id(0), Message::Notify { at: 0, by: id(0).into() });
     assert_eq!(node, before);
 }
 
@@ -42,15 +47,11 @@ fn answers_that_nobody_asked_for_and_notices_for_others_change_nothing() {
 fn another_cannot_answer_in_a_peers_place() {
     let mut node = node();
     let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
-    let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize);
+    let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize(0));
     node.handle(stabilize, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
-    let asked = effects.iter().find_map(|effect| match effect {
-        Effect::Send(to, Message::Request { call, ask: Ask::Neighbours }) => Some((*to, *call)),
-        _ => None,
-    });
-    let (asked, call) = asked.unwrap();
+    let (asked, call) = effects.iter().find_map(asked).unwrap();
     let before: Vec<NodeId> = node.successors().collect();
-    let tell = || Tell::Neighbours { predecessor: None, successors: Nodes::default() };
+    let tell = || Tell::Neighbours { predecessor: None, successors: Places::default() };
     let other = (1..6).map(id).find(|other| *other != asked).unwrap();
     give(&mut node, other, Message::Answer { call, tell: tell() });
     assert_eq!(node.successors().collect::<Vec<_>>(), before);
@@ -60,14 +61,14 @@ fn another_cannot_answer_in_a_peers_place() {
 
 #[test]
 fn who_has_lost_all_successors_claims_no_key() {
-    let after = |number| vec![NodeAddr::new(id(number))];
-    let mut node =
-        Chord::new(id(0), after(9), Config::default()).on_ring(Some(id(2).into()), &after(1), &after(1));
-    let way = || Message::Request { call: 1, ask: Ask::Way(Key::from_bytes([1; 32])) };
+    let after = [Place::from(id(1))];
+    let node = Chord::new(id(0), vec![id(9).into()], Config::default());
+    let mut node = started(node.on_ring(0, Some(id(2).into()), &after, &after));
+    let way = || Message::Request { call: 1, at: 0, ask: Ask::Way(Key::from_bytes([1; 32])) };
     assert!(!give(&mut node, id(5), way()).is_empty());
     let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
     let cx = &mut Context::new(Time::ZERO, &mut rng, &mut effects);
-    node.handle(Input::Timer(dsys_dht::chord::Timer::Stabilize), cx);
+    node.handle(Input::Timer(dsys_dht::chord::Timer::Stabilize(0)), cx);
     node.handle(Input::PeerDown(id(1)), cx);
     assert!(!node.is_member() && give(&mut node, id(5), way()).is_empty());
 }
@@ -75,7 +76,7 @@ fn who_has_lost_all_successors_claims_no_key() {
 #[test]
 fn who_has_not_joined_answers_nothing_but_by_whom_it_joins() {
     let mut node = Chord::new(id(0), vec![id(1).into()], Config::default());
-    let ask = |ask| Message::Request { call: 1, ask };
+    let ask = |ask| Message::Request { call: 1, at: 0, ask };
     let way = || ask(Ask::Way(Key::from_bytes([1; 32])));
     assert!(give(&mut node, id(2), way()).is_empty(), "it has not begun to");
     node.handle(Input::Start, &mut Context::new(Time::ZERO, &mut Rng::from_seed(0), &mut Vec::new()));
@@ -87,7 +88,44 @@ fn who_has_not_joined_answers_nothing_but_by_whom_it_joins() {
     assert_eq!((to, &*by), (id(2), [id(1).into()].as_slice()));
     assert!(give(&mut node, id(2), ask(Ask::Ping)).is_empty());
     assert!(give(&mut node, id(2), ask(Ask::Neighbours)).is_empty());
-    assert!(give(&mut node, id(2), Message::Notify(id(2).into())).is_empty());
+    assert!(give(&mut node, id(2), Message::Notify { at: 0, by: id(2).into() }).is_empty());
+}
+
+/// Places that no node of this ring has: with them one key could stand wherever it likes.
+#[test]
+fn numbers_that_no_node_has_are_not_believed() {
+    let ring: Vec<NodeId> = (0..6).map(id).collect();
+    let config = Config { successors: 3, virtual_nodes: 2, ..Config::default() };
+    let mut node = started(placed(id(0), &ring, config.into()));
+    let made_up = |node: u64| (2..250).map(|number| Place::new(id(node), number)).collect::<Vec<_>>();
+    let before = node.clone();
+    for by in made_up(77) {
+        give(&mut node, id(77), Message::Notify { at: 1, by });
+    }
+    assert_eq!(node, before);
+    let way = Ask::Way(Key::from_bytes([1; 32]));
+    assert!(give(&mut node, id(1), Message::Request { call: 1, at: 2, ask: way }).is_empty());
+    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(0));
+    for number in 0..2 {
+        let stabilize = Input::Timer(dsys_dht::chord::Timer::Stabilize(number));
+        node.handle(stabilize, &mut Context::new(Time::ZERO, &mut rng, &mut effects));
+    }
+    let asked: Vec<(NodeId, u32)> = effects.iter().filter_map(asked).collect();
+    assert!(!asked.is_empty());
+    for (peer, call) in asked {
+        let tell = Tell::Neighbours { predecessor: made_up(78).pop(), successors: made_up(78).into() };
+        give(&mut node, peer, Message::Answer { call, tell });
+    }
+    let known =
+        node.virtual_nodes().iter().flat_map(|node| node.successors().iter().chain(node.predecessor()));
+    assert!(known.into_iter().all(|place| place.number() < 2 && place.id() != id(78)));
+}
+
+fn asked(effect: &Effect<Chord>) -> Option<(NodeId, u32)> {
+    match effect {
+        Effect::Send(to, Message::Request { call, ask: Ask::Neighbours, .. }) => Some((*to, *call)),
+        _ => None,
+    }
 }
 
 proptest! {
@@ -107,17 +145,17 @@ proptest! {
     ) {
         let mut node = node();
         for (from, call, kind, number) in course {
-            let some: Vec<NodeAddr> = (0..number).map(|n| NodeAddr::new(id(n * 7 + from))).collect();
-            let nodes = Nodes::from(some);
+            let some: Vec<Place> = (0..number).map(|n| id(n * 7 + from).into()).collect();
+            let nodes = Places::from(some);
             let message = match kind {
-                0 => Message::Notify(id(from).into()),
-                1 => Message::Request { call, ask: Ask::Way(Key::of_node(id(number))) },
+                0 => Message::Notify { at: 0, by: id(from).into() },
+                1 => Message::Request { call, at: 0, ask: Ask::Way(Key::of_node(id(number))) },
                 2 => Message::Answer { call, tell: Tell::Owners(nodes) },
                 3 => Message::Answer { call, tell: Tell::Nearer(nodes) },
                 4 => Message::Answer { call, tell: Tell::Neighbours { predecessor: Some(id(number).into()), successors: nodes } },
                 5 => {
                     let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(number));
-                    let timer = dsys_dht::chord::Timer::Stabilize;
+                    let timer = dsys_dht::chord::Timer::Stabilize(0);
                     node.handle(Input::Timer(timer), &mut Context::new(Time::ZERO, &mut rng, &mut effects));
                     continue;
                 }

@@ -7,7 +7,7 @@ use dsys_dht::chord::{Chord, Config};
 use dsys_dht::{Command, FindError, Key, Overlay};
 use dsys_sim::Crash;
 
-use crate::world::{find, is_ideal, network, owners, ring};
+use crate::world::{find, is_ideal, network, owners, owners_of_places, ring};
 
 fn random_key(rng: &mut Rng) -> Key {
     let mut bytes = [0; 32];
@@ -93,12 +93,13 @@ fn nobody_to_ask_is_said() {
 /// As the handle starts them: a node is a ring of its own until it is told of others.
 #[test]
 fn who_joins_by_one_that_is_still_joining_comes_to_the_same_ring() {
-    for seed in 0..10 {
+    for (seed, virtual_nodes) in (0..10).map(|seed| (seed, 1)).chain((10..13).map(|seed| (seed, 4))) {
         let mut network = network(seed);
-        let settings = Chord::from(Config { stabilize: Duration::from_secs(1), ..Config::default() });
+        let settings =
+            Chord::from(Config { virtual_nodes, stabilize: Duration::from_secs(1), ..Config::default() });
         let ids: Vec<NodeId> = (0..12).map(|index| network.id(index)).collect();
         for (at, id) in ids.iter().enumerate() {
-            network.add(settings.named(*id)).unwrap();
+            network.add(settings.named((*id).into())).unwrap();
             let first = at.checked_sub(1).map(|before| ids[before].into());
             network.command(*id, Command::Bootstrap(first.into_iter().collect()));
         }
@@ -114,7 +115,7 @@ fn two_that_begin_with_each_other_become_a_ring() {
     let settings = Chord::from(Config { stabilize: Duration::from_secs(1), ..Config::default() });
     let ids: Vec<NodeId> = (0..2).map(|index| network.id(index)).collect();
     for (id, other) in ids.iter().zip(ids.iter().rev()) {
-        network.add(settings.named(*id)).unwrap();
+        network.add(settings.named((*id).into())).unwrap();
         network.command(*id, Command::Bootstrap(vec![(*other).into()]));
     }
     network.run_for(Duration::from_secs(120));
@@ -138,4 +139,45 @@ fn an_owner_that_nobody_else_knows_yet_is_found_through_the_owner_of_before() {
         let (found, _) = find(&mut network, from, key);
         assert_eq!(found.unwrap().first(), Some(&new));
     }
+}
+
+#[test]
+fn with_virtual_nodes_those_responsible_are_still_so_many_different_nodes() {
+    let mut network = ring(40, 8, Config { successors: 4, virtual_nodes: 6, ..Config::default() });
+    let (mut rng, mut whole) = (Rng::from_seed(9), 0);
+    for _ in 0..60 {
+        let (from, key) = (network.id(rng.below(40) as u32), random_key(&mut rng));
+        let (found, report) = find(&mut network, from, key);
+        let (found, all) = (found.unwrap(), network.ids().collect::<Vec<_>>());
+        let others = all.iter().copied().filter(|node| *node != from);
+        assert_eq!(found, owners_of_places(others, 6, key, found.len()));
+        assert_eq!(report.failures, 0);
+        // Who asks, or leads to the owner, may be one of the four.
+        assert!(found.len() >= 3, "{found:?}");
+        whole += usize::from(found.len() >= 4);
+    }
+    assert!(whole > 30, "{whole}");
+}
+
+#[test]
+fn a_node_with_virtual_nodes_that_was_left_alone_comes_back_to_the_others() {
+    let mut network = network(3);
+    let config =
+        Config { successors: 4, virtual_nodes: 3, stabilize: Duration::from_secs(1), ..Config::default() };
+    let ids: Vec<NodeId> = (0..5).map(|index| network.id(index)).collect();
+    for (at, id) in ids.iter().enumerate() {
+        let begin = if at == 0 { Vec::new() } else { vec![ids[0].into()] };
+        network.add(Chord::new(*id, begin, config.clone())).unwrap();
+    }
+    network.run_for(Duration::from_secs(60));
+    is_ideal(network.machines()).unwrap();
+    network.partition(&ids[4..], &ids[..4]);
+    network.run_for(Duration::from_secs(120));
+    let own = |chord: &Chord| {
+        chord.virtual_nodes().iter().flat_map(|node| node.successors()).all(|p| p.id() == ids[4])
+    };
+    assert!(own(network.machine(ids[4]).unwrap()), "or this shows nothing");
+    network.heal();
+    network.run_for(Duration::from_secs(200));
+    is_ideal(network.machines()).unwrap();
 }

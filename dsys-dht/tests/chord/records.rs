@@ -10,14 +10,19 @@ use dsys_dht::records::{
 };
 use dsys_sim::{Connections, Crash, Network};
 
-use crate::world::owners;
+use crate::world::{owners, owners_of_places};
 
 type World = Network<Records<Chord>>;
 
 fn joined(nodes: u32, seed: u64) -> World {
+    joined_with(nodes, 1, seed)
+}
+
+fn joined_with(nodes: u32, virtual_nodes: u8, seed: u64) -> World {
     let config = dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) };
     let mut network = Network::new(config);
-    let chord = Config { successors: 5, stabilize: Duration::from_secs(3), ..Config::default() };
+    let chord =
+        Config { successors: 5, virtual_nodes, stabilize: Duration::from_secs(3), ..Config::default() };
     let mut config = records::Config::default();
     config.repair = Duration::from_secs(15);
     config.cache = Duration::ZERO;
@@ -141,4 +146,30 @@ fn many_records_at_once_lie_where_each_would_lie_alone() {
             assert!(network.machine(owner).unwrap().keeps(&id));
         }
     }
+}
+
+#[test]
+fn with_virtual_nodes_each_copy_lies_on_another_node() {
+    let mut network = joined_with(25, 4, 4);
+    let records: Vec<Record> = (0..100).map(|number| value(&format!("number {number}"))).collect();
+    let writer = network.id(4);
+    for record in &records[..10] {
+        let report = put(&mut network, writer, record.clone());
+        assert!(report.of >= 4 && report.stored_on == report.of, "{report:?}");
+    }
+    let command = Command::Sweep { op: QueryId(1), records: records[10..].to_vec() };
+    let report = run(&mut network, writer, command, |event| match event {
+        Event::Swept { result, .. } => Some(result.unwrap()),
+        _ => None,
+    });
+    assert!(report.searches <= 25 * 4 && report.fewest >= 4, "{report:?}");
+    let others = network.ids().filter(|node| *node != writer).collect::<Vec<_>>();
+    for record in &records {
+        let id = record.id();
+        for owner in owners_of_places(others.clone(), 4, id.key, 4) {
+            assert!(network.machine(owner).unwrap().keeps(&id));
+        }
+    }
+    let reader = network.id(20);
+    assert_eq!(get(&mut network, reader, &records[50]).unwrap().record, records[50]);
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeAddr, NodeId};
-use dsys_dht::chord::{Chord, Config};
+use dsys_core::NodeId;
+use dsys_dht::chord::{Chord, Config, Place, VirtualNode};
 use dsys_dht::{Command, Event, FindError, Key, QueryId, QueryReport};
 use dsys_sim::{Connections, Network};
 
@@ -15,11 +15,15 @@ pub(crate) fn network(seed: u64) -> Network<Chord> {
 
 /// A node of this name on the ring of these.
 pub(crate) fn placed(me: NodeId, ring: &[NodeId], config: Arc<Config>) -> Chord {
-    let mut sorted = ring.to_vec();
-    sorted.sort_by_key(|node| Key::of_node(me).clockwise(Key::of_node(*node)));
-    let behind: Vec<NodeAddr> = sorted.into_iter().filter(|node| *node != me).map(NodeAddr::new).collect();
-    let before = behind.last().cloned();
-    Chord::new(me, Vec::new(), config).on_ring(before, &behind, &behind)
+    let virtual_nodes = config.virtual_nodes;
+    let places: Vec<Place> =
+        ring.iter().flat_map(|node| (0..virtual_nodes).map(|number| Place::new(*node, number))).collect();
+    (0..virtual_nodes).fold(Chord::new(me, Vec::new(), config), |chord, number| {
+        let at = Place::key_of(me, number);
+        let mut behind: Vec<Place> = places.iter().filter(|place| place.key() != at).cloned().collect();
+        behind.sort_by_key(|place| at.clockwise(place.key()));
+        chord.on_ring(number, behind.last().cloned(), &behind, &behind)
+    })
 }
 
 /// A ring of so many, as it should be.
@@ -35,8 +39,19 @@ pub(crate) fn ring(nodes: u32, seed: u64, config: Config) -> Network<Chord> {
 
 /// Who owns a key, and who comes behind it.
 pub(crate) fn owners(nodes: impl IntoIterator<Item = NodeId>, key: Key, most: usize) -> Vec<NodeId> {
+    owners_of_places(nodes, 1, key, most)
+}
+
+/// The same with so many virtual nodes.
+pub(crate) fn owners_of_places(
+    nodes: impl IntoIterator<Item = NodeId>,
+    virtual_nodes: u8,
+    key: Key,
+    most: usize,
+) -> Vec<NodeId> {
+    let behind = |node: &NodeId| (0..virtual_nodes).map(|n| key.clockwise(Place::key_of(*node, n))).min();
     let mut nodes: Vec<NodeId> = nodes.into_iter().collect();
-    nodes.sort_by_key(|node| key.clockwise(Key::of_node(*node)));
+    nodes.sort_by_key(behind);
     nodes.truncate(most);
     nodes
 }
@@ -66,29 +81,25 @@ pub(crate) fn find(
 }
 
 /// Zave 2017 §6: every member has a live successor, and there are more than `r` principal members, which no
-/// member's list leaves out.
+/// member's list leaves out. A member is a place on the ring.
 pub(crate) fn invariant<'a>(
     machines: impl IntoIterator<Item = (NodeId, &'a Chord)>,
     r: usize,
 ) -> Result<(), String> {
-    let members: BTreeMap<NodeId, Vec<NodeId>> = machines
-        .into_iter()
-        .filter(|(_, chord)| chord.is_member())
-        .map(|(id, chord)| (id, chord.successors().collect()))
-        .collect();
-    for (id, list) in &members {
-        if !list.iter().any(|next| members.contains_key(next)) {
-            return Err(format!("{id:?} has no live successor"));
+    let members: BTreeMap<Key, &VirtualNode> = members(machines);
+    for (key, node) in &members {
+        if !node.successors().iter().any(|next| members.contains_key(&next.key())) {
+            return Err(format!("{key:?} has no live successor"));
         }
     }
-    let skips = |id: &NodeId, list: &[NodeId], other: NodeId| {
-        let first = std::iter::once(id).chain(list);
-        first.zip(list).any(|(one, next)| {
-            let (one, other, next) = (Key::of_node(*one), Key::of_node(other), Key::of_node(*next));
-            other != one && other != next && one.clockwise(other) < one.clockwise(next)
-        })
+    let skips = |from: Key, list: &[Place], other: Key| {
+        let list = list.iter().map(Place::key);
+        std::iter::once(from)
+            .chain(list.clone())
+            .zip(list)
+            .any(|(one, next)| other != one && other != next && one.clockwise(other) < one.clockwise(next))
     };
-    let principal = |other: &&NodeId| !members.iter().any(|(id, list)| skips(id, list, **other));
+    let principal = |other: &&Key| !members.iter().any(|(key, node)| skips(*key, node.successors(), **other));
     let principals = members.keys().filter(principal).count();
     if principals > r {
         Ok(())
@@ -97,18 +108,26 @@ pub(crate) fn invariant<'a>(
     }
 }
 
+fn members<'a>(machines: impl IntoIterator<Item = (NodeId, &'a Chord)>) -> BTreeMap<Key, &'a VirtualNode> {
+    let nodes = machines.into_iter().flat_map(|(_, chord)| chord.virtual_nodes());
+    nodes.filter(|node| node.is_member()).map(|node| (node.key(), node)).collect()
+}
+
 /// What the invariant is for: following first successors leads around all members, in order.
 pub(crate) fn is_ideal<'a>(machines: impl IntoIterator<Item = (NodeId, &'a Chord)>) -> Result<(), String> {
-    let machines: BTreeMap<NodeId, &Chord> = machines.into_iter().collect();
-    for (id, chord) in &machines {
-        let others = machines.keys().filter(|other| *other != id).copied();
-        let next = owners(others, Key::of_node(*id), 1);
-        if chord.successors().next() != next.first().copied() {
-            return Err(format!("{id:?} does not know its successor"));
+    let machines: Vec<(NodeId, &Chord)> = machines.into_iter().collect();
+    let nodes: usize = machines.iter().map(|(_, chord)| chord.virtual_nodes().len()).sum();
+    let members = members(machines);
+    if members.len() < nodes {
+        return Err(format!("{} of {nodes} are members", members.len()));
+    }
+    let behind = members.iter().cycle().skip(1);
+    for ((key, node), (next, following)) in members.iter().zip(behind) {
+        if node.successors().first().map(Place::key) != Some(*next) {
+            return Err(format!("{key:?} does not know its successor"));
         }
-        let first = machines.get(&next[0]);
-        if first.and_then(|first| first.predecessor()) != Some(*id) {
-            return Err(format!("{:?} does not know its predecessor {id:?}", next[0]));
+        if following.predecessor().map(Place::key) != Some(*key) {
+            return Err(format!("{next:?} does not know its predecessor {key:?}"));
         }
     }
     Ok(())

@@ -128,7 +128,7 @@ proptest! {
     /// Messages in any order, from anybody, at any time, with call numbers that may be right by chance.
     #[test]
     fn no_sequence_of_messages_breaks_a_node(
-        course in proptest::collection::vec((0..12_u64, 0..8_u32, 0..4_u8, 0..40_u64), 1..200),
+        course in proptest::collection::vec((0..12_u64, 0..8_u32, 0..7_u8, 0..40_u64), 1..200),
     ) {
         let config = Config { k: 3, max_calls: 8, spares: 1, ..Config::default() };
         let mut node = Kademlia::new(id(0), vec![id(1).into()], config);
@@ -139,6 +139,14 @@ proptest! {
             let message = match kind {
                 0 => find_node(number, Some(Addresses::default())),
                 1 => Message::Request { call, server: None, ask: Ask::Ping },
+                2 => Message::DialBack { call, addrs: Addresses::default() },
+                3 => Message::DialledBack { call, reached: [None, Some(true), Some(false)][number as usize % 3] },
+                4 => {
+                    let (mut effects, mut rng) = (Vec::new(), Rng::from_seed(number));
+                    let input = Input::Probed(id(from).into(), number % 2 == 0);
+                    node.handle(input, &mut Context::new(Time::from_nanos(now * 1_000_000_000), &mut rng, &mut effects));
+                    continue;
+                }
                 _ => Message::Answer { call, nodes: Nodes::from(nodes) },
             };
             give(&mut node, now, id(from), message);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dsys_core::{NodeAddr, Rng};
 use dsys_dht::kademlia::{Config, Kademlia};
-use dsys_dht::{Command, Event, FindError, Overlay};
+use dsys_dht::{Command, Event, FindError, Mode, Overlay};
 use dsys_sim::Crash;
 
 use crate::world::{find, fresh, nearest, network, random_key, up};
@@ -95,14 +95,14 @@ fn a_restart_from_kept_contacts_needs_nobody_to_begin_with() {
 fn a_client_finds_and_is_in_nobodys_table_until_it_serves() {
     let mut network = fresh(10, 7, Config::default());
     let (client, first) = (network.id(10), network.id(0));
-    let config = Config { server: false, ..Config::default() };
+    let config = Config { mode: Mode::Client, ..Config::default() };
     network.add(Kademlia::new(client, vec![first.into()], config)).unwrap();
     network.run_for(Duration::from_secs(30));
     let knows = |network: &dsys_sim::Network<Kademlia>| {
         network.machines().filter(|(_, machine)| machine.contacts().any(|c| c.id == client)).count()
     };
     assert_eq!((network.machine(client).unwrap().known(), knows(&network)), (10, 0));
-    network.command(client, Command::Advertise(Vec::new()));
+    network.command(client, Command::Serve(Mode::Server));
     network.run_for(Duration::from_secs(130));
     assert_eq!(knows(&network), 10);
 }

@@ -7,6 +7,8 @@ mod join;
 mod liars;
 mod lookup;
 mod prefixes;
+mod reach;
+mod round_trips;
 mod swarm;
 mod wire;
 mod world;

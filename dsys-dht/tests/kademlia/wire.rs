@@ -1,4 +1,4 @@
-//! Golden bytes of `dsys/kad/1`. Changed bytes mean a new tag.
+//! Golden bytes of `dsys/kad/2`. Changed bytes mean a new tag.
 
 use dsys_core::{NodeAddr, NodeId};
 use dsys_dht::Key;
@@ -24,6 +24,10 @@ fn the_bytes_are_what_they_were() {
     golden.extend([9; 32]);
     golden.push(0);
     check(Message::Answer { call: 8, nodes: Nodes::from(vec![node]) }, &golden);
+    let addrs = Addresses::from(vec!["192.0.2.1:4433".parse().unwrap()]);
+    check(Message::DialBack { call: 9, addrs }, &[2, 9, 1, 0, 192, 0, 2, 1, 0xd1, 0x22]);
+    check(Message::DialledBack { call: 9, reached: None }, &[3, 9, 0]);
+    check(Message::DialledBack { call: 9, reached: Some(true) }, &[3, 9, 1, 1]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Many records at once.
 
+use std::time::Duration;
+
 use dsys_core::{NodeId, Rng};
 use dsys_dht::records::{
     Command, Config, Event, GetError, GotMany, Letter, PutError, Record, SweepReport, Tell,
@@ -144,4 +146,26 @@ fn liars_cost_tries_and_no_records() {
     assert!(found.len() >= 98 && found.len() + missing.len() == 100, "{}", found.len());
     assert!(records.iter().all(|record| found.get(&record.id().key).is_none_or(|found| found == record)));
     assert!(network.machine(reader).unwrap().stats().violations > 0);
+}
+
+/// Hundreds of own records are published again by region, not one by one.
+#[test]
+fn many_records_are_published_again_by_a_sweep() {
+    let mut config = no_cache();
+    config.repair = Duration::from_secs(60);
+    config.republish = Duration::from_secs(600);
+    let mut network = settled(200, 5, kademlia::Config::default(), config);
+    let writer = network.id(3);
+    let records: Vec<Record> = (0..300).map(|number| value(&format!("record {number}"))).collect();
+    sweep(&mut network, writer, records.clone()).unwrap();
+    let requests = |network: &World| network.machine(writer).unwrap().overlay().stats().requests;
+    let before = requests(&network);
+    network.run_for(Duration::from_secs(800));
+    let again = requests(&network) - before;
+    // Alone they would take more than 20 each.
+    assert!((100..3_000).contains(&again), "{again}");
+    // Nobody has lost one, and those who come later get them too.
+    for record in records.iter().step_by(10) {
+        assert!(keepers(&network, record.id()).len() > 15);
+    }
 }

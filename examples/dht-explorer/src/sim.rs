@@ -44,7 +44,7 @@ impl<O: Overlay<Message: Clone>> Sim<O> {
         let first = rng.choose(&self.nodes()).copied();
         let id = self.network.id(self.next);
         self.next += 1;
-        let added = self.network.add(self.settings.named(id));
+        let added = self.network.add(self.settings.named(id.into()));
         added.map_err(|error| format!("the simulator takes no more nodes: {error}"))?;
         let first: Vec<NodeAddr> = first.into_iter().map(NodeAddr::new).collect();
         self.network.command(id, Command::Bootstrap(first));

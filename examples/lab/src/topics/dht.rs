@@ -2,6 +2,7 @@
 
 mod chord;
 mod chord_churn;
+mod chord_load;
 mod publish;
 mod world;
 
@@ -26,7 +27,7 @@ use crate::report::{Allowed, Report, progress};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "dht",
-    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn, publishing where nearly half cannot be dialled; Chord: path lengths, parts of the ring dead, churn",
+    about: "Kademlia: hops and requests of a lookup, a crowd that joins, half of all nodes dead, a fifth colluding, an hour of churn, publishing where nearly half cannot be dialled; Chord: path lengths, parts of the ring dead, churn, keys for each node, records lost",
     run,
 };
 
@@ -35,7 +36,7 @@ const LOOKUPS: u64 = 2_000;
 
 fn run(args: &Args, report: &mut Report) {
     let (nodes, lookups) = if args.smoke { (1_000, 200) } else { (10_000, LOOKUPS) };
-    let parts: [fn(u32, u64, u64, &mut Report); 10] = [
+    let parts: [fn(u32, u64, u64, &mut Report); 12] = [
         settled,
         joined,
         dead,
@@ -46,6 +47,8 @@ fn run(args: &Args, report: &mut Report) {
         chord::growth,
         chord::dead,
         chord_churn::run,
+        chord_load::run,
+        chord_load::lost,
     ];
     let seeds = args.seeds.unwrap_or(1);
     let bar = progress(parts.len() as u64 * seeds);

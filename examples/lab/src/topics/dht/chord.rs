@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{NodeAddr, NodeId, Rng};
-use dsys_dht::chord::{Chord, Config};
+use dsys_core::{NodeId, Rng};
+use dsys_dht::chord::{Chord, Config, Place};
 use dsys_dht::{Command, Event, Key, QueryId, Step};
 use dsys_sim::measure::Summary;
 use dsys_sim::plot::Plot;
@@ -42,28 +42,39 @@ pub(super) fn ring(nodes: u32, seed: u64, config: Arc<Config>) -> Option<Network
 fn ring_of(nodes: u32, seed: u64, config: Arc<Config>, predecessors: bool) -> Option<Network<Chord>> {
     let simulated = dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) };
     let mut network = Network::new(simulated);
-    let successors = config.successors;
     let ids: Vec<NodeId> = (0..nodes).map(|index| network.id(index)).collect();
-    let mut sorted = ids.clone();
-    sorted.sort_unstable();
-    let owner = |key: Key| {
-        let at = sorted.partition_point(|node| Key::of_node(*node) < key);
-        sorted.get(at).or(sorted.first()).copied()
-    };
-    for id in ids {
-        let at = sorted.binary_search(&id).ok()?;
-        let before = sorted.iter().cycle().nth(at + sorted.len() - 1).filter(|_| predecessors);
-        let behind = sorted.iter().cycle().skip(at + 1).take(successors.min(sorted.len() - 1));
-        let behind: Vec<NodeAddr> = behind.map(|node| (*node).into()).collect();
-        let mut fingers: Vec<NodeId> =
-            (0..256).filter_map(|exponent| owner(Key::of_node(id).plus_power_of_two(exponent))).collect();
-        fingers.dedup();
-        let fingers: Vec<NodeAddr> = fingers.into_iter().map(NodeAddr::new).collect();
-        let chord = Chord::new(id, Vec::new(), config.clone());
-        network.add(chord.on_ring(before.map(|node| (*node).into()), &behind, &fingers)).ok()?;
+    for chord in placed(&ids, &config, predecessors) {
+        network.add(chord).ok()?;
     }
     network.run_for(Duration::from_millis(1));
     Some(network)
+}
+
+/// Each of these on the ring of all of them.
+pub(super) fn placed(
+    ids: &[NodeId],
+    config: &Arc<Config>,
+    predecessors: bool,
+) -> impl Iterator<Item = Chord> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    let config = config.clone();
+    ids.to_vec().into_iter().map(move |id| {
+        let owner = |key: Key| {
+            let at = sorted.partition_point(|node| Key::of_node(*node) < key);
+            sorted.get(at).or(sorted.first()).copied()
+        };
+        let at = sorted.partition_point(|node| *node < id);
+        let before = sorted.iter().cycle().nth(at + sorted.len() - 1).filter(|_| predecessors);
+        let behind = sorted.iter().cycle().skip(at + 1).take(config.successors.min(sorted.len() - 1));
+        let behind: Vec<Place> = behind.map(|node| (*node).into()).collect();
+        let mut fingers: Vec<NodeId> =
+            (0..256).filter_map(|exponent| owner(Key::of_node(id).plus_power_of_two(exponent))).collect();
+        fingers.dedup();
+        let fingers: Vec<Place> = fingers.into_iter().map(Place::from).collect();
+        let chord = Chord::new(id, Vec::new(), config.clone());
+        chord.on_ring(0, before.map(|node| (*node).into()), &behind, &fingers)
+    })
 }
 
 /// So many walks to random keys from random nodes that are up.
