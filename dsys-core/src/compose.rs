@@ -1,34 +1,4 @@
 //! Machines made of machines.
-//!
-//! A part stays what it is alone: it takes inputs, pushes effects, and knows nothing of the whole. The whole decides which
-//! part an input is for, lends it a context ([`Context::part`]), makes its messages and timers its own ([`Effect::within`]), and
-//! routes its events. This module has no items of its own.
-//!
-//! ```
-//! use dsys_core::{Context, Effect, Input, Machine};
-//!
-//! /// Any machine, and how often it was asked for something.
-//! struct Counted<M> { part: M, commands: u64 }
-//!
-//! impl<M: Machine> Machine for Counted<M> {
-//!     type Message = M::Message;
-//!     type Command = M::Command;
-//!     type Event = (u64, M::Event);
-//!     type Timer = M::Timer;
-//!
-//!     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
-//!         self.commands += u64::from(matches!(input, Input::Command(_)));
-//!         let mut effects = Vec::new();
-//!         self.part.handle(input.recast(), &mut cx.part(&mut effects));
-//!         for effect in effects {
-//!             match effect.within(|_to, message| message, |timer| timer) {
-//!                 Ok(effect) => cx.push(effect),
-//!                 Err(event) => cx.emit((self.commands, event)),
-//!             }
-//!         }
-//!     }
-//! }
-//! ```
 
 use crate::{Context, Effect, Input, Machine, NodeId};
 
@@ -77,6 +47,36 @@ impl<P: Machine> Effect<P> {
 
 impl<M: Machine> Context<'_, M> {
     /// What is lent to a part while the whole handles an input: the same time and random source, and `effects` to push into.
+    ///
+    /// A machine made of machines: a part stays what it is alone, takes inputs, pushes effects, and knows nothing of the
+    /// whole. The whole decides which part an input is for, makes the part's messages and timers its own
+    /// ([`Effect::within`]), and routes its events.
+    ///
+    /// ```
+    /// use dsys_core::{Context, Effect, Input, Machine};
+    ///
+    /// /// Any machine, and how often it was asked for something.
+    /// struct Counted<M> { part: M, commands: u64 }
+    ///
+    /// impl<M: Machine> Machine for Counted<M> {
+    ///     type Message = M::Message;
+    ///     type Command = M::Command;
+    ///     type Event = (u64, M::Event);
+    ///     type Timer = M::Timer;
+    ///
+    ///     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+    ///         self.commands += u64::from(matches!(input, Input::Command(_)));
+    ///         let mut effects = Vec::new();
+    ///         self.part.handle(input.recast(), &mut cx.part(&mut effects));
+    ///         for effect in effects {
+    ///             match effect.within(|_to, message| message, |timer| timer) {
+    ///                 Ok(effect) => cx.push(effect),
+    ///                 Err(event) => cx.emit((self.commands, event)),
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn part<'a, P: Machine>(&'a mut self, effects: &'a mut Vec<Effect<P>>) -> Context<'a, P> {
         Context::new(self.now(), self.rng(), effects)
     }

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod addr;
-pub mod compose;
+mod compose;
 mod id;
 mod machine;
 mod rng;

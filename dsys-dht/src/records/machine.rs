@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dsys_core::{Context, Effect, Input, Machine, NodeId, Time};
+use dsys_core::{Context, Input, Machine, NodeId, Time};
 
 use super::bulk::Bulk;
 use super::call::{About, Call, Calls};

@@ -22,29 +22,18 @@ impl Machine for Patient {
     type Timer = Timer;
 
     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
-        let input = match input {
-            Input::Start => Input::Start,
-            Input::Command(command) => Input::Command(command),
-            Input::Message(from, message) => Input::Message(from, message),
-            Input::Timer(timer) => Input::Timer(timer),
-            Input::PeerUp(peer) => Input::PeerUp(peer),
-            Input::PeerDown(peer) => Input::PeerDown(peer),
-            Input::Stored(token) => Input::Stored(token),
-            Input::Probed(addr, reached) => Input::Probed(addr, reached),
-        };
-        let (now, mut effects) = (cx.now(), Vec::new());
-        self.1.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
+        let mut effects = Vec::new();
+        self.1.handle(input.recast(), &mut cx.part(&mut effects));
         for effect in effects {
             match effect {
-                Effect::Send(to, message) => cx.send(to, message),
                 Effect::SetTimer(Timer::Call(_), _) | Effect::CancelTimer(Timer::Call(_)) => {}
-                Effect::SetTimer(timer, after) => cx.set_timer(timer, after),
-                Effect::CancelTimer(timer) => cx.cancel_timer(timer),
-                Effect::Emit(_)
-                | Effect::Learn(_)
-                | Effect::Probe(_)
-                | Effect::Disconnect(_)
-                | Effect::Store(..) => {}
+                Effect::Send(..) | Effect::SetTimer(..) | Effect::CancelTimer(_) => {
+                    effect
+                        .within(|_, message| message, |timer| timer)
+                        .into_iter()
+                        .for_each(|effect| cx.push(effect));
+                }
+                _ => {}
             }
         }
     }
