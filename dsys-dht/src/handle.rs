@@ -259,6 +259,11 @@ impl Dht {
         }
     }
 
+    /// [`find_nodes`](Self::find_nodes) step by step.
+    pub fn watch_find(&self, key: Key) -> Watch {
+        self.inner.router.watch(|op| Command::Find { op, key, steps: true })
+    }
+
     /// Publishes this one no more; copies elsewhere live until they expire. False if the DHT has ended.
     ///
     /// # Cancel safety

@@ -11,6 +11,7 @@ pub mod records;
 #[cfg(feature = "net")]
 mod routing;
 pub mod store;
+mod window;
 
 pub use bounded::Bounded;
 pub use chord::Chord;

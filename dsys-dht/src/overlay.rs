@@ -22,6 +22,9 @@ pub trait Overlay: Machine<Command = Command, Event = Event> {
     /// How many other nodes this node knows and believes to be there.
     fn known(&self) -> usize;
 
+    /// Whether this node answers others, and is to be known by them.
+    fn serves(&self) -> bool;
+
     /// How many nodes are responsible for a key.
     fn copies(&self) -> usize;
 

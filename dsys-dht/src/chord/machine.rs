@@ -279,6 +279,10 @@ impl Overlay for Chord {
         self.others().len()
     }
 
+    fn serves(&self) -> bool {
+        self.is_member()
+    }
+
     fn copies(&self) -> usize {
         self.config.successors
     }

@@ -144,32 +144,39 @@ impl VirtualNode {
             return;
         }
         let (Some(predecessor), Some((first, rest))) = (predecessor, successors.split_first()) else {
-            let (least, most) = self.config.rejoin;
-            let wait = least.saturating_mul(1_u32 << self.upkeep.tries.min(16)).min(most);
-            self.upkeep.tries = self.upkeep.tries.saturating_add(1);
+            self.rejoin_later(cx);
             // Those that begin with each other would wait for each other for ever.
             self.upkeep.member |=
                 self.upkeep.is_first && self.upkeep.tries >= FOUND_AFTER && !self.upkeep.told;
-            let wait = wait + part(wait, cx);
-            cx.set_timer(Timer::Rejoin(self.number), wait);
             return;
         };
         self.ring.follow(first.clone(), rest);
         self.ring.predecessor = Some(predecessor);
         self.upkeep.member = true;
-        self.upkeep.tries = 0;
         self.upkeep.told = true;
         self.stabilize(cx);
         self.upkeep.all_fingers = true;
         self.fix_finger(cx);
     }
 
+    /// After a while that doubles with each try since a successor answered last.
+    fn rejoin_later(&mut self, cx: &mut Context<'_, Chord>) {
+        let (least, most) = self.config.rejoin;
+        let wait = least.saturating_mul(1_u32 << self.upkeep.tries.min(16)).min(most);
+        self.upkeep.tries = self.upkeep.tries.saturating_add(1);
+        let wait = wait + part(wait, cx);
+        cx.set_timer(Timer::Rejoin(self.number), wait);
+    }
+
     /// One round: the successor list, and one finger (SIGCOMM'01 fig. 6).
     pub(super) fn stabilize_round(&mut self, cx: &mut Context<'_, Chord>) {
         let wait = self.config.stabilize / 2 + part(self.config.stabilize, cx);
         cx.set_timer(Timer::Stabilize(self.number), wait);
-        if self.ring.successors.is_empty() {
-            return self.rejoin(cx);
+        match (self.ring.successors.is_empty(), self.upkeep.is_first) {
+            (true, true) => return self.rejoin(cx),
+            // It waits for its turn.
+            (true, false) => return,
+            (false, _) => {}
         }
         self.stabilize(cx);
         if !self.upkeep.all_fingers {
@@ -198,6 +205,7 @@ impl VirtualNode {
         if !is_first && !self.ring.improves(&peer) {
             return;
         }
+        self.upkeep.tries = 0;
         self.ring.follow(peer.clone(), successors);
         let nearer = predecessor.filter(|nearer| self.ring.improves(nearer));
         if let Some(nearer) = nearer {
@@ -216,7 +224,11 @@ impl VirtualNode {
                 // Not a ring of one, unless it was begun as one: that would claim every key.
                 self.ring.predecessor = None;
                 self.upkeep.member = false;
-                self.rejoin(cx);
+                // A virtual node would be given the same dead ones by the others of this node, until they too know better.
+                match self.upkeep.is_first {
+                    true => self.rejoin(cx),
+                    false => self.rejoin_later(cx),
+                }
             } else {
                 self.stabilize(cx);
             }

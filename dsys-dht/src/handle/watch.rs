@@ -7,11 +7,12 @@ use std::task::{Context, Poll, ready};
 use dsys_core::NodeId;
 use futures_core::Stream;
 
+use super::Found;
 use super::router::{Answer, Item, Ticket};
-use crate::overlay::Step;
+use crate::overlay::{FindError, Step};
 use crate::records::{Command, GetError, Got, Provider, PutError, PutReport, Record};
 
-/// What happens to an operation. The last one is `Put`, `Got` or `Ended`.
+/// What happens to an operation. The last one is `Put`, `Got`, `Peers` or `Ended`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Progress {
@@ -23,6 +24,8 @@ pub enum Progress {
     Put(Result<PutReport, PutError>),
     /// A get has ended.
     Got(Box<Result<Got, GetError>>),
+    /// A search for nodes has ended.
+    Peers(Result<Found, FindError>),
     /// The DHT has ended before the operation.
     Ended,
 }
@@ -78,11 +81,10 @@ impl Watch {
                 match answer {
                     Answer::Put(result) => Progress::Put(result),
                     Answer::Got(result) => Progress::Got(result),
-                    Answer::Swept(_)
-                    | Answer::Bulk(_)
-                    | Answer::Peers(_)
-                    | Answer::Left(_)
-                    | Answer::Stats(_) => Progress::Ended,
+                    Answer::Peers(found) => Progress::Peers(found),
+                    Answer::Swept(_) | Answer::Bulk(_) | Answer::Left(_) | Answer::Stats(_) => {
+                        Progress::Ended
+                    }
                 }
             }
             Some(Item::Progress(progress)) => progress,

@@ -332,9 +332,10 @@ impl Kademlia {
         };
         cx.cancel_timer(Timer::Call(number));
         let took = cx.now() - call.sent;
-        self.round_trips.add(took, self.table.round_trip(from));
+        let own = self.table.round_trip(from);
+        self.round_trips.add(took, own);
         self.take_in(&call.peer, cx);
-        self.table.measured(from, took);
+        self.table.set_round_trip(from, Some(self.round_trips.smoothed(own, took)));
         self.met(cx);
         if let Some(running) = call.lookup.and_then(|lookup| self.lookups.get_mut(&lookup)) {
             let new = running.lookup.answered(from, nodes.into_vec());
@@ -460,6 +461,10 @@ impl Overlay for Kademlia {
 
     fn known(&self) -> usize {
         self.table.len()
+    }
+
+    fn serves(&self) -> bool {
+        self.is_server()
     }
 
     fn copies(&self) -> usize {

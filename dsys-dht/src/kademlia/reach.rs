@@ -16,6 +16,7 @@ use super::machine::{Kademlia, Timer};
 use super::message::{Addresses, Message};
 use super::prefix::Prefix;
 use crate::Mode;
+use crate::window::Window;
 
 /// Where it stands with that.
 #[derive(Clone, Debug)]
@@ -30,8 +31,8 @@ pub(super) struct Reach {
     tries: u32,
     /// `Timer::Reach` is set.
     waiting: bool,
-    /// Who has asked us to dial back, since when.
-    askers: (Time, BTreeSet<NodeId>),
+    /// Who has asked us to dial back.
+    askers: Window,
     /// Those of them whose outcome is not known yet, and how they named the question.
     dialling: BTreeMap<NodeId, u32>,
     /// New contacts that are being dialled.
@@ -72,7 +73,7 @@ impl Reach {
             number: 0,
             tries: 0,
             waiting: false,
-            askers: (Time::ZERO, BTreeSet::new()),
+            askers: Window::default(),
             dialling: BTreeMap::new(),
             verifying: BTreeSet::new(),
             refuted: BTreeMap::new(),
@@ -202,11 +203,7 @@ impl Kademlia {
         addrs: Addresses,
         cx: &mut Context<'_, Self>,
     ) {
-        let (since, askers) = &mut self.reach.askers;
-        if cx.now() - *since >= WINDOW {
-            (*since, *askers) = (cx.now(), BTreeSet::new());
-        }
-        if askers.len() >= self.config.max_dial_backs || !askers.insert(from) {
+        if !self.reach.askers.admits(from, self.config.max_dial_backs, WINDOW, cx.now()) {
             self.stats.dial_backs_refused += 1;
             return cx.send(from, Message::DialledBack { call, reached: None });
         }

@@ -1,9 +1,12 @@
 //! How long answers take: of all nodes, and of each.
+//!
+//! Of whoever has answered once or twice little is known, and to ask another in its place costs a request. So a peer's mean
+//! begins as that of all, and becomes its own with each answer.
 
 use std::time::Duration;
 
 /// The smoothed mean and deviation of RFC 6298 §2 over all peers, and how far answers are from the mean of whoever gives
-/// them. A peer's own mean is kept beside it ([`smoothed`]).
+/// them. A peer's own mean is kept beside it ([`RoundTrips::smoothed`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoundTrips {
     /// Mean and deviation over all, in seconds.
@@ -26,7 +29,7 @@ impl RoundTrips {
         });
         if let Some(own) = own {
             let off = (f64::from(own) - took).abs();
-            self.own = Some(self.own.map_or(off, |deviation| deviation + (off - deviation) / 4.0));
+            self.own = Some(self.own.map_or(off, |deviation| deviation + (off - deviation) / 8.0));
         }
     }
 
@@ -40,12 +43,13 @@ impl RoundTrips {
         };
         Some(Duration::from_secs_f64((mean + 4.0 * deviation).clamp(0.01, 3_600.0)))
     }
-}
 
-/// The mean of a peer's answers after one more, in seconds.
-pub(super) fn smoothed(mean: Option<f32>, took: Duration) -> f32 {
-    let took = took.as_secs_f32();
-    mean.map_or(took, |mean| mean + (took - mean) / 8.0)
+    /// The mean of a peer's answers, which was `own`, after one more, in seconds.
+    pub(super) fn smoothed(self, own: Option<f32>, took: Duration) -> f32 {
+        let took = took.as_secs_f32();
+        let before = own.or(self.all.map(|(mean, _)| mean as f32)).unwrap_or(took);
+        before + (took - before) / 4.0
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +79,7 @@ mod tests {
             for (mean, took) in means.iter_mut().zip([20, 400]) {
                 let took = Duration::from_millis(took);
                 trips.add(took, *mean);
-                *mean = Some(smoothed(*mean, took));
+                *mean = Some(trips.smoothed(*mean, took));
             }
         }
         let patience = |own| trips.patience(own).unwrap().as_millis();

@@ -10,7 +10,6 @@ use super::Config;
 use super::bucket::Bucket;
 use super::contact::Contact;
 use super::prefix::Prefix;
-use super::round_trips::smoothed;
 use crate::{Distance, Key};
 
 /// The routing table: bucket `i` has the nodes that share exactly the first `i` bits with us, and the last bucket all
@@ -93,11 +92,10 @@ impl Table {
         bucket.contacts.iter().find(|contact| contact.id == id)?.round_trip
     }
 
-    /// An answer took so long.
-    pub(super) fn measured(&mut self, id: NodeId, took: Duration) {
+    pub(super) fn set_round_trip(&mut self, id: NodeId, mean: Option<f32>) {
         let at = self.place(id);
         if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(id)) {
-            contact.round_trip = Some(smoothed(contact.round_trip, took));
+            contact.round_trip = mean;
         }
     }
 
@@ -149,10 +147,7 @@ impl Table {
         let round_trip = self.round_trip(addr.id);
         self.remove(addr.id);
         self.answered(addr, now);
-        let at = self.place(addr.id);
-        if let Some(contact) = self.buckets.get_mut(at).and_then(|bucket| bucket.contact(addr.id)) {
-            contact.round_trip = round_trip;
-        }
+        self.set_round_trip(addr.id, round_trip);
     }
 
     /// A contact is not where it says.

@@ -35,6 +35,8 @@ pub(super) enum About {
     Improve,
     Offer(Vec<Offered>),
     HandOver(RecordId),
+    /// To be offered what we should keep. The offers come by themselves.
+    Pull,
 }
 
 /// The questions on their way.

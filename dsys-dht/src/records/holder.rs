@@ -23,6 +23,10 @@ impl<O: Overlay> Records<O> {
                     Err(refused) => Tell::Refused(refused),
                 }
             }
+            Ask::Pull => {
+                self.pulled(from, cx);
+                Tell::Wanted(Vec::new().into())
+            }
             // Nobody is to believe that it is in good hands here.
             Ask::Offer(_) if self.leaving => Tell::Refused(Refused::Full),
             Ask::Offer(offered) => {

@@ -22,6 +22,7 @@ use super::sweep::Sweep;
 use super::table::{Held, Table};
 use crate::Key;
 use crate::overlay::{self, FindError, Overlay, QueryId, QueryReport, Step};
+use crate::window::Window;
 
 /// The timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +41,8 @@ pub enum Timer<T> {
 pub struct Stats {
     /// Other nodes known.
     pub peers: usize,
+    /// Whether this node answers others and is to be known by them; in auto mode as far as it has found out.
+    pub serves: bool,
     /// Records kept, and about how many bytes they take.
     pub records: usize,
     /// See `records`.
@@ -81,6 +84,8 @@ pub struct Records<O: Overlay> {
     /// Letters to be sent: beside what the overlay sends to the same peer, or else alone.
     letters: Vec<(NodeId, Letter)>,
     pub(super) quotas: Quotas,
+    /// Who has asked for what it should keep.
+    pub(super) pulls: Window,
     /// When our own records are to be published again.
     pub(super) due: BTreeMap<RecordId, Time>,
     /// Up to where the upkeep has come.
@@ -127,6 +132,7 @@ impl<O: Overlay> Records<O> {
             calls: Calls::default(),
             letters: Vec::new(),
             quotas: Quotas::default(),
+            pulls: Window::default(),
             due: BTreeMap::new(),
             swept: None,
             leaving: false,
@@ -173,6 +179,7 @@ impl<O: Overlay> Records<O> {
     pub fn stats(&self) -> Stats {
         Stats {
             peers: self.overlay.known(),
+            serves: self.overlay.serves(),
             records: self.table.len(),
             bytes: self.table.bytes(),
             ..self.stats
@@ -267,7 +274,10 @@ impl<O: Overlay> Records<O> {
 
     fn overlay_event(&mut self, event: overlay::Event, cx: &mut Context<'_, Self>) {
         match event {
-            overlay::Event::Joined(known) => cx.emit(Event::Joined(known)),
+            overlay::Event::Joined(known) => {
+                self.pull(cx);
+                cx.emit(Event::Joined(known));
+            }
             overlay::Event::Step { query, peer, step } => {
                 let Some(op) = self.searches.get(&query).copied() else { return };
                 self.step(op, peer, step, cx);
@@ -332,7 +342,7 @@ impl<O: Overlay> Records<O> {
             About::HandOver(id) => self.hand_over_told(known.op, from, id, &tell, cx),
             About::Sweep(id) => self.sweep_told(known.op, id, Some(&tell), cx),
             About::Bulk(key) => self.bulk_told(known.op, from, key, Some(tell), cx),
-            About::Improve => {}
+            About::Improve | About::Pull => {}
         }
     }
 
@@ -344,7 +354,7 @@ impl<O: Overlay> Records<O> {
             About::Offer(_) | About::HandOver(_) => self.offer_failed(call.op, call.peer, cx),
             About::Sweep(id) => self.sweep_told(call.op, id, None, cx),
             About::Bulk(key) => self.bulk_told(call.op, call.peer, key, None, cx),
-            About::Get { .. } | About::Improve => {}
+            About::Get { .. } | About::Improve | About::Pull => {}
         }
     }
 

@@ -61,6 +61,8 @@ pub enum Ask {
     },
     /// Which of these are not known, or only in an older version?
     Offer(Bounded<Offered, MAX_OFFERED>),
+    /// Offer me what I should keep: I have just joined.
+    Pull,
 }
 
 /// A record that somebody has.
@@ -107,6 +109,7 @@ impl<M> Message<M> {
             Some(Letter::Ask { ask: Ask::Get { .. }, .. }) => 36,
             Some(Letter::Ask { ask: Ask::Store { record, .. }, .. }) => 12 + record.size(),
             Some(Letter::Ask { ask: Ask::Offer(offered), .. }) => 4 + offered.len() * 70,
+            Some(Letter::Ask { ask: Ask::Pull, .. }) => 3,
             Some(Letter::Tell { tell: Tell::Found(found), .. }) => {
                 4 + found.iter().map(|(record, _)| 4 + record.size()).sum::<usize>()
             }

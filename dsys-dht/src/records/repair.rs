@@ -19,6 +19,7 @@ use super::machine::{OpId, Operation, Records, Timer};
 use super::message::{Ask, MAX_OFFERED, Offered, Tell};
 use super::record::{Record, RecordId};
 use super::report::LeaveReport;
+use crate::Key;
 use crate::overlay::{Overlay, QueryId};
 
 /// A leave on its way.
@@ -34,6 +35,10 @@ pub(super) struct Leave {
 
 /// Records offered in one round; the next follows a second later.
 const ROUND: usize = 1_024;
+/// So many of those next to a new node are asked for what it should keep.
+const PULLED: usize = 2;
+/// So many new nodes are given what they should keep in the time of one repair, each once.
+const MAX_PULLS: usize = 256;
 /// So many of our own records are published again by a sweep.
 const SWEPT: usize = 16;
 /// A node that leaves tries other nodes so often in place of those that do not answer.
@@ -149,6 +154,40 @@ impl<O: Overlay> Records<O> {
                 let ask = Ask::Offer(offered.to_vec().into());
                 self.ask(peer, op, About::Offer(offered.to_vec()), ask, true, cx);
             }
+        }
+    }
+
+    /// A node that has joined does not wait for repair: it asks those next to it for what it should keep.
+    pub(super) fn pull(&mut self, cx: &mut Context<'_, Self>) {
+        if !self.overlay.serves() {
+            return;
+        }
+        let here = Key::of_node(self.overlay.me());
+        for node in self.overlay.nearest(here, PULLED) {
+            self.ask(node.id, OpId::Repair, About::Pull, Ask::Pull, true, cx);
+        }
+    }
+
+    /// A node that has joined asks for what it should keep, which lies around it.
+    pub(super) fn pulled(&mut self, from: NodeId, cx: &mut Context<'_, Self>) {
+        if self.leaving || !self.pulls.admits(from, MAX_PULLS, self.config.repair, cx.now()) {
+            return;
+        }
+        let copies = self.overlay.copies();
+        let is_theirs = |key| {
+            let nearest = self.overlay.nearest(key, copies);
+            let last = nearest.last().map(|last| self.overlay.distance(last.id, key));
+            nearest.len() < copies || last.is_some_and(|last| self.overlay.distance(from, key) <= last)
+        };
+        let kept = self
+            .table
+            .around(Key::of_node(from), ROUND)
+            .filter(|(id, held)| !held.cached && is_theirs(id.key));
+        let offered: Vec<Offered> =
+            kept.map(|(id, held)| Offered { id: *id, version: version(&held.record) }).collect();
+        for offered in offered.chunks(MAX_OFFERED) {
+            let ask = Ask::Offer(offered.to_vec().into());
+            self.ask(from, OpId::Repair, About::Offer(offered.to_vec()), ask, true, cx);
         }
     }
 

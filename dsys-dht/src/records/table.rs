@@ -78,6 +78,15 @@ impl Table {
         self.held.range((from, std::ops::Bound::Unbounded))
     }
 
+    /// All records around a key, at most so many on each side of it.
+    pub(super) fn around(&self, key: Key, most: usize) -> impl Iterator<Item = (&RecordId, &Held)> {
+        let from = RecordId { key, kind: Kind::Immutable, owner: NodeId::from_bytes([0; 32]) };
+        // The space is a ring, and the last are neighbours of the first.
+        let up = self.held.range(from..).chain(self.held.range(..from)).take(most);
+        let down = self.held.range(..from).rev().chain(self.held.range(from..).rev()).take(most);
+        up.chain(down.take(self.held.len().saturating_sub(most)))
+    }
+
     pub(super) fn contains(&self, id: &RecordId) -> bool {
         self.held.contains_key(id)
     }

@@ -124,11 +124,22 @@ fn one_joins_a_ring_of_two_and_fails_at_any_moment() {
     assert!(states > 1_000, "{states}");
 }
 
-/// Zave's base for two successors has three members; the fourth fails.
+/// Zave's base for two successors has three members; the fourth fails. The one before it has to notice, and the one behind it
+/// loses its predecessor.
 #[test]
 fn one_of_a_ring_of_four_fails_at_any_moment() {
     let states = explore::<2>(&[0, 4, 8, 12], &[], 1, |world| {
-        // It stabilizes once; the one before it has to notice, and the one behind it loses its predecessor.
+        let most = [4, 0, 1, 0];
+        world.machines.iter().zip(most).all(|(Patient(_, chord), most)| chord.questions() <= most)
+    });
+    assert!(states > 1_000, "{states}");
+}
+
+/// The same where it stabilizes before that. A minute.
+#[test]
+#[ignore = "a campaign"]
+fn one_of_a_ring_of_four_stabilizes_and_fails() {
+    let states = explore::<2>(&[0, 4, 8, 12], &[], 1, |world| {
         let most = [4, 2, 1, 0];
         world.machines.iter().zip(most).all(|(Patient(_, chord), most)| chord.questions() <= most)
     });

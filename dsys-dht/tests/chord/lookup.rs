@@ -172,12 +172,12 @@ fn a_node_with_virtual_nodes_that_was_left_alone_comes_back_to_the_others() {
     network.run_for(Duration::from_secs(60));
     is_ideal(network.machines()).unwrap();
     network.partition(&ids[4..], &ids[..4]);
-    network.run_for(Duration::from_secs(120));
+    network.run_for(Duration::from_secs(300));
     let own = |chord: &Chord| {
         chord.virtual_nodes().iter().flat_map(|node| node.successors()).all(|p| p.id() == ids[4])
     };
     assert!(own(network.machine(ids[4]).unwrap()), "or this shows nothing");
     network.heal();
-    network.run_for(Duration::from_secs(200));
+    network.run_for(Duration::from_secs(400));
     is_ideal(network.machines()).unwrap();
 }

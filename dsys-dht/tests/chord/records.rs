@@ -15,16 +15,16 @@ use crate::world::{owners, owners_of_places};
 type World = Network<Records<Chord>>;
 
 fn joined(nodes: u32, seed: u64) -> World {
-    joined_with(nodes, 1, seed)
+    joined_with(nodes, 1, Duration::from_secs(15), seed)
 }
 
-fn joined_with(nodes: u32, virtual_nodes: u8, seed: u64) -> World {
+fn joined_with(nodes: u32, virtual_nodes: u8, repair: Duration, seed: u64) -> World {
     let config = dsys_sim::Config { connections: Connections::None, ..dsys_sim::Config::new(seed) };
     let mut network = Network::new(config);
     let chord =
         Config { successors: 5, virtual_nodes, stabilize: Duration::from_secs(3), ..Config::default() };
     let mut config = records::Config::default();
-    config.repair = Duration::from_secs(15);
+    config.repair = repair;
     config.cache = Duration::ZERO;
     let first = network.id(0);
     for index in 0..nodes {
@@ -127,6 +127,30 @@ fn a_joining_node_is_given_what_it_owns_and_a_leaving_one_hands_over() {
     }
 }
 
+/// Repair is hours away: the new node pulls (predecessor, self] by itself.
+#[test]
+fn a_joining_node_pulls_what_it_owns() {
+    let never = Duration::from_secs(100_000);
+    let mut network = joined_with(20, 1, never, 6);
+    let records: Vec<Record> = (0..60).map(|number| value(&format!("number {number}"))).collect();
+    let writer = network.id(0);
+    for record in &records {
+        put(&mut network, writer, record.clone());
+    }
+    let (first, chord) =
+        (network.id(0), Config { successors: 5, stabilize: Duration::from_secs(3), ..Config::default() });
+    let mut config = records::Config::default();
+    config.repair = never;
+    let new = network.id(20);
+    let overlay = Chord::new(new, vec![first.into()], chord);
+    network.add(Records::new(overlay, UnixTime(1_800_000_000), config)).unwrap();
+    network.run_for(Duration::from_secs(20));
+    let owned = records.iter().filter(|record| owners(network.ids(), record.id().key, 1)[0] == new);
+    let owned: Vec<&Record> = owned.collect();
+    assert!(!owned.is_empty(), "or this shows nothing");
+    assert!(owned.iter().all(|record| network.machine(new).unwrap().keeps(&record.id())));
+}
+
 #[test]
 fn many_records_at_once_lie_where_each_would_lie_alone() {
     let mut network = joined(30, 3);
@@ -150,7 +174,7 @@ fn many_records_at_once_lie_where_each_would_lie_alone() {
 
 #[test]
 fn with_virtual_nodes_each_copy_lies_on_another_node() {
-    let mut network = joined_with(25, 4, 4);
+    let mut network = joined_with(25, 4, Duration::from_secs(15), 4);
     let records: Vec<Record> = (0..100).map(|number| value(&format!("number {number}"))).collect();
     let writer = network.id(4);
     for record in &records[..10] {

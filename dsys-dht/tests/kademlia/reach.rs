@@ -138,7 +138,7 @@ fn nobody_can_have_us_dial_all_day() {
     assert!(declined(&one.tell(id(1), ask(2))), "once in a minute");
     let dialled: usize = (2..50).map(|n| probes(&one.tell(id(n), ask(1))).len()).sum();
     assert_eq!((dialled, one.0.stats().dial_backs_refused), (4, 45));
-    one.1 = one.1 + Duration::from_secs(61);
+    one.1 += Duration::from_secs(61);
     assert_eq!(probes(&one.tell(id(1), ask(3))).len(), 1);
     // Each is told once, by the name of its own question.
     let told = one.give(Input::Probed(id(1).into(), true));
@@ -214,7 +214,7 @@ fn a_contact_that_is_not_where_it_says_is_dropped() {
     assert_eq!((one.0.known(), one.0.stats().refuted), (0, 1));
     meet(&mut one, id(1), claimed.clone());
     assert_eq!(one.0.known(), 0, "nor does it come back at once");
-    one.1 = one.1 + Duration::from_secs(2 * 3_600);
+    one.1 += Duration::from_secs(2 * 3_600);
     let dialled = probes(&meet(&mut one, id(1), claimed));
     assert_eq!((one.0.known(), dialled.len()), (1, 1));
     // It answers at one of its addresses: that one counts.

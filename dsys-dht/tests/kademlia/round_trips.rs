@@ -19,7 +19,7 @@ fn another_is_asked_sooner_in_place_of_whoever_was_quick() {
     };
     let mut effects = give(&mut node, now, Input::Start);
     let mut waits = BTreeMap::new();
-    for round in 0..12 {
+    for round in 0..40 {
         // Each is asked once in a round, and answers in its own time.
         let asked: Vec<(NodeId, u32)> = effects
             .iter()

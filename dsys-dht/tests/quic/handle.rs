@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId, SecretKey, Ticket};
 use dsys_dht::records::{Kind, Record};
-use dsys_dht::{ContentRouting, Dht, GetError, Key, PeerRouting, Progress, PutError, StartError, Step};
+use dsys_dht::{ContentRouting, Dht, GetError, Key, Mode, PeerRouting, Progress, PutError, StartError, Step};
 use dsys_transport::{MemoryNetwork, Node, NodeConfig, Quic, QuicConfig};
 use tokio::time::timeout;
 
@@ -133,6 +133,55 @@ async fn an_operation_is_a_stream_of_its_steps() {
         }
     };
     assert_eq!((found, got.record), (Some(record.clone()), record));
+    let mut watch = all[3].1.watch_find(id.key);
+    let mut answered = 0;
+    let found = loop {
+        match within(20, watch.next()).await.unwrap() {
+            Progress::Step(_, Step::Answered { .. }) => answered += 1,
+            Progress::Peers(found) => break found.unwrap(),
+            Progress::Step(..) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(found.nodes.len() >= 5 && answered >= 5, "{answered} {found:?}");
+}
+
+/// Where a machine has no address but its own, they serve at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_on_all_interfaces_serve_once_others_have_dialled_them() {
+    let mut all: Vec<(Node, Dht)> = Vec::new();
+    for _ in 0..3 {
+        let secret = SecretKey::generate().unwrap();
+        let quic = Quic::bind(&secret, &["0.0.0.0:0".parse().unwrap()], QuicConfig::test()).unwrap();
+        let node = Node::new(quic, NodeConfig::default());
+        let first: Vec<Ticket> = all.first().map(|(first, _)| first.ticket()).into_iter().collect();
+        let dht = Dht::builder(&node).bootstrap(first).start().await.unwrap();
+        all.push((node, dht));
+    }
+    for (_, dht) in &all {
+        within(40, async {
+            while !dht.stats().await.unwrap().serves || dht.stats().await.unwrap().peers == 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+    let put = within(40, all[1].1.put(b"hello".as_slice())).await.unwrap();
+    assert_eq!(&*within(40, all[2].1.get(&put.key)).await.unwrap(), b"hello");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_is_no_server_and_finds_what_others_have() {
+    let all = network(3).await;
+    let put = within(40, all[1].1.put(b"hello".as_slice())).await.unwrap();
+    let secret = SecretKey::generate().unwrap();
+    let node = node(&secret);
+    let dht = Dht::builder(&node).mode(Mode::Client).bootstrap([all[0].0.ticket()]).start().await.unwrap();
+    within(40, dht.joined()).await;
+    assert_eq!(&*within(40, dht.get(&put.key)).await.unwrap(), b"hello");
+    assert!(!dht.stats().await.unwrap().serves);
+    let found = within(40, all[2].1.find_nodes(Key::of_node(secret.public()))).await.unwrap();
+    assert!(found.nodes.iter().all(|node| node.id != secret.public()), "in nobody's table");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

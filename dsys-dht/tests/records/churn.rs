@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use dsys_core::{NodeId, Rng};
+use dsys_core::{NodeAddr, NodeId, Rng};
 use dsys_dht::Overlay;
 use dsys_dht::kademlia::{self, Kademlia};
-use dsys_dht::records::{Command, GetError, Records};
+use dsys_dht::records::{Command, GetError, Record, Records};
 use dsys_sim::{Churn, Crash};
 
 use crate::world::{EPOCH, World, get, joined, keepers, leave, nearest, no_cache, put, settled, value};
@@ -130,6 +130,29 @@ fn an_hour_of_churn_loses_nothing() {
         let got = get(&mut network, reader, record.id());
         assert!(got.is_ok(), "{got:?}");
     }
+}
+
+/// Repair is hours away, and nobody puts anything again.
+#[test]
+fn who_joins_asks_for_what_it_should_keep() {
+    let mut config = no_cache();
+    config.repair = Duration::from_secs(100_000);
+    let mut network = joined(60, 21, kademlia::Config::default(), config.clone());
+    let writer = network.id(3);
+    let records: Vec<Record> = (0..80).map(|number| value(&format!("record {number}"))).collect();
+    for record in &records {
+        put(&mut network, writer, record.clone()).unwrap();
+    }
+    let (first, new) = (NodeAddr::new(network.id(0)), network.id(60));
+    let overlay = Kademlia::new(new, vec![first], kademlia::Config::default());
+    network.add(Records::new(overlay, EPOCH, config)).unwrap();
+    network.run_for(Duration::from_secs(30));
+    let due = |record: &&Record| nearest(network.ids(), record.id().key, 15).contains(&new);
+    let due: Vec<&Record> = records.iter().filter(due).collect();
+    let has = due.iter().filter(|record| network.machine(new).unwrap().keeps(&record.id())).count();
+    assert!(due.len() > 8 && has * 10 >= due.len() * 9, "{has} of {}", due.len());
+    let kept = records.iter().filter(|record| network.machine(new).unwrap().keeps(&record.id())).count();
+    assert!(kept < 50, "{kept} of 80: not what is for others to keep");
 }
 
 #[test]

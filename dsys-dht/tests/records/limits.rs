@@ -162,6 +162,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
             let id = RecordId { key: Key::from_bytes([1; 32]), kind: Kind::Mutable, owner: id(0) };
             Ask::Offer(vec![Offered { id, version }; 3].into())
         }),
+        Just(Ask::Pull),
     ]
 }
 

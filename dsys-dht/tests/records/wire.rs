@@ -46,6 +46,7 @@ fn the_bytes_are_what_they_were() {
     golden.extend([2; 32]);
     golden.push(5);
     check(letter(Letter::Ask { call: 1, ask: offer }), &golden);
+    check(letter(Letter::Ask { call: 1, ask: Ask::Pull }), &[0, 1, 0, 1, 3]);
     let tell = |tell| letter(Letter::Tell { call: 2, tell });
     check(tell(Tell::Found(vec![(value("hi"), 60)].into())), &[0, 1, 1, 2, 0, 1, 0, 2, b'h', b'i', 60]);
     check(tell(Tell::Stored), &[0, 1, 1, 2, 1]);
