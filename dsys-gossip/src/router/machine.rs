@@ -453,7 +453,7 @@ impl Machine for Router {
                 self.tell_all(|| Input::PeerDown(peer), cx);
                 self.feed_down(peer, cx);
             }
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -242,7 +242,7 @@ impl Machine for Topic {
                 self.tell_membership(Input::PeerDown(peer), cx);
                 self.tell_members(Input::PeerDown(peer), cx);
             }
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }
