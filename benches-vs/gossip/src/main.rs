@@ -100,7 +100,7 @@ fn broadcast(args: &Args) {
     print("any sender: t_last", |run| run.random.t_last(), ms, Some(0.450), None);
     print("100 broadcasts in 300 s, CPU", |run| run.cpu, seconds, None, Some(0.35 / 2.6));
     print("300 s without any, CPU", |run| run.idle, seconds, None, None);
-    print("heap of a node after joining", |run| run.heap, kib, Some(4_096.0), None);
+    print("heap of a node after joining", |run| run.heap, bytes, Some(4_096.0), None);
 }
 
 fn deaths(args: &Args, percent: usize, goal: f64) {
@@ -136,6 +136,6 @@ fn seconds(value: f64) -> String {
     format!("{value:.2} s")
 }
 
-fn kib(value: f64) -> String {
-    format!("{:.1} KiB", value / 1024.0)
+fn bytes(value: f64) -> String {
+    format!("{value:.0} B")
 }

@@ -19,7 +19,7 @@
 //! - **Silence.** Where nothing waits, nothing is sent. A neighbour that does not answer is tried again, by one small
 //!   frame each [`probe_every`](FeedConfig::probe_every), and at once when it is heard or the transport says that it is there.
 //!   [`unprompted_a_day`](FeedConfig::unprompted_a_day) is the budget that follows from it.
-//! - **Pace.** All that is sent, answers included, keeps to a [`Rate`]: the duty cycle of a radio.
+//! - **Pace.** All that is sent, answers included, keeps to a [`Rate`](super::Rate): the duty cycle of a radio.
 //!
 //! What one neighbour can make us keep is the names of a batch and one message of which parts are missing. It is
 //! assembled as parts come, whatever was said of it. What it can make us send is bounded by the pace.

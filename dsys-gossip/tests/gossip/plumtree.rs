@@ -224,6 +224,33 @@ fn names_without_messages_cost_bounded_memory_and_their_announcer_the_link() {
 }
 
 #[test]
+fn whoever_grafts_and_never_answers_is_given_each_message_once_and_keeps_nobody_waiting() {
+    let mut bench = Bench::new(Config::default());
+    let payload = Bytes::from(vec![7; 1_000]);
+    bench.give(Input::Command(Command::Broadcast { id: ID, payload: payload.clone() }));
+    let given = |effects: &[Effect<Plumtree>]| {
+        sent(effects).iter().filter(|(_, message)| matches!(message, Message::Gossip { .. })).count()
+    };
+    let before = bench.node.stats();
+    let mut payloads = 0;
+    for number in 0..1_000u32 {
+        payloads += given(&bench.from(1, Message::Graft(Some(ID))));
+        let mut none = [0; 16];
+        none[..4].copy_from_slice(&number.to_be_bytes());
+        payloads += given(&bench.from(1, Message::Graft(Some(MessageId(none)))));
+        // A stranger gets nothing at all.
+        payloads += given(&bench.from(4, Message::Graft(Some(ID))));
+    }
+    let after = bench.node.stats();
+    assert_eq!(payloads, 1, "of three thousand that were asked for");
+    assert_eq!(after.unknown - before.unknown, 1_999);
+    assert_eq!((after.violations - before.violations, bench.node.missing()), (1_000, 0));
+    // And the next message goes to it eagerly, whether it ever says anything or not.
+    let effects = bench.give(Input::Command(Command::Broadcast { id: MessageId([8; 16]), payload }));
+    assert_eq!(given(&effects), bench.node.neighbours().filter(|(_, eager)| *eager).count());
+}
+
+#[test]
 fn what_came_by_another_way_is_neither_asked_for_nor_delivered() {
     let mut bench = Bench::new(Config::default());
     bench.from(1, Message::IHave(vec![ID]));

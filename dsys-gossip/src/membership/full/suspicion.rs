@@ -65,7 +65,7 @@ impl Full {
         let lasting = self.suspicion();
         let Some(doubt) = self.members.get_mut(&id).and_then(|member| member.doubt.as_mut()) else { return };
         // Where several others have looked before us, and all look at once, fewer will do.
-        let looked = doubt.claimed || doubt.by.len() > self.config.confirmations;
+        let looked = doubt.claimed || doubt.by.len() >= self.config.confirmations;
         let most = if looked && !doubt.own { self.config.verify / 3 } else { self.config.verify }.max(1);
         let step = lasting / u32::from(most);
         if doubt.pings >= most {

@@ -251,18 +251,47 @@ fn broadcast<P: Protocol>(
 }
 
 struct Plots {
-    residue: Plot,
-    times: Plot,
+    /// By the number of nodes: who has not heard yet, and when a node hears.
+    courses: BTreeMap<u32, (Plot, Plot)>,
     traffic: Plot,
     last: Plot,
+}
+
+/// So many points show a distribution.
+const POINTS: usize = 1_000;
+
+/// Evenly chosen ones of these, which are put in order.
+fn thinned(mut times: Vec<f64>) -> Vec<f64> {
+    times.sort_by(f64::total_cmp);
+    let step = times.len().div_ceil(POINTS).max(1);
+    times.into_iter().step_by(step).collect()
+}
+
+/// The same of a curve, with its end.
+fn thinned_curve(curve: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let (step, end) = (curve.len().div_ceil(POINTS).max(1), curve.last().copied());
+    let mut thin: Vec<(f64, f64)> = curve.into_iter().step_by(step).collect();
+    thin.extend(end.filter(|end| thin.last() != Some(end)));
+    thin
+}
+
+fn thousands(nodes: u32) -> String {
+    if nodes < 1_000 { nodes.to_string() } else { format!("{},000", nodes / 1_000) }
+}
+
+fn plots_of(nodes: u32) -> (Plot, Plot) {
+    let residue = Plot::new(format!("Who has not heard yet, {} nodes", thousands(nodes)));
+    let times = Plot::new(format!("When a node hears, {} nodes", thousands(nodes)));
+    (
+        residue.axes("seconds", "residue (fraction of the nodes)"),
+        times.axes("seconds", "fraction of the nodes"),
+    )
 }
 
 pub(super) fn run(args: &Args, report: &mut Report) {
     let sizes: &[u32] = if args.smoke { &[100] } else { &[100, 1_000, 10_000, 100_000] };
     let mut plots = Plots {
-        residue: Plot::new("Who has not heard yet, 1,000 nodes")
-            .axes("seconds", "residue (fraction of the nodes)"),
-        times: Plot::new("When a node hears, 1,000 nodes").axes("seconds", "fraction of the nodes"),
+        courses: sizes.iter().map(|nodes| (*nodes, plots_of(*nodes))).collect(),
         traffic: Plot::new("What a broadcast costs").axes("nodes", "payloads sent for each node").log_x(),
         last: Plot::new("When the last node hears").axes("nodes", "seconds").log_x(),
     };
@@ -274,8 +303,10 @@ pub(super) fn run(args: &Args, report: &mut Report) {
         item = sweep::<Topic>(args, sizes, churn, item, &mut plots, report, &bar);
     }
     bar.finish_and_clear();
-    report.plot("spread-residue", &plots.residue);
-    report.plot("spread-times", &plots.times);
+    for (nodes, (residue, times)) in &plots.courses {
+        report.plot(&format!("spread-residue-{nodes}"), residue);
+        report.plot(&format!("spread-times-{nodes}"), times);
+    }
     report.plot("spread-traffic", &plots.traffic);
     report.plot("spread-last", &plots.last);
 }
@@ -316,10 +347,10 @@ fn sweep<P: Protocol>(
         let size = f64::from(*nodes);
         traffic.extend(course.traffic.mean().map(|payloads| (size, payloads)));
         last.extend(course.last.mean().map(|time| (size, time)));
-        if *nodes == 1_000 || args.smoke {
-            plots.residue = std::mem::replace(&mut plots.residue, Plot::new("")).line(&name, course.curve);
-            plots.times =
-                std::mem::replace(&mut plots.times, Plot::new("")).distribution(&name, course.times);
+        if let Some((residue, times)) = plots.courses.remove(nodes) {
+            let (curve, heard) = (thinned_curve(course.curve), thinned(course.times));
+            let drawn = (residue.line(&name, curve), times.distribution(&name, heard));
+            plots.courses.insert(*nodes, drawn);
         }
     }
     plots.traffic = std::mem::replace(&mut plots.traffic, Plot::new("")).line(&name, traffic);
