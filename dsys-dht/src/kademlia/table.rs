@@ -111,7 +111,9 @@ impl Table {
         if let Some(contact) = bucket.contact(addr.id) {
             // It has moved, to another port perhaps: its answer will say that it is there.
             let moved = *contact.addrs != *addr.direct() && may_move(&contact.addrs, addr.direct());
-            return if moved { Heard::Wanted } else { Heard::Known };
+            // Or it is back: else lookups would go around it until a refresh, which others may put off for ever.
+            let wanted = moved || contact.failures > 0;
+            return if wanted { Heard::Wanted } else { Heard::Known };
         }
         if !admitted {
             return Heard::Refused;

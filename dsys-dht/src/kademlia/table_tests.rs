@@ -130,3 +130,18 @@ fn a_contact_may_move_within_its_networks_once_it_has_answered_there() {
     table.answered(&far, at(3));
     assert_eq!(table.nearest(Key::of_node(old.id), 1), [port]);
 }
+
+#[test]
+fn a_doubtful_contact_that_asks_is_asked_whether_it_is_back() {
+    let mut table = table(4);
+    let (a, b) = (node(0, 1), node(0, 2));
+    let stale = Duration::from_secs(60);
+    table.answered(&a, at(0));
+    table.answered(&b, at(0));
+    assert_eq!(table.heard(&a, at(1), stale), Heard::Known);
+    table.failed(a.id);
+    assert_eq!(table.nearest(Key::of_node(a.id), 4), std::slice::from_ref(&b), "it is gone around");
+    assert_eq!(table.heard(&a, at(2), stale), Heard::Wanted);
+    table.answered(&a, at(3));
+    assert_eq!(table.heard(&a, at(4), stale), Heard::Known);
+}

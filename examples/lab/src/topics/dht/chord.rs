@@ -59,7 +59,7 @@ pub(super) fn placed(
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
     let config = config.clone();
-    ids.to_vec().into_iter().map(move |id| {
+    ids.iter().copied().map(move |id| {
         let owner = |key: Key| {
             let at = sorted.partition_point(|node| Key::of_node(*node) < key);
             sorted.get(at).or(sorted.first()).copied()
