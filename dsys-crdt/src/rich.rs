@@ -269,7 +269,10 @@ impl RichText {
         let mut branch = RichText::of(self.text.branch(&version.text, agent)?);
         branch.limits = self.limits;
         let known = self.marks.all.iter().filter(|mark| mark.seq < version.marks.get(&mark.agent));
-        known.for_each(|mark| branch.marks.push(mark.clone()));
+        let mut known: Vec<&Mark> = known.collect();
+        // In the order in which they came here one may be later than there are marks before it in the branch.
+        known.sort_by_key(|mark| mark.time);
+        known.into_iter().for_each(|mark| branch.marks.push(mark.clone()));
         Ok(branch)
     }
 
@@ -353,11 +356,14 @@ impl RichText {
             if mark.seq > *next {
                 return Err(DecodeError::Missing);
             }
-            // Its author knew fewer marks than are known here, and each mark is one later than another at most. So no
-            // clock is set forward.
+            // A mark is one later at most than its author knew marks. So one that is later than there are marks here
+            // follows some that are not; and no clock is set forward.
             let count = self.marks.all.len() + new.len();
-            if mark.time as usize > count + 1 || mark.time == 0 {
-                return Err(DecodeError::Malformed("a mark is later than it can be"));
+            if mark.time == 0 {
+                return Err(DecodeError::Malformed("a mark at no time"));
+            }
+            if mark.time as usize > count + 1 {
+                return Err(DecodeError::Missing);
             }
             self.within_limits(count, &mark.key, mark.value.as_deref()).map_err(DecodeError::Limit)?;
             *next += 1;

@@ -131,7 +131,34 @@ fn marks_outside_are_refused_and_limits_are_kept() {
     let mut early = RichText::of(a.text().clone());
     a.set_times(7);
     let changes = a.changes_since(&RichVersion::default()).unwrap();
-    assert_eq!(early.apply(&changes), Err(DecodeError::Malformed("a mark is later than it can be")));
+    assert_eq!(early.apply(&changes), Err(DecodeError::Missing));
+    a.set_times(0);
+    let changes = a.changes_since(&RichVersion::default()).unwrap();
+    assert_eq!(early.apply(&changes), Err(DecodeError::Malformed("a mark at no time")));
+}
+
+/// What somebody pushes may come before the marks of others that it follows.
+#[test]
+fn marks_that_come_too_early_are_asked_for_again() {
+    let (mut a, mut b) = two("abc");
+    let mut c = RichText::load(&a.save().unwrap(), agent(2)).unwrap();
+    (0..3).for_each(|_| a.mark(0..2, "k", "a", Expand::After).unwrap());
+    exchange(&mut a, &mut b);
+    let before = b.version();
+    b.mark(1..3, "k", "b", Expand::After).unwrap();
+    let pushed = b.changes_since(&before).unwrap();
+    assert_eq!(c.apply(&pushed), Err(DecodeError::Missing));
+    // With as many others it is taken; the missing ones come later, and it is sent on in any order.
+    (0..3).for_each(|_| c.mark(2..3, "k", "c", Expand::After).unwrap());
+    c.apply(&pushed).unwrap();
+    let of_both = c.version();
+    exchange(&mut a, &mut c);
+    exchange(&mut b, &mut c);
+    for rich in [&a, &b, &c] {
+        let mut branch = rich.branch(&of_both, agent(3)).unwrap();
+        let spans = branch.spans().unwrap();
+        assert_eq!(RichText::load(&branch.save().unwrap(), agent(4)).unwrap().spans().unwrap(), spans);
+    }
 }
 
 #[test]
