@@ -354,7 +354,7 @@ pub(crate) fn unpacked(section: &[u8]) -> Result<Vec<u8>, DecodeError> {
 }
 
 /// All changes up to a version.
-pub(crate) fn until(history: &History, version: &VersionVector) -> Vec<u8> {
+pub(crate) fn until<C: Packed>(history: &History<C>, version: &VersionVector) -> Vec<u8> {
     encode::changes(history, &VersionVector::default(), Some(version))
 }
 

@@ -2,6 +2,8 @@
 
 mod item;
 mod moves;
+mod undo;
+mod versions;
 
 use std::ops::Range;
 
@@ -14,6 +16,7 @@ use crate::walk::{Nowhere, Refused, Sequence, Sink};
 pub(crate) use item::Item;
 pub use item::{Element, ElementId};
 use moves::Moves;
+pub use undo::ListUndo;
 
 /// A list that many agents edit at once, each on a replica of its own, and that merges without conflict. Elements are
 /// inserted, deleted and moved; they do not change. What changes stands elsewhere, under an element's [`ElementId`].
@@ -150,10 +153,7 @@ impl<T: Element> List<T> {
         if from != to {
             let id = self.name(element);
             self.delete_slots(characters.event, 1);
-            let at = self.slots_before(to as u32);
-            self.history.push_local(self.agent, 1);
-            self.history.ops.insert(at, &[Item::Moved(id)], 1);
-            self.go_on();
+            self.put(to as u32, Item::Moved(id));
         }
         Ok(())
     }
@@ -187,10 +187,8 @@ impl<T: Element> List<T> {
 
     /// Where the element of a name stands; none if it is deleted, or not known here.
     pub fn position(&self, id: &ElementId) -> Option<usize> {
-        let element = self.find(id)?;
-        let mut slots = self.moves.slots(element);
-        let shown = slots.find_map(|slot| Some(self.sequence.place_of(slot)).filter(|place| place.1));
-        Some(shown?.0 as usize)
+        let slot = self.shown_slot(self.find(id)?)?;
+        Some(self.sequence.place_of(slot).0 as usize)
     }
 
     /// What was inserted under a name, deleted by now or not.
@@ -266,6 +264,14 @@ impl<T: Element> List<T> {
 
     fn room(&self, events: usize) -> Result<(), EditError> {
         if self.history.has_room(events, events) { Ok(()) } else { Err(EditError::Full) }
+    }
+
+    /// Inserts one slot at a position.
+    fn put(&mut self, position: u32, item: Item<T>) {
+        let at = self.slots_before(position);
+        self.history.push_local(self.agent, 1);
+        self.history.ops.insert(at, &[item], 1);
+        self.go_on();
     }
 
     /// How many slots stand before what is inserted at a position, hidden ones too.
@@ -381,6 +387,16 @@ impl<T: Element> List<T> {
     fn item(&self, slot: u32) -> Option<&Item<T>> {
         let op = self.history.ops.slices(slot, slot + 1).next()?;
         self.history.ops.content(&op).first()
+    }
+
+    /// Whether an event inserts a slot.
+    fn inserts(&self, event: u32) -> bool {
+        self.history.ops.slices(event, event + 1).next().is_some_and(|op| op.inserts())
+    }
+
+    /// The slot in which an element is shown.
+    fn shown_slot(&self, element: u32) -> Option<u32> {
+        self.moves.slots(element).find(|&slot| self.sequence.place_of(slot).1)
     }
 
     /// The element that stands in a slot, by the event that inserted it.
