@@ -10,7 +10,7 @@ use crate::undo::push;
 /// As [`Undo`](crate::Undo), for a [`List`]: takes back what its agent inserted, deleted and moved, in groups, and brings it back.
 ///
 /// What was deleted comes back as the same element, under the name that it had, unless somebody else deleted it too; what
-/// was moved goes back, unless somebody has moved it since.
+/// was moved goes back, and what was set gets the value that it had, unless somebody has done the same to it since.
 #[derive(Clone, Debug)]
 pub struct ListUndo {
     /// The agent's number in the list, and how many of its events are in groups.
@@ -90,11 +90,13 @@ impl ListUndo {
         let events: Vec<u32> = group.filter_map(|seq| list.history.agents.local(self.agent, seq)).collect();
         let Some(&start) = events.first() else { return Ok(self.seen..self.seen) };
         let by_group = |slot: u32| events.binary_search(&slot).is_ok();
-        // Of each element that the group is about, the slot in which it stood before.
+        // Of each element that the group is about, the slot in which it stood before; and the one with its value.
         let mut before: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+        let mut valued: BTreeMap<u32, Option<u32>> = BTreeMap::new();
         for &event in &events {
             let slot = if list.inserts(event) { event } else { list.sequence.target_of(event) };
-            let stood = before.entry(list.element_in(slot)).or_default();
+            let of = if let Some(Item::Set(..)) = list.item(slot) { &mut valued } else { &mut before };
+            let stood = of.entry(list.element_in(slot)).or_default();
             if !by_group(slot) && stood.is_none() {
                 *stood = Some(slot);
             }
@@ -109,8 +111,10 @@ impl ListUndo {
                 now.map_or_else(|| list.sequence.deletions(stood) == 1, |slot| self.put(list, slot));
             back.extend(is_ours.then_some((stood, element)));
         }
+        valued.retain(|&element, _| list.sets.of(element).last().is_some_and(|&slot| self.put(list, slot)));
         let slots: usize = away.iter().map(|&element| list.moves.live_of(element).max(1)).sum();
-        list.room(slots + back.len())?;
+        let values: usize = valued.keys().map(|&element| list.sets.of(element).len() + 1).sum();
+        list.room(slots + back.len() + values)?;
         for element in away {
             if let Some(slot) = list.shown_slot(element) {
                 list.delete_slots(slot, 1);
@@ -122,6 +126,11 @@ impl ListUndo {
             let id = list.name(element);
             list.put(at, Item::Moved(id));
         }
+        for (element, stood) in valued {
+            if let Some(value) = list.item(stood.unwrap_or(element)).and_then(Item::value).cloned() {
+                list.put_value(element, 0, value);
+            }
+        }
         let now = list.history.agents.events(self.agent);
         Ok(std::mem::replace(&mut self.seen, now)..now)
     }
@@ -131,6 +140,10 @@ impl ListUndo {
     fn place_behind<T: Element>(&self, list: &List<T>, slot: u32, start: u32) -> u32 {
         for span in list.sequence.before(slot) {
             for other in (span.event..span.event + span.len).rev().filter(|&other| other < start) {
+                // What sets an element stands nowhere.
+                if let Some(Item::Set(..)) = list.item(other) {
+                    continue;
+                }
                 let Some(now) = list.shown_slot(list.element_in(other)) else { continue };
                 let since = self.deleted.get(&other).is_some_and(|&by| by >= start);
                 if now == other || since && self.put(list, now) {

@@ -36,25 +36,27 @@ impl<T: Element> List<T> {
                         edits.push(ListEdit { at, deleted: 0, inserted: Vec::new() });
                     }
                     if let Some(edit) = edits.last_mut() {
-                        edit.deleted += usize::from(before);
-                        edit.inserted.extend(self.value_in(slot).filter(|_| after).cloned());
+                        edit.deleted += usize::from(before.is_some());
+                        let value = after.and_then(|by| self.item(by)?.value());
+                        edit.inserted.extend(value.cloned());
                     }
                 }
-                open = before != after || open && !after;
-                at += usize::from(after);
+                open = before != after || open && after.is_none();
+                at += usize::from(after.is_some());
             }
         }
         Ok(edits)
     }
 
-    /// Which slots are shown at a version, by event.
-    fn shown_at(&self, version: &VersionVector) -> Result<Vec<bool>, VersionError> {
+    /// By event: if it inserted a slot that is shown at a version, the event that gave the element there its value.
+    fn shown_at(&self, version: &VersionVector) -> Result<Vec<Option<u32>>, VersionError> {
         let then = self.branch(version, Agent::reader())?;
-        let mut shown = vec![false; self.history.len() as usize];
+        let mut shown = vec![None; self.history.len() as usize];
         for each in then.sequence.characters().into_iter().filter(|each| !each.deleted) {
             for slot in each.event..each.event + each.len {
-                if let Some(here) = self.find(&then.name(slot)) {
-                    shown[here as usize] = true;
+                let here = |event| self.find(&then.name(event));
+                if let Some(at) = here(slot) {
+                    shown[at as usize] = here(then.valued_by(then.element_in(slot)));
                 }
             }
         }

@@ -15,6 +15,7 @@ enum Step {
     Insert(usize, usize, usize),
     Delete(usize, usize, usize),
     Move(usize, usize, usize),
+    Set(usize, usize),
     Hear(usize, usize),
     Undo(usize),
     Redo(usize),
@@ -25,7 +26,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (who.clone(), at.clone(), 1usize..4).prop_map(|(who, at, len)| Step::Insert(who, at, len)),
         2 => (who.clone(), at.clone(), 1usize..4).prop_map(|(who, at, len)| Step::Delete(who, at, len)),
-        3 => (who.clone(), at.clone(), at).prop_map(|(who, from, to)| Step::Move(who, from, to)),
+        3 => (who.clone(), at.clone(), at.clone()).prop_map(|(who, from, to)| Step::Move(who, from, to)),
+        2 => (who.clone(), at).prop_map(|(who, at)| Step::Set(who, at)),
         3 => (who.clone(), who.clone()).prop_map(|(who, from)| Step::Hear(who, from)),
         2 => who.clone().prop_map(Step::Undo),
         1 => who.prop_map(Step::Redo),
@@ -63,6 +65,13 @@ impl World {
                 let length = self.lists[who].len();
                 self.lists[who].move_to(from % length, to % length).unwrap();
             }
+            Step::Set(who, at) if !self.lists[who].is_empty() => {
+                let at = at % self.lists[who].len();
+                let id = self.lists[who].id(at);
+                self.lists[who].set(at, self.next).unwrap();
+                assert_eq!((self.lists[who].id(at), self.lists[who].get(at)), (id, Some(&self.next)));
+                self.next += 1;
+            }
             Step::Hear(who, from) => {
                 self.undos[who].end_group(&self.lists[who]);
                 let changes = self.lists[from].changes_since(&self.lists[who].version());
@@ -70,7 +79,7 @@ impl World {
             }
             Step::Undo(who) => drop(self.undos[who].undo(&mut self.lists[who]).unwrap()),
             Step::Redo(who) => drop(self.undos[who].redo(&mut self.lists[who]).unwrap()),
-            Step::Move(..) => {}
+            Step::Move(..) | Step::Set(..) => {}
         }
         for list in &self.lists {
             let mut all = content(list);
@@ -129,13 +138,16 @@ proptest! {
         let mut world = World::new();
         world.lists[0].insert_all(0, 1_000..1_004).unwrap();
         world.undos[0] = ListUndo::new(&world.lists[0]);
-        let names = |list: &List<u32>| (0..list.len()).map(|at| list.id(at)).collect::<Vec<_>>();
+        let names = |list: &List<u32>| -> Vec<_> {
+            (0..list.len()).map(|at| (list.id(at).unwrap(), *list.get(at).unwrap())).collect()
+        };
         let mut states = vec![names(&world.lists[0])];
         for step in steps {
             let step = match step {
                 Step::Insert(_, at, len) => Step::Insert(0, at, len),
                 Step::Delete(_, at, len) => Step::Delete(0, at, len),
                 Step::Move(_, from, to) => Step::Move(0, from, to),
+                Step::Set(_, at) => Step::Set(0, at),
                 _ => continue,
             };
             let before = world.lists[0].version();

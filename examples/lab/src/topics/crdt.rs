@@ -18,6 +18,8 @@ mod node;
 #[path = "../../../../dsys-crdt/src/tests/plain.rs"]
 mod plain;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use dsys_core::Machine;
@@ -27,6 +29,7 @@ use super::Topic;
 use crate::args::Args;
 use crate::machine;
 use crate::report::{Allowed, Report, progress};
+use replica::Data;
 
 pub(super) const TOPIC: Topic = Topic {
     name: "crdt",
@@ -75,6 +78,14 @@ where
     let recovery = dsys_sim::measure::percentile(&recoveries, 0.95);
     told("healed in, p95", recovery, |seconds| format!("{seconds:.2} s"));
     told("CPU", Some(since(started)), cpu);
+}
+
+/// The same for replicas of anything that merges.
+fn replicas<D: Data>(name: &str, seeds: u64, report: &mut Report) {
+    let filled = Rc::new(Cell::new(0));
+    campaign(name, &replica::campaign::<D>(filled.clone()), seeds, report);
+    let most = Allowed::AtLeast((seeds as f64 * 0.9).floor());
+    report.row(format!("{name}: seeds with content"), "-", Some(filled.get() as f64), most, whole);
 }
 
 fn whole(value: f64) -> String {

@@ -1,5 +1,7 @@
 //! A replica of anything that merges, and the campaign that it runs in.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, Time, Token, Write};
@@ -111,7 +113,9 @@ impl<D: Data> Machine for Replica<D> {
 
 /// 3 to 5 replicas, 40 edits in 4 s under a random subset of loss, duplication, reordering, cuts, crashes and power failures;
 /// then all is healed.
-pub(super) fn campaign<D: Data>() -> Campaign<Replica<D>> {
+///
+/// How many seeds end with something is counted in `filled`: after a crash there may be nothing left of few edits.
+pub(super) fn campaign<D: Data>(filled: Rc<Cell<u64>>) -> Campaign<Replica<D>> {
     let mut campaign = Campaign::new(|id, disk, peers| Replica::<D>::new(id, disk, peers))
         .work(|network, nodes| {
             let mut random = Random::new(nodes.len() as u64);
@@ -124,7 +128,7 @@ pub(super) fn campaign<D: Data>() -> Campaign<Replica<D>> {
             let wrong = network.machines().find_map(|(_, replica)| replica.wrong.clone());
             wrong.map_or(Ok(()), Err)
         })
-        .goal(|network| {
+        .goal(move |network| {
             let mut first = None;
             for (_, replica) in network.machines() {
                 let content = replica.data.content()?;
@@ -133,8 +137,8 @@ pub(super) fn campaign<D: Data>() -> Campaign<Replica<D>> {
                     return Err(format!("{} is not {}", content.escape_ascii(), first.escape_ascii()));
                 }
             }
-            // Empty contents are alike too.
-            first.filter(|content| content.len() > 4).map(|_| ()).ok_or("nothing was changed".into())
+            filled.set(filled.get() + u64::from(first.is_some_and(|content| content.len() > 4)));
+            Ok(())
         });
     campaign.nodes = 3..=5;
     campaign.check_every = 32;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use dsys_crdt::laws::Random;
 use dsys_crdt::{Agent, DecodeError, Expand, List, RichText, RichVersion, Text, VersionVector};
 
-use super::replica::{Data, campaign};
+use super::replica::Data;
 use super::seeds;
 use crate::args::Args;
 use crate::report::Report;
@@ -13,13 +13,13 @@ use crate::report::Report;
 pub(super) fn run(args: &Args, report: &mut Report) {
     let seeds = seeds(args, 1);
     if args.mine(1) {
-        super::campaign("text", &campaign::<Text>(), seeds, report);
+        super::replicas::<Text>("text", seeds, report);
     }
     if args.mine(2) {
-        super::campaign("list", &campaign::<List<u8>>(), seeds, report);
+        super::replicas::<List<u8>>("list", seeds, report);
     }
     if args.mine(3) {
-        super::campaign("rich text", &campaign::<RichText>(), seeds, report);
+        super::replicas::<RichText>("rich text", seeds, report);
     }
 }
 
@@ -86,9 +86,10 @@ impl Data for List<u8> {
 
     fn edit(&mut self, random: &mut Random) -> Result<Option<Vec<u8>>, String> {
         let (before, at) = (self.version(), place(random, self.len()));
-        match random.below(4) {
+        match random.below(5) {
             0 if !self.is_empty() => self.delete(at.saturating_sub(2)..at),
             1 if at > 0 => self.move_to(at - 1, place(random, self.len() - 1)),
+            2 if at > 0 => self.set(at - 1, random.number() as u8),
             _ => self.insert_all(at, [random.number() as u8, random.number() as u8]),
         }
         .map_err(words)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::acts::{Act, Nested};
-use super::replica::{Data, campaign};
+use super::replica::Data;
 use super::seeds;
 use crate::args::Args;
 use crate::report::Report;
@@ -38,7 +38,7 @@ struct Types<'a> {
 
 impl Types<'_> {
     fn run<T: Act + Serialize + DeserializeOwned + 'static>(&mut self, name: &str) {
-        super::campaign(name, &campaign::<State<T>>(), self.seeds, self.report);
+        super::replicas::<State<T>>(name, self.seeds, self.report);
     }
 }
 
