@@ -31,7 +31,7 @@ pub use agent::{Agent, AgentError, VersionVector};
 pub use edit::{Edit, Side, Units};
 pub use encoding::DecodeError;
 pub use history::Limits;
-pub use list::{Element, ElementId, List, ListEdit};
+pub use list::{Element, ElementId, List, ListEdit, ListUndo};
 pub use places::{Anchor, Places};
 pub use presence::{Presence, PresenceConfig, Present, Selection};
 pub use rich::{Expand, MarkError, MarkLimits, RichEdits, RichText, RichUndo, RichVersion, Span};

@@ -2,6 +2,9 @@
 
 mod item;
 mod moves;
+mod sets;
+mod undo;
+mod versions;
 
 use std::ops::Range;
 
@@ -14,13 +17,17 @@ use crate::walk::{Nowhere, Refused, Sequence, Sink};
 pub(crate) use item::Item;
 pub use item::{Element, ElementId};
 use moves::Moves;
+use sets::Sets;
+pub use undo::ListUndo;
 
 /// A list that many agents edit at once, each on a replica of its own, and that merges without conflict. Elements are
-/// inserted, deleted and moved; they do not change. What changes stands elsewhere, under an element's [`ElementId`].
+/// inserted, deleted and moved, and set as a whole. What changes in parts stands elsewhere, under an element's
+/// [`ElementId`].
 ///
 /// It stands on the engine of [`Text`](crate::Text): one event graph, one walk, no interleaving of concurrent insertions.
 /// An element that is moved by two at once ends up in one place, the same everywhere (Kleppmann, "Moving Elements in List
-/// CRDTs", PaPoC 2020); one that is moved and deleted at once stays.
+/// CRDTs", PaPoC 2020); one that is moved and deleted at once stays. Of values that are set at once one holds, the same
+/// everywhere; who sets an element neither moves it nor keeps it.
 ///
 /// A list that is open keeps, beside the elements, 8 bytes an event and 20 a run.
 ///
@@ -46,6 +53,7 @@ pub struct List<T> {
     /// The slots, prepared at the present version. A slot that has lost against another of its element is hidden.
     sequence: Sequence,
     moves: Moves,
+    sets: Sets,
     agent: u32,
 }
 
@@ -65,7 +73,8 @@ impl<T: Element> List<T> {
     pub fn new(agent: Agent) -> List<T> {
         let mut history = History::default();
         let agent = history.agents.number(&agent);
-        List { history, sequence: Sequence::default(), moves: Moves::default(), agent }
+        let (sequence, moves, sets) = Default::default();
+        List { history, sequence, moves, sets, agent }
     }
 
     /// The agent to whom edits made here belong.
@@ -150,11 +159,23 @@ impl<T: Element> List<T> {
         if from != to {
             let id = self.name(element);
             self.delete_slots(characters.event, 1);
-            let at = self.slots_before(to as u32);
-            self.history.push_local(self.agent, 1);
-            self.history.ops.insert(at, &[Item::Moved(id)], 1);
-            self.go_on();
+            self.put(to as u32, Item::Moved(id));
         }
+        Ok(())
+    }
+
+    /// Gives the element at a position another value. It stays where it is, under the name that it has.
+    ///
+    /// # Errors
+    /// If the position lies at the end or past it, or the history is full. Nothing changed.
+    pub fn set(&mut self, position: usize, value: T) -> Result<(), EditError> {
+        let length = self.len();
+        let slot = self.sequence.at(position.min(u32::MAX as usize) as u32);
+        let Some(element) = slot.map(|slot| self.element_in(slot.event)) else {
+            return Err(EditError::OutOfRange { position, length });
+        };
+        self.room(self.sets.of(element).len() + 1)?;
+        self.put_value(element, position as u32, value);
         Ok(())
     }
 
@@ -187,15 +208,13 @@ impl<T: Element> List<T> {
 
     /// Where the element of a name stands; none if it is deleted, or not known here.
     pub fn position(&self, id: &ElementId) -> Option<usize> {
-        let element = self.find(id)?;
-        let mut slots = self.moves.slots(element);
-        let shown = slots.find_map(|slot| Some(self.sequence.place_of(slot)).filter(|place| place.1));
-        Some(shown?.0 as usize)
+        let slot = self.shown_slot(self.find(id)?)?;
+        Some(self.sequence.place_of(slot).0 as usize)
     }
 
-    /// What was inserted under a name, deleted by now or not.
+    /// The value of the element of a name, deleted by now or not.
     pub fn value(&self, id: &ElementId) -> Option<&T> {
-        self.value_in(self.find(id)?)
+        self.value_of(self.find(id)?)
     }
 
     /// What is known here: all events that the list includes.
@@ -203,7 +222,7 @@ impl<T: Element> List<T> {
         self.history.agents.version()
     }
 
-    /// How many events there are: elements inserted, deleted, and two for each move.
+    /// How many events there are: elements inserted, deleted, and two for each move and nearly each value that is set.
     pub fn events(&self) -> usize {
         self.history.len() as usize
     }
@@ -268,6 +287,22 @@ impl<T: Element> List<T> {
         if self.history.has_room(events, events) { Ok(()) } else { Err(EditError::Full) }
     }
 
+    /// Inserts one slot at a position.
+    fn put(&mut self, position: u32, item: Item<T>) {
+        let at = self.slots_before(position);
+        self.history.push_local(self.agent, 1);
+        self.history.ops.insert(at, &[item], 1);
+        self.go_on();
+    }
+
+    /// Inserts the value of an element, in place of those that it has.
+    fn put_value(&mut self, element: u32, position: u32, value: T) {
+        let old = self.sets.of(element).to_vec();
+        old.into_iter().rev().for_each(|slot| self.delete_run(slot, 1));
+        let id = self.name(element);
+        self.put(position, Item::Set(id, value));
+    }
+
     /// How many slots stand before what is inserted at a position, hidden ones too.
     fn slots_before(&self, position: u32) -> u32 {
         let left = position.checked_sub(1).and_then(|left| self.sequence.at(left));
@@ -322,14 +357,14 @@ impl<T: Element> List<T> {
         Ok(())
     }
 
-    /// Whether what was appended moves elements that were there.
+    /// Whether what was appended moves and sets elements that were there.
     fn check_moves(&self, old: u32) -> Result<(), DecodeError> {
         for op in self.history.ops.slices(old, self.history.len()) {
             for (item, slot) in self.history.ops.content(&op).iter().zip(op.start..) {
-                let Item::Moved(id) = item else { continue };
+                let Some(id) = item.about() else { continue };
                 let element = self.find(id).filter(|&element| element < slot).ok_or(DecodeError::Missing)?;
                 if !matches!(self.item(element), Some(Item::New(_))) {
-                    return Err(DecodeError::Malformed("what is moved is no element"));
+                    return Err(DecodeError::Malformed("what is moved or set is no element"));
                 }
             }
         }
@@ -345,12 +380,14 @@ impl<T: Element> List<T> {
         for op in self.history.ops.slices(old, self.history.len()) {
             if op.inserts() {
                 for (item, slot) in self.history.ops.content(&op).iter().zip(op.start..) {
-                    if let Some(element) = item.moved().and_then(|id| self.find(id)) {
-                        self.moves.add(element, slot);
-                        touched.push(element);
+                    let Some(element) = item.about().and_then(|id| self.find(id)) else { continue };
+                    match item {
+                        Item::Set(..) => self.sets.add(element, slot),
+                        _ => self.moves.add(element, slot),
                     }
+                    touched.push(element);
                 }
-            } else if self.moves.elements() > 0 {
+            } else if self.moves.elements() > 0 || !self.sets.is_empty() {
                 let targets = (op.start..op.start + op.len).map(|event| self.sequence.target_of(event));
                 touched.extend(targets.map(|slot| self.element_in(slot)));
             }
@@ -359,8 +396,16 @@ impl<T: Element> List<T> {
         touched.dedup();
         for element in touched {
             self.moves.settle(element, &mut self.sequence, &self.history.agents, flips);
+            if self.sets.settle(element, &mut self.sequence, &self.history.agents, flips)
+                && let Some(slot) = self.shown_slot(element)
+            {
+                let at = self.sequence.place_of(slot).0;
+                flips(at, slot, false);
+                flips(at, slot, true);
+            }
             // Slots of one element are concurrent, or somebody made them with malice.
-            if self.moves.live_of(element) > self.history.limits.branches as usize {
+            let live = self.moves.live_of(element).max(self.sets.of(element).len());
+            if live > self.history.limits.branches as usize {
                 return Err(Refused::Limit("branches"));
             }
         }
@@ -372,7 +417,7 @@ impl<T: Element> List<T> {
         let limits = self.history.limits;
         self.history.limits =
             Limits { branches: u32::MAX, events_in_walk: u32::MAX, steps_per_edit: u32::MAX };
-        (self.sequence, self.moves) = Default::default();
+        (self.sequence, self.moves, self.sets) = Default::default();
         let done = self.walk(&mut Nowhere, &mut |_, _, _| {});
         debug_assert_eq!(done, Ok(()), "it was walked before");
         self.history.limits = limits;
@@ -383,27 +428,42 @@ impl<T: Element> List<T> {
         self.history.ops.content(&op).first()
     }
 
+    /// Whether an event inserts a slot.
+    fn inserts(&self, event: u32) -> bool {
+        self.history.ops.slices(event, event + 1).next().is_some_and(|op| op.inserts())
+    }
+
+    /// The slot in which an element is shown.
+    fn shown_slot(&self, element: u32) -> Option<u32> {
+        self.moves.slots(element).find(|&slot| self.sequence.place_of(slot).1)
+    }
+
     /// The element that stands in a slot, by the event that inserted it.
     fn element_in(&self, slot: u32) -> u32 {
-        self.item(slot).and_then(Item::moved).and_then(|id| self.find(id)).unwrap_or(slot)
+        self.item(slot).and_then(Item::about).and_then(|id| self.find(id)).unwrap_or(slot)
     }
 
     fn value_in(&self, slot: u32) -> Option<&T> {
-        match self.item(slot)? {
-            Item::New(value) => Some(value),
-            Item::Moved(id) => match self.item(self.find(id)?)? {
-                Item::New(value) => Some(value),
-                Item::Moved(_) => None,
-            },
-        }
+        self.value_of(self.element_in(slot))
+    }
+
+    /// The value of an element.
+    fn value_of(&self, element: u32) -> Option<&T> {
+        self.item(self.valued_by(element))?.value()
+    }
+
+    /// The event that gave an element its value.
+    fn valued_by(&self, element: u32) -> u32 {
+        self.sets.of(element).last().copied().unwrap_or(element)
     }
 
     /// What stands in the slots of some events that insert.
     fn values(&self, from: u32, to: u32) -> impl Iterator<Item = &T> {
-        let items = self.history.ops.slices(from, to).flat_map(|op| self.history.ops.content(&op));
-        items.filter_map(|item| match item {
-            Item::New(value) => Some(value),
-            Item::Moved(id) => self.value(id),
+        let ops = self.history.ops.slices(from, to);
+        let items = ops.flat_map(|op| self.history.ops.content(&op).iter().zip(op.start..));
+        items.filter_map(|(item, slot)| match item {
+            Item::New(value) if self.sets.is_empty() => Some(value),
+            _ => self.value_in(slot),
         })
     }
 

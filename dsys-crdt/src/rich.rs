@@ -5,7 +5,7 @@ mod markdown;
 mod marks;
 mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::agent::{Agent, VersionVector};
@@ -152,36 +152,35 @@ impl RichText {
         self.limits = limits;
     }
 
-    /// As [`Text::insert`]. The text gets the marks within which it stands, and those that expand there.
+    /// As [`Text::insert`]. The text gets, of each key, the latest mark of those that have visible characters on both sides
+    /// of it, and of those that end or begin there and expand there. So neither a link grows at its ends nor what a link
+    /// was taken from, whatever was deleted there; and a mark whose characters are all deleted gives nothing.
     ///
     /// # Errors
     /// As [`Text::insert`] and [`Text::read_past`].
     pub fn insert(&mut self, position: usize, text: &str) -> Result<(), MarkError> {
         let length = self.text.len();
-        let ended = if position <= length { self.ended_at(position)? } else { Vec::new() };
+        let meant = if position <= length { self.meant_at(position)? } else { None };
         self.text.insert(position, text).map_err(|error| match error {
             EditError::OutOfRange { length, .. } => MarkError::OutOfRange { length },
             EditError::Full => MarkError::Past(DecodeError::Full),
         })?;
         let inserted = position..position + self.text.len() - length;
-        if ended.is_empty() || inserted.is_empty() {
-            return Ok(());
-        }
-        // A mark that does not expand ends behind a character that was deleted, and what is typed there stands before
-        // that (Peritext §4.2): it would expand.
-        let length = self.text.len();
+        let Some(meant) = meant.filter(|_| !inserted.is_empty()) else { return Ok(()) };
         let places = self.text.places()?;
-        let meant = self.marks.winners(&places, length, |at| !ended.contains(&at));
-        let meant = at_position(&meant, position);
-        let got = self.marks.winners(&places, length, |_| true);
-        let got = at_position(&got, position);
-        for (key, winner) in &got {
-            if ended.contains(winner) {
-                // What is typed next is meant so too.
-                let value = self.marks.value(meant.get(key)).map(String::from);
-                let expand = self.marks.all.get(*winner).map(|mark| mark.expand.opposite());
-                self.push_mark(inserted.clone(), key, value, expand.unwrap_or_default())?;
+        let lies = |&at: &usize| self.marks.range(at, &places).is_some_and(|range| range.contains(&position));
+        let got = self.marks.winners_of((0..self.marks.all.len()).filter(lies));
+        let keys: BTreeSet<&String> = meant.keys().chain(got.keys()).collect();
+        for key in keys {
+            let value = self.marks.value(meant.get(key));
+            if value == self.marks.value(got.get(key)) {
+                continue;
             }
+            // What is typed before it is meant so too. What is typed behind it too, if nothing is: a mark that is there
+            // to expand would go on where the one that it stands for has ended.
+            let expand = if value.is_some() { Expand::Before } else { Expand::Both };
+            let value = value.map(String::from);
+            self.push_mark(inserted.clone(), key, value, expand)?;
         }
         Ok(())
     }
@@ -270,7 +269,10 @@ impl RichText {
         let mut branch = RichText::of(self.text.branch(&version.text, agent)?);
         branch.limits = self.limits;
         let known = self.marks.all.iter().filter(|mark| mark.seq < version.marks.get(&mark.agent));
-        known.for_each(|mark| branch.marks.push(mark.clone()));
+        let mut known: Vec<&Mark> = known.collect();
+        // In the order in which they came here one may be later than there are marks before it in the branch.
+        known.sort_by_key(|mark| mark.time);
+        known.into_iter().for_each(|mark| branch.marks.push(mark.clone()));
         Ok(branch)
     }
 
@@ -354,11 +356,14 @@ impl RichText {
             if mark.seq > *next {
                 return Err(DecodeError::Missing);
             }
-            // Its author knew fewer marks than are known here, and each mark is one later than another at most. So no
-            // clock is set forward.
+            // A mark is one later at most than its author knew marks. So one that is later than there are marks here
+            // follows some that are not; and no clock is set forward.
             let count = self.marks.all.len() + new.len();
-            if mark.time as usize > count + 1 || mark.time == 0 {
-                return Err(DecodeError::Malformed("a mark is later than it can be"));
+            if mark.time == 0 {
+                return Err(DecodeError::Malformed("a mark at no time"));
+            }
+            if mark.time as usize > count + 1 {
+                return Err(DecodeError::Missing);
             }
             self.within_limits(count, &mark.key, mark.value.as_deref()).map_err(DecodeError::Limit)?;
             *next += 1;
@@ -399,19 +404,40 @@ impl RichText {
         Ok(())
     }
 
-    /// The marks that end at a position and do not expand, behind a character that is deleted.
-    fn ended_at(&mut self, position: usize) -> Result<Vec<usize>, DecodeError> {
-        if self.marks.all.iter().all(|mark| mark.expand.after()) {
-            return Ok(Vec::new());
+    /// The marks that text typed at a position is to have; none if it gets them by their anchors.
+    ///
+    /// What is typed stands behind the visible character before it, in front of all that are deleted there. So a mark lies
+    /// on it that ends behind one of those, and one does not that begins behind one of those and expands (Peritext §4.2
+    /// looks for a place between the deleted ones that suits; with several marks there need not be one).
+    fn meant_at(&mut self, position: usize) -> Result<Option<Winners>, DecodeError> {
+        if self.marks.all.iter().all(|mark| mark.expand == Expand::After) {
+            return Ok(None);
         }
         let places = self.text.places()?;
-        let ends = |mark: &Mark| match &mark.end {
-            Anchor::Beside { side: Side::Left, .. } => {
-                !places.is_shown(&mark.end) && places.position(&mark.end) == Some(position)
-            }
-            _ => false,
+        let is_loose = |mark: &&Mark| {
+            let behind_deleted = |anchor: &Anchor| {
+                matches!(anchor, Anchor::Beside { side: Side::Left, .. })
+                    && places.position(anchor) == Some(position)
+                    && !places.is_shown(anchor)
+            };
+            let is_empty = || {
+                let ends = [&mark.start, &mark.end].map(|anchor| places.position(anchor));
+                mark.expand == Expand::Both && ends == [Some(position); 2]
+            };
+            mark.expand != Expand::After
+                && (behind_deleted(&mark.start) || behind_deleted(&mark.end) || is_empty())
         };
-        Ok((0..self.marks.all.len()).filter(|&at| self.marks.all.get(at).is_some_and(ends)).collect())
+        if !self.marks.all.iter().any(|mark| is_loose(&mark)) {
+            return Ok(None);
+        }
+        let holds = |&at: &usize| {
+            let (range, mark) = (self.marks.range(at, &places), self.marks.all.get(at));
+            range.zip(mark).is_some_and(|(Range { start, end }, mark)| {
+                (start < position || start == position && mark.expand.before())
+                    && (position < end || position == end && mark.expand.after())
+            })
+        };
+        Ok(Some(self.marks.winners_of((0..self.marks.all.len()).filter(holds))))
     }
 }
 
@@ -433,6 +459,13 @@ impl RichText {
             Some((key.clone(), self.marks.value(Some(winner))?.to_string()))
         };
         winners.iter().filter_map(value).collect()
+    }
+
+    /// The mark that holds at a position for a key.
+    pub(crate) fn winner_at(&mut self, position: usize, key: &str) -> Option<usize> {
+        let length = self.text.len();
+        let places = self.text.places().unwrap();
+        at_position(&self.marks.winners(&places, length, |_| true), position).get(key).copied()
     }
 
     /// Sets the clocks of all marks.

@@ -4,6 +4,7 @@ mod data;
 mod editor;
 mod limits;
 mod list;
+mod list_versions;
 mod markdown;
 mod merging;
 mod oracle;

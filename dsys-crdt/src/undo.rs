@@ -257,7 +257,7 @@ fn segments(opposites: &[Opposite]) -> Vec<Segment> {
     all
 }
 
-fn push(groups: &mut Vec<Range<u32>>, group: Range<u32>) {
+pub(crate) fn push(groups: &mut Vec<Range<u32>>, group: Range<u32>) {
     if groups.len() == Undo::GROUPS {
         groups.remove(0);
     }

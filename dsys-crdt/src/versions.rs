@@ -4,7 +4,7 @@
 use crate::agent::{Agent, VersionVector};
 use crate::edit::{Edit, Units};
 use crate::encoding::{self, DecodeError};
-use crate::history::History;
+use crate::history::{Content, History};
 use crate::rope::{BYTES, CHARS, UTF16};
 use crate::text::Text;
 
@@ -166,7 +166,10 @@ impl Text {
 }
 
 /// Which events a version has.
-fn members(history: &History, version: &VersionVector) -> Result<Vec<bool>, VersionError> {
+pub(crate) fn members<C: Content>(
+    history: &History<C>,
+    version: &VersionVector,
+) -> Result<Vec<bool>, VersionError> {
     if !history.agents.version().includes(version) {
         return Err(VersionError::Unknown);
     }

@@ -20,6 +20,8 @@ pub struct Peer {
     pub load: fn(&[u8]) -> String,
     /// A saved document, open to be edited.
     pub open: fn(&[u8]) -> Box<dyn Any>,
+    /// The text of what `open` gave.
+    pub read: fn(&dyn Any) -> Option<String>,
     /// Of a saved document the text, with the means to go on merging: where that is to be had.
     pub trim: Option<fn(&[u8]) -> Vec<u8>>,
 }
@@ -35,6 +37,7 @@ pub mod ours {
         merge,
         load: |saved| Text::read_saved(saved).unwrap(),
         open: |saved| Box::new(opened(saved)),
+        read: |open| Some(open.downcast_ref::<Text>()?.to_string()),
         trim: Some(|saved| {
             let text = opened(saved);
             text.save_since(&text.version()).unwrap()
@@ -130,7 +133,7 @@ pub mod ours {
 
 pub mod diamond {
     use super::*;
-    use diamond_types::list::{ListCRDT, OpLog, encoding::ENCODE_FULL};
+    use diamond_types::list::{Branch, ListCRDT, OpLog, encoding::ENCODE_FULL};
 
     pub const PEER: Peer = Peer {
         name: "diamond-types 1.0.0",
@@ -143,6 +146,7 @@ pub mod diamond {
             let branch = log.checkout_tip();
             Box::new((log, branch))
         },
+        read: |open| Some(open.downcast_ref::<(OpLog, Branch)>()?.1.content().to_string()),
         trim: None,
     };
 
@@ -210,6 +214,11 @@ pub mod yrs_peer {
         merge,
         load: merge,
         open: |saved| Box::new(opened(saved)),
+        read: |open| {
+            let doc = open.downcast_ref::<Doc>()?;
+            let text = doc.get_or_insert_text("text");
+            Some(text.get_string(&doc.transact()))
+        },
         trim: None,
     };
 
@@ -291,6 +300,7 @@ pub mod loro_peer {
         merge,
         load: merge,
         open: |saved| Box::new(opened(saved)),
+        read: |open| Some(open.downcast_ref::<LoroDoc>()?.get_text("text").to_string()),
         trim: Some(|saved| {
             let doc = opened(saved);
             doc.export(ExportMode::shallow_snapshot(&doc.oplog_frontiers())).unwrap()

@@ -28,12 +28,24 @@ pub(super) fn changes<C: Packed>(
         let ops = history.ops.slices(piece.from, piece.to);
         ops.for_each(|op| C::write(history.ops.content(&op), &mut content));
     }
-    let pack = |column: &[u8]| packed(column, lz4_flex::block::compress(column));
+    let pack = |column: &[u8]| packed(column, QUICKLY(column, 0));
     file(history, &pieces, false, [pack(b""), pack(&content)], pack)
 }
 
-/// A whole history and its text, packed as small as can be.
-pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeError> {
+/// Packs bytes as an LZ4 block, those from a place on, with the ones before it as their dictionary.
+pub(super) type Packer = fn(&[u8], usize) -> Vec<u8>;
+
+/// In a hurry.
+pub(super) const QUICKLY: Packer = |bytes, from| match bytes.split_at_checked(from) {
+    Some((dictionary, bytes)) if from > 0 => lz4_flex::block::compress_with_dict(bytes, dictionary),
+    _ => lz4_flex::block::compress(bytes),
+};
+
+/// As small as can be.
+pub(super) const SMALL: Packer = lz4::compress;
+
+/// A whole history and its text.
+pub(super) fn save(history: &History, rope: &Rope, packer: Packer) -> Result<Vec<u8>, DecodeError> {
     let mut deleted = Sequence::of(history)?.characters();
     deleted.retain(|each| each.deleted);
     deleted.sort_unstable_by_key(|each| each.event);
@@ -44,11 +56,9 @@ pub(super) fn save(history: &History, rope: &Rope) -> Result<Vec<u8>, DecodeErro
         let ops = history.ops.slices(each.event, each.event + each.len);
         ops.for_each(|op| content.extend_from_slice(history.ops.content(&op).as_bytes()));
     }
-    let content = packed(
-        content.get(dictionary.len()..).unwrap_or_default(),
-        lz4::compress(&content, dictionary.len()),
-    );
-    let pack = |column: &[u8]| packed(column, lz4::compress(column, 0));
+    let deleted = content.get(dictionary.len()..).unwrap_or_default();
+    let content = packed(deleted, packer(&content, dictionary.len()));
+    let pack = |column: &[u8]| packed(column, packer(column, 0));
     let pieces = pieces(history, &VersionVector::default(), None);
     Ok(file(history, &pieces, true, [pack(text.as_bytes()), content], pack))
 }
@@ -83,7 +93,7 @@ pub(super) fn trimmed(history: &History, rope: &Rope, later: &[u8]) -> Vec<u8> {
     put_bytes(&mut out, &state(history, &names));
     put_bytes(&mut out, &names.section(history));
     let text = rope.text();
-    put_bytes(&mut out, &packed(text.as_bytes(), lz4::compress(text.as_bytes(), 0)));
+    put_bytes(&mut out, &packed(text.as_bytes(), SMALL(text.as_bytes(), 0)));
     [&[], &[], &[], &[], later].iter().for_each(|section| put_bytes(&mut out, section));
     sealed(out)
 }

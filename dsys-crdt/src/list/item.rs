@@ -30,13 +30,23 @@ pub(crate) enum Item<T> {
     New(T),
     /// An element that stood elsewhere.
     Moved(ElementId),
+    /// The value that an element has from now on. It has no place.
+    Set(ElementId, T),
 }
 
 impl<T> Item<T> {
-    pub(super) fn moved(&self) -> Option<&ElementId> {
+    /// The element that it is about, if that is not its own.
+    pub(super) fn about(&self) -> Option<&ElementId> {
         match self {
             Item::New(_) => None,
-            Item::Moved(id) => Some(id),
+            Item::Moved(id) | Item::Set(id, _) => Some(id),
+        }
+    }
+
+    pub(super) fn value(&self) -> Option<&T> {
+        match self {
+            Item::New(value) | Item::Set(_, value) => Some(value),
+            Item::Moved(_) => None,
         }
     }
 }
@@ -73,27 +83,33 @@ impl<T: Element> Content for Vec<Item<T>> {
     }
 }
 
-/// Per item: 0, the length of an agent's name, the name, and a number, for an element that is moved; or one more than the
-/// length of an element, and its bytes. Numbers are LEB128.
+/// Per item: 0, the length of an agent's name, the name, and a number, for an element that is moved; 0, 0, then the same and
+/// the length and the bytes of a value, for one that is set; or one more than the length of an element, and its bytes. Numbers
+/// are LEB128.
 impl<T: Element> Packed for Vec<Item<T>> {
     const MAGIC: [u8; 8] = *b"dsyslst\x01";
 
     fn write(part: &[Item<T>], to: &mut Vec<u8>) {
         let mut bytes = Vec::new();
         for item in part {
-            match item {
-                Item::New(element) => {
-                    bytes.clear();
-                    element.write(&mut bytes);
-                    put(to, bytes.len() as u64 + 1);
-                    to.extend_from_slice(&bytes);
-                }
-                Item::Moved(id) => {
-                    put(to, 0);
-                    put_bytes(to, id.agent.as_bytes());
-                    put(to, u64::from(id.seq));
-                }
+            bytes.clear();
+            if let Some(value) = item.value() {
+                value.write(&mut bytes);
             }
+            if let Some(id) = item.about() {
+                put(to, 0);
+                if let Item::Set(..) = item {
+                    put(to, 0);
+                }
+                put_bytes(to, id.agent.as_bytes());
+                put(to, u64::from(id.seq));
+            }
+            match item {
+                Item::New(_) => put(to, bytes.len() as u64 + 1),
+                Item::Moved(_) => {}
+                Item::Set(..) => put(to, bytes.len() as u64),
+            }
+            to.extend_from_slice(&bytes);
         }
     }
 
@@ -102,22 +118,26 @@ impl<T: Element> Packed for Vec<Item<T>> {
         let mut items = Vec::new();
         while !reader.is_empty() {
             items.push(match reader.number()? {
-                0 => {
-                    let agent = Agent::new(reader.bytes()?);
-                    let agent =
-                        agent.map_err(|_| DecodeError::Malformed("an agent's name is empty or too long"))?;
-                    Item::Moved(ElementId { agent, seq: reader.small()? })
-                }
-                length => {
-                    let element = T::read(reader.take(length - 1)?);
-                    Item::New(
-                        element.ok_or(DecodeError::Malformed("an element that is none of this list's"))?,
-                    )
-                }
+                0 => match reader.bytes()? {
+                    [] => Item::Set(read_id(reader.bytes()?, &mut reader)?, element(reader.bytes()?)?),
+                    name => Item::Moved(read_id(name, &mut reader)?),
+                },
+                length => Item::New(element(reader.take(length - 1)?)?),
             });
         }
         Ok(items)
     }
+}
+
+fn element<T: Element>(bytes: &[u8]) -> Result<T, DecodeError> {
+    T::read(bytes).ok_or(DecodeError::Malformed("an element that is none of this list's"))
+}
+
+/// A name that was read up to its number.
+fn read_id(agent: &[u8], reader: &mut Reader<'_>) -> Result<ElementId, DecodeError> {
+    let agent = Agent::new(agent);
+    let agent = agent.map_err(|_| DecodeError::Malformed("an agent's name is empty or too long"))?;
+    Ok(ElementId { agent, seq: reader.small()? })
 }
 
 impl Element for String {

@@ -66,7 +66,7 @@ impl Mark {
     }
 }
 
-/// All marks ever made, in an order in which each comes after those that its author knew.
+/// All marks ever made. The time of each is at most one more than the number of those before it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
     pub(super) all: Vec<Mark>,

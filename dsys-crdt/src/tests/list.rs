@@ -19,6 +19,7 @@ enum Step {
     Insert(usize, usize, usize),
     Delete(usize, usize, usize),
     Move(usize, usize, usize),
+    Set(usize, usize),
     Hear(usize, usize),
     Reopen(usize),
     /// Hears changes of which one byte was altered.
@@ -32,7 +33,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         2 => (who.clone(), at.clone(), 1usize..4).prop_map(|(who, at, len)| Step::Insert(who, at, len)),
         2 => (who.clone(), few.clone(), 1usize..3).prop_map(|(who, at, len)| Step::Delete(who, at, len)),
-        6 => (who.clone(), few, at.clone()).prop_map(|(who, from, to)| Step::Move(who, from, to)),
+        6 => (who.clone(), few.clone(), at.clone()).prop_map(|(who, from, to)| Step::Move(who, from, to)),
+        3 => (who.clone(), few).prop_map(|(who, at)| Step::Set(who, at)),
         5 => (who.clone(), who.clone()).prop_map(|(who, from)| Step::Hear(who, from)),
         1 => who.clone().prop_map(Step::Reopen),
         1 => (who, at.clone(), at).prop_map(|(who, at, with)| Step::Damage(who, at, with)),
@@ -47,6 +49,8 @@ struct World {
     known: Vec<Vec<bool>>,
     /// By event that inserts: the element that stands there, by the event that inserted it first.
     element: BTreeMap<usize, usize>,
+    /// By event that sets an element: the element.
+    sets: BTreeMap<usize, usize>,
 }
 
 impl World {
@@ -57,6 +61,7 @@ impl World {
             plain: Plain::default(),
             known: vec![Vec::new(); REPLICAS],
             element: BTreeMap::new(),
+            sets: BTreeMap::new(),
         }
     }
 
@@ -65,15 +70,25 @@ impl World {
         let slots = self.plain.events_at(&self.known[who]);
         let rank = |slot: usize| (self.plain.events[slot].name.clone(), slot);
         let shown = |slot: usize| {
-            let rivals = slots.iter().filter(|&&other| self.element[&other] == self.element[&slot]);
-            rivals.copied().all(|other| rank(other) <= rank(slot))
+            let element = self.element.get(&slot);
+            let rivals = slots.iter().filter(|other| self.element.get(other) == element);
+            element.is_some() && rivals.copied().all(|other| rank(other) <= rank(slot))
         };
         slots.iter().map(|&slot| (slot, shown(slot))).collect()
     }
 
+    /// The slots at a replica that set an element, the greatest last.
+    fn sets(&self, who: usize, element: usize) -> Vec<usize> {
+        let mut slots = self.plain.events_at(&self.known[who]);
+        slots.retain(|slot| self.sets.get(slot) == Some(&element));
+        slots.sort_by_key(|&slot| (self.plain.events[slot].name.clone(), slot));
+        slots
+    }
+
     fn shown(&self, who: usize) -> Vec<u32> {
         let slots = self.slots(who).into_iter().filter(|slot| slot.1);
-        slots.map(|(slot, _)| self.element[&slot] as u32).collect()
+        let value = |element| self.sets(who, element).last().copied().unwrap_or(element);
+        slots.map(|(slot, _)| value(self.element[&slot]) as u32).collect()
     }
 
     fn push(&mut self, who: usize, edit: Edit) -> usize {
@@ -94,7 +109,9 @@ impl World {
     fn delete(&mut self, who: usize, position: usize) -> usize {
         let slot = self.slots(who).into_iter().filter(|slot| slot.1).nth(position).unwrap().0;
         let element = self.element[&slot];
-        while let Some(at) = self.slots(who).iter().position(|(slot, _)| self.element[slot] == element) {
+        while let Some(at) =
+            self.slots(who).iter().position(|(slot, _)| self.element.get(slot) == Some(&element))
+        {
             self.push(who, Edit::Delete(at));
         }
         element
@@ -133,6 +150,18 @@ impl World {
                     self.element.insert(event, element);
                 }
             }
+            Step::Set(who, at) if !self.lists[who].is_empty() => {
+                let at = at % self.lists[who].len();
+                let slot = self.slots(who).into_iter().filter(|slot| slot.1).nth(at).unwrap().0;
+                let element = self.element[&slot];
+                while let Some(&slot) = self.sets(who, element).last() {
+                    let at = self.slots(who).iter().position(|other| other.0 == slot).unwrap();
+                    self.push(who, Edit::Delete(at));
+                }
+                let event = self.push(who, Edit::Insert(self.slots_before(who, at), 'x'));
+                self.sets.insert(event, element);
+                self.lists[who].set(at, event as u32).unwrap();
+            }
             Step::Hear(who, from) => {
                 let changes = self.lists[from].changes_since(&self.lists[who].version());
                 for ListEdit { at, deleted, inserted } in self.lists[who].apply_edits(&changes).unwrap() {
@@ -164,9 +193,10 @@ impl World {
                 }
                 return;
             }
-            Step::Move(..) => {}
+            Step::Move(..) | Step::Set(..) => {}
         }
-        if let Step::Insert(who, ..) | Step::Delete(who, ..) | Step::Move(who, ..) = step {
+        if let Step::Insert(who, ..) | Step::Delete(who, ..) | Step::Move(who, ..) | Step::Set(who, _) = step
+        {
             self.views[who] = self.lists[who].iter().copied().collect();
         }
         for who in 0..REPLICAS {
@@ -203,6 +233,25 @@ fn three() -> List<u32> {
     list
 }
 
+#[test]
+fn an_element_that_is_set_may_be_moved_and_deleted_at_once() {
+    let (mut a, mut b) = (three(), List::<u32>::load(&three().save(), agent(1)).unwrap());
+    let now = a.version();
+    a.set(0, 10).unwrap();
+    a.set(0, 11).unwrap();
+    a.set(1, 20).unwrap();
+    a.set(2, 30).unwrap();
+    b.set(1, 21).unwrap();
+    b.move_to(0, 2).unwrap();
+    b.delete(1..2).unwrap();
+    let edits = a.apply_edits(&b.changes_since(&now)).unwrap();
+    b.apply(&a.changes_since(&now)).unwrap();
+    assert!(a.iter().eq(&[21, 11]) && b.iter().eq(a.iter()));
+    let mut view = vec![11, 20, 30];
+    edits.into_iter().for_each(|edit| drop(view.splice(edit.at..edit.at + edit.deleted, edit.inserted)));
+    assert_eq!(view, [21, 11]);
+}
+
 /// The three cases that the paper is about, and who wins.
 #[test]
 fn concurrent_moves_neither_double_nor_lose() {
@@ -234,7 +283,7 @@ fn what_moves_nothing_is_refused() {
     let unknown = ElementId { agent: agent(7), seq: 0 };
     for (id, error) in [
         (unknown, DecodeError::Missing),
-        (ElementId { agent: agent(1), seq: 0 }, DecodeError::Malformed("what is moved is no element")),
+        (ElementId { agent: agent(1), seq: 0 }, DecodeError::Malformed("what is moved or set is no element")),
     ] {
         let mut forged = List::<u32>::load(&a.save(), agent(1)).unwrap();
         forged.forge(&first);
@@ -268,7 +317,10 @@ fn positions_past_the_end_are_refused() {
     let mut list = three();
     assert!(list.insert(4, 0).is_err() && list.delete(2..4).is_err());
     assert!(
-        list.move_to(3, 0).is_err() && list.move_to(0, 3).is_err() && list.move_to(usize::MAX, 0).is_err()
+        list.move_to(3, 0).is_err()
+            && list.move_to(0, 3).is_err()
+            && list.move_to(usize::MAX, 0).is_err()
+            && list.set(3, 0).is_err()
     );
     assert_eq!((list.get(usize::MAX), list.events()), (None, 3));
     let text = crate::Text::new(agent(0)).changes_since(&Default::default()).unwrap();
@@ -281,9 +333,14 @@ fn golden_bytes() {
     let mut list = List::new(Agent::new("a").unwrap());
     list.insert_all(0, ["milk".to_string(), String::new()]).unwrap();
     list.move_to(1, 0).unwrap();
+    let moved: String = list.save().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(moved, GOLDEN);
+    list.set(1, "oat milk".into()).unwrap();
     let hex: String = list.save().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, GOLDEN);
+    assert_eq!(hex, GOLDEN_SET);
 }
 
 const GOLDEN: &str =
     "647379736c7374010002016101000b0a056d696c6b01000161010302000403020000050403020706000ddeae0a";
+const GOLDEN_SET: &str = "647379736c7374010002016101001918056d696c6b01000161010000016100086f6174206d696c6b03020005030200\
+    000605030207090200e44cda69";

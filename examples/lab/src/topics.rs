@@ -1,5 +1,6 @@
 //! The topics. A new one is a file beside `sim.rs` with a `TOPIC`, and a line in `ALL`.
 
+mod crdt;
 pub(crate) mod dht;
 mod gossip;
 mod rumor;
@@ -16,4 +17,4 @@ pub(crate) struct Topic {
     pub(crate) run: fn(&Args, &mut Report),
 }
 
-pub(crate) const ALL: &[Topic] = &[dht::TOPIC, gossip::TOPIC, rumor::TOPIC, sim::TOPIC];
+pub(crate) const ALL: &[Topic] = &[crdt::TOPIC, dht::TOPIC, gossip::TOPIC, rumor::TOPIC, sim::TOPIC];

@@ -11,6 +11,10 @@ pub const PEER: Peer = Peer {
     merge,
     load: merge,
     open: |saved| Box::new(opened(saved)),
+    read: |open| {
+        let doc = open.downcast_ref::<AutoCommit>()?;
+        doc.text(text(doc)).ok()
+    },
     trim: None,
 };
 

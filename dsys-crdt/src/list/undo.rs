@@ -1,0 +1,170 @@
+//! Taking back what one author did to a list.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::{Element, Item, List};
+use crate::text::EditError;
+use crate::undo::push;
+
+/// As [`Undo`](crate::Undo), for a [`List`]: takes back what its agent inserted, deleted and moved, in groups, and brings it back.
+///
+/// What was deleted comes back as the same element, under the name that it had, unless somebody else deleted it too; what
+/// was moved goes back, and what was set gets the value that it had, unless somebody has done the same to it since.
+#[derive(Clone, Debug)]
+pub struct ListUndo {
+    /// The agent's number in the list, and how many of its events are in groups.
+    agent: u32,
+    seen: u32,
+    done: Vec<Range<u32>>,
+    undone: Vec<Range<u32>>,
+    /// By slot that the agent has deleted: the event that did; of its events up to this one.
+    deleted: BTreeMap<u32, u32>,
+    noted: u32,
+}
+
+impl ListUndo {
+    /// What the list's agent does from now on can be taken back.
+    pub fn new<T: Element>(list: &List<T>) -> ListUndo {
+        let agent = list.agent;
+        let seen = list.history.agents.events(agent);
+        let (done, undone) = (Vec::new(), Vec::new());
+        ListUndo { agent, seen, done, undone, deleted: BTreeMap::new(), noted: seen }
+    }
+
+    /// As [`Undo::end_group`](crate::Undo::end_group).
+    pub fn end_group<T: Element>(&mut self, list: &List<T>) -> bool {
+        let now = list.history.agents.events(self.agent);
+        let some = now > self.seen;
+        if some {
+            push(&mut self.done, self.seen..now);
+            self.undone.clear();
+            self.seen = now;
+        }
+        some
+    }
+
+    /// How many groups can be taken back, [`Undo::GROUPS`](crate::Undo::GROUPS) at most.
+    pub fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Whether none can be.
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// As [`Undo::undo`](crate::Undo::undo).
+    ///
+    /// # Errors
+    /// If the history is full. Nothing changed.
+    pub fn undo<T: Element>(&mut self, list: &mut List<T>) -> Result<bool, EditError> {
+        self.end_group(list);
+        let Some(group) = self.done.last().cloned().filter(|_| list.agent == self.agent) else {
+            return Ok(false);
+        };
+        let inverse = self.invert(list, group)?;
+        self.done.pop();
+        push(&mut self.undone, inverse);
+        Ok(true)
+    }
+
+    /// As [`Undo::redo`](crate::Undo::redo).
+    ///
+    /// # Errors
+    /// As [`ListUndo::undo`].
+    pub fn redo<T: Element>(&mut self, list: &mut List<T>) -> Result<bool, EditError> {
+        self.end_group(list);
+        let Some(group) = self.undone.last().cloned().filter(|_| list.agent == self.agent) else {
+            return Ok(false);
+        };
+        let inverse = self.invert(list, group)?;
+        self.undone.pop();
+        push(&mut self.done, inverse);
+        Ok(true)
+    }
+
+    /// Does the opposite of a group; gives the events that did it.
+    fn invert<T: Element>(&mut self, list: &mut List<T>, group: Range<u32>) -> Result<Range<u32>, EditError> {
+        self.note_deletions(list);
+        let events: Vec<u32> = group.filter_map(|seq| list.history.agents.local(self.agent, seq)).collect();
+        let Some(&start) = events.first() else { return Ok(self.seen..self.seen) };
+        let by_group = |slot: u32| events.binary_search(&slot).is_ok();
+        // Of each element that the group is about, the slot in which it stood before; and the one with its value.
+        let mut before: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+        let mut valued: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+        for &event in &events {
+            let slot = if list.inserts(event) { event } else { list.sequence.target_of(event) };
+            let of = if let Some(Item::Set(..)) = list.item(slot) { &mut valued } else { &mut before };
+            let stood = of.entry(list.element_in(slot)).or_default();
+            if !by_group(slot) && stood.is_none() {
+                *stood = Some(slot);
+            }
+        }
+        let (mut away, mut back) = (Vec::new(), Vec::new());
+        for (element, stood) in before {
+            let now = list.shown_slot(element);
+            away.extend(now.filter(|&slot| stood.is_none() || self.put(list, slot)).map(|_| element));
+            let Some(stood) = stood else { continue };
+            // Elsewhere by another's doing, or gone by another's too, it stays there.
+            let is_ours =
+                now.map_or_else(|| list.sequence.deletions(stood) == 1, |slot| self.put(list, slot));
+            back.extend(is_ours.then_some((stood, element)));
+        }
+        valued.retain(|&element, _| list.sets.of(element).last().is_some_and(|&slot| self.put(list, slot)));
+        let slots: usize = away.iter().map(|&element| list.moves.live_of(element).max(1)).sum();
+        let values: usize = valued.keys().map(|&element| list.sets.of(element).len() + 1).sum();
+        list.room(slots + back.len() + values)?;
+        for element in away {
+            if let Some(slot) = list.shown_slot(element) {
+                list.delete_slots(slot, 1);
+            }
+        }
+        back.sort_unstable_by(|a, b| list.sequence.compare(a.0, b.0));
+        for (stood, element) in back {
+            let at = self.place_behind(list, stood, start);
+            let id = list.name(element);
+            list.put(at, Item::Moved(id));
+        }
+        for (element, stood) in valued {
+            if let Some(value) = list.item(stood.unwrap_or(element)).and_then(Item::value).cloned() {
+                list.put_value(element, 0, value);
+            }
+        }
+        let now = list.history.agents.events(self.agent);
+        Ok(std::mem::replace(&mut self.seen, now)..now)
+    }
+
+    /// Where what stood in a slot is to stand again: behind the next one before it that stood there when the group began,
+    /// and that is in the list.
+    fn place_behind<T: Element>(&self, list: &List<T>, slot: u32, start: u32) -> u32 {
+        for span in list.sequence.before(slot) {
+            for other in (span.event..span.event + span.len).rev().filter(|&other| other < start) {
+                // What sets an element stands nowhere.
+                if let Some(Item::Set(..)) = list.item(other) {
+                    continue;
+                }
+                let Some(now) = list.shown_slot(list.element_in(other)) else { continue };
+                let since = self.deleted.get(&other).is_some_and(|&by| by >= start);
+                if now == other || since && self.put(list, now) {
+                    return list.sequence.place_of(now).0 + 1;
+                }
+            }
+        }
+        0
+    }
+
+    /// Whether it was the agent who put an element into a slot.
+    fn put<T: Element>(&self, list: &List<T>, slot: u32) -> bool {
+        list.history.agents.id(slot).0 == self.agent
+    }
+
+    /// Takes note of what the agent has deleted since it was looked at last.
+    fn note_deletions<T: Element>(&mut self, list: &List<T>) {
+        let now = list.history.agents.events(self.agent);
+        let events = (self.noted..now).filter_map(|seq| list.history.agents.local(self.agent, seq));
+        let deletes = events.filter(|&event| !list.inserts(event));
+        self.deleted.extend(deletes.map(|event| (list.sequence.target_of(event), event)));
+        self.noted = now;
+    }
+}
