@@ -32,6 +32,7 @@ mod document;
 mod file;
 mod link;
 mod subscription;
+mod texts;
 mod writer;
 
 use std::collections::BTreeMap;

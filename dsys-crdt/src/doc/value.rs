@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value, with all that is in it. Through serde it is JSON, or any format that says itself what its values are.
@@ -30,6 +31,30 @@ pub enum Value {
     List(Vec<Value>),
     /// A map.
     Map(BTreeMap<String, Value>),
+    /// A tree whose nodes can be moved: each node behind the one below which it stands, children in their order.
+    Tree(Vec<TreeNode>),
+}
+
+/// A node of a tree.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TreeNode {
+    /// Its name, by which pointers lead to it: `/tree/NAME/title`. Whoever sets a tree gives any; the nodes get others.
+    pub id: String,
+    /// The name of the node below which it stands; none at the root.
+    pub parent: Option<String>,
+    /// What it carries.
+    pub value: BTreeMap<String, Value>,
+}
+
+impl Serialize for TreeNode {
+    /// A map of `id`, `parent` and `value`.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = to.serialize_struct("TreeNode", 3)?;
+        fields.serialize_field("id", &self.id)?;
+        fields.serialize_field("parent", &self.parent)?;
+        fields.serialize_field("value", &self.value)?;
+        fields.end()
+    }
 }
 
 macro_rules! from {
@@ -61,6 +86,7 @@ impl Serialize for Value {
             Value::Bytes(value) => to.serialize_bytes(value),
             Value::List(values) => to.collect_seq(values),
             Value::Map(values) => to.collect_map(values),
+            Value::Tree(nodes) => to.collect_seq(nodes),
         }
     }
 }

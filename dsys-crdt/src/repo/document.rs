@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use super::file::Write;
 use super::subscription::Subscribers;
 use super::{Inner, Link, RepoError, Rule, Subscription, Update};
+#[cfg(feature = "net")]
+use crate::change::Bundle;
 use crate::change::{Change, ChangeId, DocumentId, Log, Refused};
 use crate::doc::{self, DocError, Edit, Event, Value};
 use crate::schema::{Crdt, Looking};
@@ -165,6 +167,15 @@ impl<T> Doc<T> {
         self.cell.change(edit)
     }
 
+    /// Who writes here.
+    pub(super) fn author(&self) -> NodeId {
+        self.cell.repo.key.public()
+    }
+
+    pub(super) fn in_cell<R>(&self, act: impl FnOnce(&mut doc::Doc<Rule>) -> R) -> Result<R, RepoError> {
+        self.cell.with(act)
+    }
+
     #[cfg(any(test, feature = "net"))]
     pub(crate) fn cell(&self) -> &Arc<Cell> {
         &self.cell
@@ -305,33 +316,37 @@ impl Cell {
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
         let events = act(doc, &*self.repo.key)?;
-        self.write(&mut state, before)?;
+        let bytes = doc.log().encode_as_they_are(before..doc.log().len() as u32);
+        self.write(&mut state, before, bytes)?;
         self.tell(&Update::Local(events));
         Ok(())
     }
 
     /// Takes in changes of a peer; gives what became of them, and how many changes there are now.
     #[cfg(feature = "net")]
-    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(crate::change::Received, u32), RepoError> {
+    pub(crate) fn receive(&self, mut bundle: Bundle) -> Result<(crate::change::Received, u32), RepoError> {
         self.repo.writer.room()?;
         let mut state = self.state();
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
-        let (received, events) = doc.receive(changes, now());
+        let sent = bundle.take_bytes();
+        let (received, events) = doc.receive_bundle(bundle, now());
         let after = doc.log().len() as u32;
         if after > before {
-            self.write(&mut state, before)?;
+            // What was taken whole is kept as it came.
+            let whole = sent.filter(|(_, names)| doc.log().names_from(before) == names);
+            let bytes = whole.map(|(bytes, _)| bytes);
+            let bytes = bytes.unwrap_or_else(|| doc.log().encode_as_they_are(before..after));
+            self.write(&mut state, before, bytes)?;
             self.tell(&Update::Remote(events));
         }
         Ok((received, after))
     }
 
     /// Has the changes from a number on written; if they cannot be, they are forgotten.
-    fn write(&self, state: &mut State, before: u32) -> Result<(), RepoError> {
+    fn write(&self, state: &mut State, before: u32, bytes: Vec<u8>) -> Result<(), RepoError> {
         let Some(doc) = &state.doc else { return Err(RepoError::Removed) };
         let after = doc.log().len() as u32;
-        let numbers: Vec<u32> = (before..after).collect();
-        let bytes = crate::change::encode(&doc.log().as_they_are(&numbers));
         let write = Write::Changes(self.link.document, before, bytes);
         let written = self.repo.writer.write(write, Some((self.cell.clone(), after)));
         if written.is_err() {

@@ -17,7 +17,7 @@ use tracing::debug;
 use super::Config;
 use super::machine::{Library, Replicator};
 use super::words::{Command, Event, Stats};
-use crate::change::{Change, DocumentId, Log, Received};
+use crate::change::{Bundle, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
@@ -267,7 +267,7 @@ impl Library for Shelf {
         looked.inspect_err(|error| debug!(?document, %error, "a shared document cannot be read")).ok()
     }
 
-    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)> {
+    fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
         let received = self.doc(document)?.cell().receive(changes);
         received.inspect_err(|error| debug!(?document, %error, "changes cannot be kept")).ok()
     }

@@ -9,7 +9,7 @@ use super::link::Link;
 use super::message::Message;
 use super::words::{Command, Event, Stats, Timer};
 use super::{Config, piece};
-use crate::change::{Change, ChangeId, DocumentId, Log, Policy, Received, Refused, decode_within};
+use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused};
 
 /// Where the documents are that are shared.
 pub trait Library {
@@ -22,7 +22,7 @@ pub trait Library {
 
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
     /// [`Command::Stored`] is to come, unless they are at once.
-    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)>;
+    fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)>;
 
     /// Whether a peer may have a document that is shared.
     fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool;
@@ -146,7 +146,7 @@ impl<L: Library> Replicator<L> {
                 self.have(from, document, &have, cx);
             }
             Message::Changes { piece, left, changes, .. } => {
-                self.changes(from, document, (piece, left), &changes, cx);
+                self.changes(from, document, (piece, left), changes, cx);
             }
             Message::Stored { piece, .. } => {
                 link.flight.retain(|(sent, _)| *sent != piece);
@@ -232,13 +232,14 @@ impl<L: Library> Replicator<L> {
         from: NodeId,
         document: DocumentId,
         (number, left): (u64, u64),
-        bytes: &[u8],
+        bytes: Vec<u8>,
         cx: &mut Context<'_, Self>,
     ) {
-        let Ok(changes) = decode_within(bytes, self.config.max_unpacked) else {
+        let length = bytes.len() as u64;
+        let Ok(changes) = Bundle::decode(bytes, self.config.max_unpacked) else {
             return self.violation(from, cx);
         };
-        self.stats.received_bytes += bytes.len() as u64;
+        self.stats.received_bytes += length;
         let count = changes.len() as u64;
         let Some((received, len)) = self.library.receive(&document, changes) else { return };
         self.stats.received += received.accepted as u64;

@@ -34,6 +34,19 @@ enum Op {
     Remove(Name, Name),
     Edit(Name, Vec<(u32, u32, String)>),
     Add(Name, i64),
+    Mark(Name, (Edge, Edge, u8, String, Option<String>)),
+    Grow(Name, Option<Name>, Position),
+    Carry(Name, Name, Option<Name>, Position),
+    Fell(Name, Name),
+}
+
+#[derive(Clone, Serialize)]
+#[allow(dead_code)] // The places of the variants are the format.
+enum Edge {
+    Start,
+    End,
+    Behind(Name, u32),
+    Before(Name, u32),
 }
 
 #[derive(Clone, Serialize)]
@@ -49,6 +62,7 @@ enum Item {
     List,
     Text,
     Counter,
+    Tree,
 }
 
 impl Body {
@@ -89,6 +103,10 @@ fn edit(at: u32, delete: u32, insert: &str) -> Op {
     Op::Edit(TEXT, vec![(at, delete, insert.into())])
 }
 
+fn mark(text: Name, start: Edge, expand: u8, key: &str) -> Op {
+    Op::Mark(text, (start, Edge::End, expand, key.into(), Some("v".into())))
+}
+
 fn nonsense() -> Vec<Vec<u8>> {
     let set = |name, item| Op::Set(name, "x".into(), item);
     let nested =
@@ -115,6 +133,18 @@ fn nonsense() -> Vec<Vec<u8>> {
         body(vec![Op::Remove(LIST, LIST)]),
         body(vec![Op::Insert(Name::Root, digits(&[1]), Item::Null)]),
         body(vec![Op::Add(TEXT, 1)]),
+        body(vec![mark(LIST, Edge::Start, 0, "k")]),
+        body(vec![mark(TEXT, Edge::Start, 4, "k")]),
+        body(vec![mark(TEXT, Edge::Start, 0, &"k".repeat(257))]),
+        body(vec![mark(TEXT, Edge::Behind(TEXT, 3), 0, "k")]),
+        body(vec![mark(TEXT, Edge::Before(Name::Here(0), 0), 0, "k")]),
+        body(vec![mark(TEXT, Edge::Before(Name::Other(0, 4), 0), 0, "k")]),
+        body(vec![edit(0, 1, "x"), mark(TEXT, Edge::Behind(Name::Here(0), 0), 0, "on what it deletes")]),
+        body(vec![Op::Grow(LIST, None, digits(&[1]))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Grow(Name::Here(0), Some(TEXT), digits(&[1]))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Grow(Name::Here(0), Some(Name::Here(1)), digits(&[1]))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Fell(Name::Here(0), Name::Here(0))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Carry(Name::Here(0), Name::Root, None, digits(&[1]))]),
         body(nested),
     ]
 }

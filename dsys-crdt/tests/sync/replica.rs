@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsys_core::{Context, Effect, Input, Machine, NodeId, SecretKey, Token, Write};
-use dsys_crdt::change::{Change, DocumentId, Log, Open, Received, encode};
+use dsys_crdt::change::{Bundle, Change, DocumentId, Log, Open, Received, encode};
 use dsys_crdt::doc::{Doc, Value};
 use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
 
@@ -26,9 +26,9 @@ impl Library for Shelf {
         self.docs.get(document).map(|(doc, stored, _)| look(doc.log(), *stored))
     }
 
-    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)> {
+    fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
         let (doc, ..) = self.docs.get_mut(document)?;
-        let received = doc.receive(changes, 0).0;
+        let received = doc.receive_bundle(changes, 0).0;
         Some((received, doc.log().len() as u32))
     }
 
