@@ -45,7 +45,7 @@ mod text_field;
 mod undo;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use container::{Id, Kind};
@@ -58,6 +58,7 @@ use text_field::TextField;
 pub use undo::TextUndo;
 pub use value::{TreeNode, Value};
 
+use crate::blob::Blob;
 use crate::change::{Bundle, BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
 use crate::types::{Move, Position, Stamp, TreeError, TreeId};
 use crate::{Agent, DecodeError, EditError, MarkError, Text};
@@ -325,6 +326,11 @@ impl<P: Policy> Doc<P> {
             Kind::Text(field) => Some(field.text()),
             _ => None,
         }
+    }
+
+    /// The blobs that the document refers to, those included that stand in what was removed with its container.
+    pub fn blobs(&self) -> BTreeSet<Blob> {
+        self.state.blobs()
     }
 
     /// How many elements a list has, entries a map, nodes a tree, or characters a text.

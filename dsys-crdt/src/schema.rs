@@ -44,6 +44,7 @@ use std::ops::Range;
 pub use dsys_crdt_derive::Crdt;
 
 use crate::Expand;
+use crate::blob::Blob;
 use crate::doc::{DocError, Edit, Value};
 
 /// A struct that is a document's type. Derived.
@@ -279,7 +280,7 @@ macro_rules! plain {
         })*
     };
 }
-plain!(bool: Bool, i64: Int, i32: Int, u32: Int, f64: Float, String: String, Vec<u8>: Bytes);
+plain!(bool: Bool, i64: Int, i32: Int, u32: Int, f64: Float, String: String, Vec<u8>: Bytes, Blob: Blob);
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident $(<$item:ident>)? => $view:ident, $begin:expr;)*) => {

@@ -224,6 +224,7 @@ fn split(value: Value) -> (Item, Value) {
         Value::Float(value) => (Item::Float(value), Value::Null),
         Value::String(value) => (Item::String(value), Value::Null),
         Value::Bytes(value) => (Item::Bytes(value), Value::Null),
+        Value::Blob(blob) => (Item::Blob(blob), Value::Null),
         inner @ Value::Map(_) => (Item::Map, inner),
         inner @ Value::List(_) => (Item::List, inner),
         inner @ Value::Text(_) => (Item::Text, inner),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Agent;
+use crate::blob::Blob;
 use crate::types::Position;
 
 /// The first byte of every body.
@@ -67,6 +68,7 @@ pub(super) enum Item {
     Text,
     Counter,
     Tree,
+    Blob(Blob),
 }
 
 /// Characters deleted, and others inserted in their place, in the text as it is behind the edit before.

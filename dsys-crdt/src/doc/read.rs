@@ -1,6 +1,6 @@
 //! Reading: JSON Pointers (RFC 6901) to what a document contains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::DocError;
 use super::container::{Container, Id, Kind, List};
@@ -8,6 +8,7 @@ use super::forest::{name_of, node_of};
 use super::op::Item;
 use super::state::State;
 use super::value::Value;
+use crate::blob::Blob;
 use crate::types::{Stamp, TreeId};
 
 /// The parts of a pointer: `/a~1b/0` is `a/b`, then `0`.
@@ -65,6 +66,7 @@ impl State {
             Item::Float(value) => Value::Float(*value),
             Item::String(value) => Value::String(value.clone()),
             Item::Bytes(value) => Value::Bytes(value.clone()),
+            Item::Blob(blob) => Value::Blob(*blob),
             Item::Map | Item::List | Item::Text | Item::Counter | Item::Tree => {
                 self.contents(&Id::Made(stamp.clone()))
             }
@@ -88,6 +90,23 @@ impl State {
             Ok(Kind::Tree(tree)) => Value::Tree(self.nodes(tree)),
             Err(_) => Value::Null,
         }
+    }
+
+    /// The blobs that values refer to, also those that others have been set beside.
+    pub(super) fn blobs(&self) -> BTreeSet<Blob> {
+        let items = self.containers.values().flat_map(|container| {
+            let (map, list) = match &container.kind {
+                Kind::Map(map) => (Some(map.values().flatten().map(|entry| &entry.item)), None),
+                Kind::List(list) => {
+                    let elements = list.stamps().filter_map(|stamp| list.elements.get(stamp));
+                    (None, Some(elements.map(|element| &element.item)))
+                }
+                _ => (None, None),
+            };
+            map.into_iter().flatten().chain(list.into_iter().flatten())
+        });
+        let blobs = items.filter_map(|item| if let Item::Blob(blob) = item { Some(*blob) } else { None });
+        blobs.collect()
     }
 
     /// How much is in a container.

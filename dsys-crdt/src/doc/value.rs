@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::blob::Blob;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,6 +24,8 @@ pub enum Value {
     String(String),
     /// Bytes that are replaced as a whole; a list of numbers in JSON.
     Bytes(Vec<u8>),
+    /// What stands elsewhere under its hash; a map of `hash` and `length` in JSON.
+    Blob(Blob),
     /// A text that many edit at once; a string in JSON.
     Text(String),
     /// A number that many add to at once; a number in JSON.
@@ -67,7 +70,7 @@ macro_rules! from {
     };
 }
 from!(bool => Bool, i64 => Int, i32 => Int, f64 => Float, &str => String, String => String,
-    BTreeMap<String, Value> => Map);
+    BTreeMap<String, Value> => Map, Blob => Blob);
 
 impl<T: Into<Value>> From<Vec<T>> for Value {
     fn from(values: Vec<T>) -> Value {
@@ -84,6 +87,12 @@ impl Serialize for Value {
             Value::Float(value) => to.serialize_f64(*value),
             Value::String(value) | Value::Text(value) => to.serialize_str(value),
             Value::Bytes(value) => to.serialize_bytes(value),
+            Value::Blob(value) => {
+                let mut fields = to.serialize_struct("Blob", 2)?;
+                fields.serialize_field("hash", &value.to_hex())?;
+                fields.serialize_field("length", &value.length)?;
+                fields.end()
+            }
             Value::List(values) => to.collect_seq(values),
             Value::Map(values) => to.collect_map(values),
             Value::Tree(nodes) => to.collect_seq(nodes),

@@ -29,6 +29,9 @@ pub struct Config {
     /// So often a peer may announce what it then does not give; after that its announcements of the document are passed
     /// over until it connects anew. At first 8.
     pub max_broken: u32,
+    /// So many peers are remembered who have asked for documents that are not shared with them, and are told when they are.
+    /// At first 4,096.
+    pub max_turned_away: usize,
     /// A peer that sends so many pieces in a row of which nothing is sound is disconnected. At first 16.
     pub max_strikes: u32,
 }
@@ -47,6 +50,7 @@ impl Default for Config {
             redial_after: Duration::from_secs(1),
             redial_at_most: Duration::from_secs(60),
             max_broken: 8,
+            max_turned_away: 4_096,
             max_strikes: 16,
         }
     }

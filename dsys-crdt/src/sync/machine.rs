@@ -1,6 +1,6 @@
 //! The machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, Time};
@@ -35,6 +35,8 @@ pub struct Replicator<L> {
     pub(super) config: Config,
     shared: BTreeMap<DocumentId, Shared>,
     pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// Peers that asked for a document which was not shared with them, to be told when it is.
+    turned_away: BTreeSet<(DocumentId, NodeId)>,
     pub(super) stats: Stats,
     /// Those that the app knows.
     pub(super) told: Stats,
@@ -68,6 +70,7 @@ impl<L: Library> Replicator<L> {
             config,
             shared: BTreeMap::new(),
             peers: BTreeMap::new(),
+            turned_away: BTreeSet::new(),
             stats: Stats::default(),
             told: Stats::default(),
             announces: false,
@@ -105,6 +108,7 @@ impl<L: Library> Replicator<L> {
                     peer.links.entry(document).or_default().invited = true;
                     self.announce(id, document, false, cx);
                 }
+                self.tell_turned_away(document, cx);
             }
             Command::Unshare(document) => {
                 self.shared.remove(&document);
@@ -127,11 +131,27 @@ impl<L: Library> Replicator<L> {
         }
     }
 
+    /// Tells those who have asked for a document before that they can have it now.
+    fn tell_turned_away(&mut self, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let (first, last) = (NodeId::from_bytes([0; 32]), NodeId::from_bytes([0xff; 32]));
+        let waited: Vec<_> = self.turned_away.range((document, first)..=(document, last)).copied().collect();
+        for it @ (_, id) in waited {
+            if self.library.may_read(&id, &document) {
+                self.turned_away.remove(&it);
+                self.peers.entry(id).or_default().links.entry(document).or_default();
+                self.announce(id, document, true, cx);
+            }
+        }
+    }
+
     fn message(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
         let document = message.document();
         if !self.library.may_read(&from, &document) || !self.is_shared(document) {
             if !matches!(message, Message::Declined { .. } | Message::Presence { .. }) {
                 cx.send(from, Message::Declined { document });
+                if self.turned_away.len() < self.config.max_turned_away {
+                    self.turned_away.insert((document, from));
+                }
             }
             return;
         }
@@ -414,6 +434,7 @@ impl<L: Library> Replicator<L> {
     }
 
     fn down(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+        self.turned_away.retain(|(_, peer)| *peer != id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.up = false;
         for (document, link) in &mut peer.links {

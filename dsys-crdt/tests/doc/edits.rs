@@ -1,5 +1,6 @@
 //! What edits do, at one replica and where two meet.
 
+use dsys_crdt::blob::{Blob, BlobError, Blobs, FolderBlobs, MemoryBlobs};
 use dsys_crdt::change::Members;
 use dsys_crdt::doc::{Doc, DocError, Event, TreeNode, Value};
 use dsys_crdt::types::TreeError;
@@ -217,4 +218,37 @@ fn a_tree_has_no_cycle_and_its_nodes_carry_what_they_carry() {
     })
     .unwrap();
     assert_eq!(here.count("/deep"), Some(20_000));
+}
+
+#[test]
+fn blobs_stand_elsewhere_and_are_what_they_are_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let (memory, files) = (MemoryBlobs::default(), FolderBlobs::open(folder.path().join("blobs")).unwrap());
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let (picture, song) = (vec![7; 100_000], b"la".to_vec());
+        let (a, b) = (files.put(picture.clone()).await.unwrap(), memory.put(song.clone()).await.unwrap());
+        assert_eq!((a, files.put(picture.clone()).await.unwrap()), (memory.put(picture.clone()).await.unwrap(), a));
+        let mut doc = empty();
+        doc.change(&key(1), 0, |doc| {
+            doc.set("/picture", a)?;
+            doc.set("/songs", vec![b])
+        })
+        .unwrap();
+        let mut there = empty();
+        meet(&mut doc, &mut there);
+        assert_eq!(there.blobs().into_iter().collect::<Vec<_>>().len(), 2);
+        assert_eq!(there.get("/songs/0"), Some(Value::Blob(b)));
+        assert_eq!((files.get(&a).await, memory.get(&b).await), (Ok(Some(picture)), Ok(Some(song))));
+        assert_eq!(files.get(&b).await, Ok(None));
+        assert!(json(&there).contains(&format!(r#""songs":[{{"hash":"{}","length":2}}]"#, b.to_hex())));
+        // Of another length, or other bytes: not what the document means.
+        let longer = Blob { length: 9, ..a };
+        assert_eq!(files.get(&longer).await, Err(BlobError::Damaged(longer)));
+        std::fs::write(folder.path().join("blobs").join(a.to_hex()), b"other").unwrap();
+        assert_eq!(files.get(&a).await, Err(BlobError::Damaged(a)));
+        assert_eq!(files.put(vec![7; 100_000]).await, Ok(a));
+        assert!(files.get(&a).await.unwrap().is_some());
+        there.change(&key(1), 0, |doc| doc.remove("/picture")).unwrap();
+        assert_eq!(there.blobs(), [b].into());
+    });
 }

@@ -58,7 +58,7 @@ pub(crate) enum Act {
 
 pub(crate) fn quick() -> Config {
     let mut config = Config::default();
-    config.piece = 2_000;
+    config.piece = 900;
     config.window = 3;
     config.patience = Duration::from_millis(800);
     config.announce_every = Duration::from_secs(3);
