@@ -50,3 +50,9 @@ pub use handle::{Builder, Ended, SpawnError, Sync};
 pub use machine::{Library, Replicator};
 pub use message::Message;
 pub use words::{Command, Event, Stats, Timer};
+
+/// The last changes of a log, as peers are told of them.
+#[cfg(feature = "net")]
+pub(crate) fn heads<P: crate::change::Policy>(log: &crate::change::Log<P>) -> Vec<crate::change::ChangeId> {
+    piece::heads(log, log.len() as u32, usize::MAX)
+}

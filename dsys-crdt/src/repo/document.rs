@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+#[cfg(feature = "net")]
+use std::time::{Duration, Instant};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dsys_core::NodeId;
@@ -63,6 +65,12 @@ struct State {
     new: bool,
     /// So many changes are in the snapshot that was written last.
     kept: u32,
+    /// When somebody last had to do with it.
+    #[cfg(feature = "net")]
+    used: Instant,
+    /// The last changes of one that was closed: all that peers are told of it while nothing happens.
+    #[cfg(feature = "net")]
+    heads: Option<Vec<ChangeId>>,
 }
 
 impl<T> Doc<T> {
@@ -180,6 +188,12 @@ impl<T> Doc<T> {
     pub(crate) fn cell(&self) -> &Arc<Cell> {
         &self.cell
     }
+
+    /// Whether this is the only handle.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.cell) == 1
+    }
 }
 
 impl Doc {
@@ -241,14 +255,47 @@ impl Cell {
             ours,
             cell: cell.clone(),
             repo,
-            state: Mutex::new(State { doc: None, new, kept: 0 }),
+            state: Mutex::new(State {
+                doc: None,
+                new,
+                kept: 0,
+                #[cfg(feature = "net")]
+                used: Instant::now(),
+                #[cfg(feature = "net")]
+                heads: None,
+            }),
             stored: watch::Sender::new(0),
             subscribers: Subscribers::default(),
             removed: AtomicBool::new(false),
         })
     }
 
-    #[cfg(test)]
+    /// Closes the document, if nobody has had to do with it for so long and all of it is on the disk. Its handles open it again.
+    #[cfg(feature = "net")]
+    pub(crate) fn rest(&self, idle: Duration) {
+        let idles = |state: &State| state.doc.is_some() && state.used.elapsed() >= idle;
+        if !self.state.try_lock().is_ok_and(|state| idles(&state)) {
+            return;
+        }
+        if let Some(snapshot) = self.due_snapshot(true) {
+            // Its changes are written anyway.
+            let _ = self.repo.writer.write(snapshot, None);
+        }
+        let mut state = self.state();
+        let Some(doc) = state.doc.as_ref().filter(|_| idles(&state)) else { return };
+        if doc.log().len() == self.stored_count() as usize && doc.log().waiting() == 0 {
+            state.heads = Some(crate::sync::heads(doc.log()));
+            state.doc = None;
+        }
+    }
+
+    /// The last changes of a document that was closed, all of which are on the disk.
+    #[cfg(feature = "net")]
+    pub(crate) fn resting_heads(&self) -> Option<Vec<ChangeId>> {
+        let state = self.state();
+        state.heads.clone().filter(|_| state.doc.is_none() && !self.removed.load(Ordering::Acquire))
+    }
+
     pub(super) fn is_read(&self) -> bool {
         self.state().doc.is_some()
     }
@@ -267,6 +314,10 @@ impl Cell {
     fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut doc::Doc<Rule>, RepoError> {
         if self.removed.load(Ordering::Acquire) {
             return Err(RepoError::Removed);
+        }
+        #[cfg(feature = "net")]
+        {
+            state.used = Instant::now();
         }
         if state.doc.is_none() {
             let (doc, kept) = self.load(state.new)?;

@@ -1,6 +1,6 @@
 //! The machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, Time};
@@ -19,6 +19,11 @@ pub trait Library {
     /// Looks at a document's log, of which so many changes are durable, the first ones: only they are told to anybody. None
     /// if it is not shared, or cannot be read.
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
+
+    /// The last changes of a document all of which is durable, and that need not be looked at for that.
+    fn resting(&self, _: &DocumentId) -> Option<Vec<ChangeId>> {
+        None
+    }
 
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
     /// [`Command::Stored`] is to come, unless they are at once.
@@ -200,10 +205,11 @@ impl<L: Library> Replicator<L> {
         answer: bool,
         cx: &mut Context<'_, Self>,
     ) {
-        let looked = self.library.look(&document, |log, stored| {
-            let known = heads.iter().all(|id| log.number(id).is_some());
-            (known, if known { piece::lacking(log, stored, heads) } else { Default::default() })
+        // Most who meet again have the same, and then nobody needs to open it.
+        let same = self.library.resting(&document).is_some_and(|ours| {
+            ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head))
         });
+        let looked = if same { Some((true, VecDeque::new())) } else { self.look_for(document, heads) };
         let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
         let first = !std::mem::replace(&mut link.heard, true);
         link.declined = None;
@@ -225,6 +231,14 @@ impl<L: Library> Replicator<L> {
             cx.send(from, Message::Presence { document, state });
         }
         self.look_whether_in_step(from, document, cx);
+    }
+
+    /// Whether these are all known here; and what somebody lacks who has them.
+    fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<(bool, VecDeque<u32>)> {
+        self.library.look(&document, |log, stored| {
+            let known = heads.iter().all(|id| log.number(id).is_some());
+            (known, if known { piece::lacking(log, stored, heads) } else { VecDeque::new() })
+        })
     }
 
     /// A peer says what it has, because it lacks something.
@@ -406,7 +420,10 @@ impl<L: Library> Replicator<L> {
 
     fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
         let most = self.config.max_named;
-        self.library.look(document, |log, stored| piece::heads(log, stored, most))
+        match self.library.resting(document) {
+            Some(heads) if heads.len() <= most => Some(heads),
+            _ => self.library.look(document, |log, stored| piece::heads(log, stored, most)),
+        }
     }
 
     /// Whether a peer was not yet told of what we have now.
@@ -416,10 +433,12 @@ impl<L: Library> Replicator<L> {
     }
 
     fn look_whether_in_step(&mut self, with: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
-        let durable = self.library.look(&document, |log, stored| stored as usize == log.len());
+        let rests = self.library.resting(&document).is_some();
+        let is_durable = || self.library.look(&document, |log, stored| stored as usize == log.len());
+        let durable = rests || is_durable() == Some(true);
         let Some(link) = self.link(with, document) else { return };
         let quiet = link.heard && link.is_quiet() && link.asked.is_none() && link.parked.is_empty();
-        if quiet && durable == Some(true) && !std::mem::replace(&mut link.in_step, true) {
+        if quiet && durable && !std::mem::replace(&mut link.in_step, true) {
             cx.emit(Event::InStep(document, with));
         }
     }

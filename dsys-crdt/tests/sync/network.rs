@@ -68,6 +68,8 @@ async fn three_lines_do_it() {
     assert!(matches!(Sync::spawn(&ben.node, &anna.repo), Err(SpawnError::Taken)));
     let here = begun(&anna.repo);
     here.change(|doc| doc.insert_text("/body", 0, "milk\n")).unwrap();
+    // What is not on the disk yet is told to nobody, and both would be in step with nothing.
+    here.saved().await.unwrap();
     anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
 
     let there: Doc = ben.repo.join("notes", here.link()).unwrap();
@@ -168,6 +170,62 @@ async fn hundreds_of_documents_share_one_connection() {
         .await;
     }
     assert_eq!(anna.node.stats().peers.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_turned_away_hears_when_it_is_shared() {
+    let (anna, ben) = (peer(), peer());
+    let here: Doc = anna.repo.create("notes").unwrap();
+    here.change(|doc| doc.set("/n", 7)).unwrap();
+    let there: Doc = ben.repo.join("notes", here.link()).unwrap();
+    let mut updates = there.subscribe();
+    let mut config = dsys_crdt::sync::Config::default();
+    // Ben would ask again in an hour.
+    (config.patience, config.announce_every) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
+    drop(ben.sync);
+    let again = node();
+    let sync = Sync::builder(&again, &ben.repo).config(config).spawn().unwrap();
+    sync.share(&there, [anna.node.ticket().0]).await.unwrap();
+    update(&mut updates, |update| matches!(update, Update::Declined { .. })).await;
+    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+    until("what Anna shares now", || there.get("/n").unwrap() == Some(Value::Int(7))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_nobody_uses_are_closed_though_they_are_shared() {
+    let mut config = dsys_crdt::repo::RepoConfig::default();
+    config.close_after = Duration::from_millis(40);
+    let [anna, ben] = [0, 1].map(|_| {
+        let (node, repo) = (node(), Repo::memory_with(None, config.clone()).unwrap());
+        let sync = Sync::spawn(&node, &repo).unwrap();
+        Peer { node, repo, sync }
+    });
+    let mut names = Vec::new();
+    for number in 0..20 {
+        let here: Doc = anna.repo.create_with(&format!("{number}"), Rule::Open).unwrap();
+        here.change(|doc| doc.set("/n", number)).unwrap();
+        let there: Doc = ben.repo.join(&format!("{number}"), here.link()).unwrap();
+        anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
+        ben.sync.share(&there, [anna.node.ticket().0]).await.unwrap();
+        let mut updates = there.subscribe();
+        until("the document", || there.get("/n").unwrap() == Some(Value::Int(number as i64))).await;
+        names.push(there.id());
+        if number == 7 {
+            // A handle keeps it open, and updates come to who follows it, open or not.
+            let kept: Doc = ben.repo.get("7").unwrap();
+            drop((here, there));
+            until("all but one are closed", || (anna.repo.open_count(), ben.repo.open_count()) == (0, 1)).await;
+            drop(kept);
+            until("that too", || ben.repo.open_count() == 0).await;
+            let here: Doc = anna.repo.get("7").unwrap();
+            here.change(|doc| doc.set("/n", 70)).unwrap();
+            drop(here);
+            update(&mut updates, |update| matches!(update, Update::Remote(_))).await;
+        }
+    }
+    until("all are closed", || (anna.repo.open_count(), ben.repo.open_count()) == (0, 0)).await;
+    let there: Doc = ben.repo.get_by_id(&names[7]).unwrap();
+    assert_eq!((there.get("/n").unwrap(), ben.repo.open_count()), (Some(Value::Int(70)), 1));
 }
 
 /// Prints how long a keystroke takes to ten peers, beside the round trip of a request on the same connections.
