@@ -203,6 +203,8 @@ impl<M: Checkable> Explore<M> {
                 *records = vec![record];
                 inputs.push(Input::Stored(token));
             }
+            // Who crashes starts again at once: everybody is there.
+            Effect::Probe(addr) => inputs.push(Input::Probed(addr, true)),
             Effect::Emit(_) | Effect::Disconnect(_) | Effect::Learn(_) => {}
         }
     }

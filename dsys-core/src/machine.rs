@@ -74,6 +74,9 @@ pub enum Input<M: Machine> {
     PeerDown(NodeId),
     /// The [`Write`] of this token is durable.
     Stored(Token),
+    /// What an [`Effect::Probe`] came to: `true` and the address that answered, or `false` and the addresses that were
+    /// asked for. Where addresses are of no use they are those that were asked for.
+    Probed(NodeAddr, bool),
 }
 
 /// One thing a machine wants done. Order is meaning: a driver completes a `Store` before any effect that follows it
@@ -95,6 +98,13 @@ pub enum Effect<M: Machine> {
     Store(Token, Write),
     /// Remember where this node can be reached, for a later `Send`. Costs nothing where addresses are of no use.
     Learn(NodeAddr),
+    /// Find out whether this node can be reached by somebody new: dial it by a fresh connection, beside the one that
+    /// stands, and answer [`Input::Probed`]. That takes seconds, and is never repeated by the driver.
+    ///
+    /// Nobody can be made to knock at a stranger's door: a driver of a real network tries only those addresses whose
+    /// IP address is the one that the peer's own connection comes from, and none if there is no connection. Without
+    /// addresses, it tries those that the peer has claimed.
+    Probe(NodeAddr),
 }
 
 /// The machine's own name for one [`Write`], returned in [`Input::Stored`].
@@ -171,6 +181,11 @@ impl<'a, M: Machine> Context<'a, M> {
     pub fn learn(&mut self, addr: NodeAddr) {
         self.effects.push(Effect::Learn(addr));
     }
+
+    /// See [`Effect::Probe`].
+    pub fn probe(&mut self, addr: NodeAddr) {
+        self.effects.push(Effect::Probe(addr));
+    }
 }
 
 // The derives would ask `M: Debug` and `M: Clone`, which a machine need not be.
@@ -190,6 +205,7 @@ where
             Input::PeerUp(peer) => f.debug_tuple("PeerUp").field(peer).finish(),
             Input::PeerDown(peer) => f.debug_tuple("PeerDown").field(peer).finish(),
             Input::Stored(token) => f.debug_tuple("Stored").field(token).finish(),
+            Input::Probed(addr, reached) => f.debug_tuple("Probed").field(addr).field(reached).finish(),
         }
     }
 }
@@ -209,6 +225,7 @@ where
             Effect::Disconnect(peer) => f.debug_tuple("Disconnect").field(peer).finish(),
             Effect::Store(token, write) => f.debug_tuple("Store").field(token).field(write).finish(),
             Effect::Learn(addr) => f.debug_tuple("Learn").field(addr).finish(),
+            Effect::Probe(addr) => f.debug_tuple("Probe").field(addr).finish(),
         }
     }
 }

@@ -50,6 +50,8 @@ pub enum Kind {
     Restart,
     /// The node left for good.
     Leave,
+    /// A probe of a peer has come to its end.
+    Probed,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Kind::Crash => "crash",
             Kind::Restart => "restart",
             Kind::Leave => "leave",
+            Kind::Probed => "probed",
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn hand<Part: Machine, Whole: Machine>(
             Effect::Disconnect(peer) => cx.disconnect(peer),
             Effect::Store(token, write) => cx.store(token, write),
             Effect::Learn(addr) => cx.learn(addr),
+            Effect::Probe(addr) => cx.probe(addr),
         }
     }
     events

@@ -32,6 +32,9 @@ pub enum Change {
     Faults(Faults),
     /// From now on the node has this clock.
     Clock(NodeId, Clock),
+    /// From now on others can, or cannot, open connections to the node, as behind a NAT. See
+    /// [`Network::set_dialable`](crate::Network::set_dialable).
+    Dialable(NodeId, bool),
 }
 
 /// How a node crashes.

@@ -1,6 +1,6 @@
 //! What lies in the queue.
 
-use dsys_core::{Machine, NodeId};
+use dsys_core::{Machine, NodeAddr, NodeId};
 
 use crate::change::Change;
 
@@ -30,6 +30,10 @@ pub(crate) enum Control {
     CheckCut { peer: u32, link: u32 },
     /// A dial to a name that nobody has comes to its end.
     NobodyThere { life: u32, id: NodeId },
+    /// A probe arrives.
+    Probe { from: u32, life: u32, begun: u64, addr: Box<NodeAddr> },
+    /// The outcome of a probe arrives, or its time is up.
+    Probed { life: u32, addr: Box<NodeAddr>, reached: bool },
     /// A flush is complete.
     Flushed { life: u32 },
     /// A cut ends.

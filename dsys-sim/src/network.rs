@@ -4,6 +4,7 @@ mod connection;
 mod effects;
 mod life;
 mod observe;
+mod probe;
 mod route;
 mod step;
 

@@ -25,6 +25,8 @@ pub(crate) struct Cold<M: Machine> {
     pub(crate) clock: Clock,
     pub(crate) liar: bool,
     pub(crate) notice: Notice,
+    /// Whether others can open connections to it.
+    pub(crate) dialable: bool,
     pub(crate) disk: Disk,
     pub(crate) flush_begun: u64,
     /// Effects that wait for the flush, in order.
@@ -59,6 +61,7 @@ impl<M: Machine> Node<M> {
                 clock: Clock::default(),
                 liar: false,
                 notice: Notice::Refused,
+                dialable: true,
                 disk: Disk::default(),
                 flush_begun: 0,
                 held: VecDeque::new(),
@@ -66,6 +69,10 @@ impl<M: Machine> Node<M> {
                 strangers: BTreeSet::new(),
             })
         })
+    }
+
+    pub(crate) fn is_dialable(&self) -> bool {
+        self.cold.as_ref().is_none_or(|cold| cold.dialable)
     }
 
     /// The id of the link to this peer, and whether it is up.

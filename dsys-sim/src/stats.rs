@@ -37,6 +37,8 @@ pub struct Stats {
     pub stale_timers: u64,
     /// Addresses learned; they are of no use here.
     pub learned: u64,
+    /// Probes begun.
+    pub probes: u64,
     /// Events the machines emitted.
     pub emitted: u64,
     /// Dials begun (connected mode).

@@ -8,6 +8,7 @@ mod erased;
 mod hello;
 mod link;
 mod meter;
+mod probe;
 mod protocol;
 mod shutdown;
 mod stats;

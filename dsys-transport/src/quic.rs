@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId, SecretKey, Signer};
 use tokio::sync::{Mutex, mpsc};
@@ -22,7 +23,10 @@ pub use connection::QuicConnection;
 pub use stream::{QuicRecv, QuicSend};
 
 use crate::error::{DialError, code};
-use crate::transport::{Transport, TransportStats};
+use crate::transport::{Connection, Transport, TransportStats};
+
+/// A probe's socket stays for so long at most, for the end to arrive.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// The QUIC transport. Both sides prove their Ed25519 key in the TLS 1.3 handshake by raw public keys (RFC 7250);
 /// there are no certificates. One ALPN, `dsys/1`. 0-RTT is off.
@@ -124,6 +128,22 @@ impl Transport for Quic {
 
     async fn dial(&self, to: &NodeAddr) -> Result<QuicConnection, DialError> {
         dial::dial(&self.endpoints, &self.clients, &self.config, to).await
+    }
+
+    async fn probe(&self, to: &NodeAddr) -> Result<Option<SocketAddr>, DialError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(DialError::ShutDown);
+        }
+        let failed = |error: io::Error| DialError::Unreachable { peer: to.id, reason: error.to_string() };
+        let endpoints = listen::strangers(&self.endpoints).map_err(failed)?;
+        let connection = dial::dial(&endpoints, &self.clients, &self.config, to).await?;
+        let addr = Connection::remote_addr(&connection);
+        Connection::close(&connection, code::DONE, "only a probe");
+        // Until the peer has heard of the end; the sockets go with the endpoints.
+        for endpoint in &endpoints {
+            let _ = tokio::time::timeout(LINGER, endpoint.wait_idle()).await;
+        }
+        Ok(addr)
     }
 
     async fn accept(&self) -> Option<QuicConnection> {

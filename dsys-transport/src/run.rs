@@ -2,6 +2,7 @@
 
 mod inbox;
 mod outbox;
+mod probes;
 mod storage;
 mod timers;
 mod tracer;
@@ -29,6 +30,7 @@ use crate::node::{Node, PeerChange, Protocol, ProtocolConfig, ProtocolError, Sha
 use crate::tag::Tag;
 use inbox::Arrival;
 use outbox::Outboxes;
+use probes::Probes;
 use timers::Timers;
 
 /// Runs `machine` on `node`, its messages on streams tagged `tag`, with [`RunConfig::default`] and no stable storage.
@@ -81,6 +83,7 @@ where
         events,
         counters: counters.clone(),
         timers: Timers::new(),
+        probes: Probes::new(config.probes),
         effects: Vec::new(),
         started: Instant::now(),
         rng,
@@ -124,6 +127,8 @@ pub struct RunConfig {
     /// Messages up to this many bytes go as datagrams where the connection stands and has them: sooner, but they
     /// may be lost or overtake others. 0: none do.
     pub datagrams_up_to: usize,
+    /// Probes under way at once; further ones wait.
+    pub probes: usize,
     /// Where a trace goes, in the format of [`dsys_core::trace`]; nowhere by default.
     pub trace: Option<TraceSink>,
 }
@@ -139,6 +144,7 @@ impl Default for RunConfig {
             max_outboxes: 1_024,
             stream_idle: Duration::from_secs(30),
             datagrams_up_to: 0,
+            probes: 8,
             trace: None,
         }
     }
@@ -265,6 +271,7 @@ struct Driver<M: Machine, D> {
     events: mpsc::Sender<M::Event>,
     counters: Arc<Counters>,
     timers: Timers<M::Timer>,
+    probes: Probes,
     effects: Vec<Effect<M>>,
     started: Instant,
     rng: Rng,
@@ -334,6 +341,7 @@ where
                     node.heard(incoming.peer, self.protocol.tag());
                     readers.spawn(inbox::read(incoming, arrivals.clone(), self.config.max_message));
                 }
+                Some((addr, reached)) = self.probes.next() => self.handle(Input::Probed(addr, reached)),
                 Some((peer, data)) = self.protocol.recv_datagram() => {
                     match frame::decode(&data) {
                         Ok(message) => self.arrived(Arrival::Message(peer, message, data.len()), &mut outboxes),
@@ -374,6 +382,7 @@ where
             Input::PeerUp(peer) => self.trace(Kind::Up, Some(*peer), None),
             Input::PeerDown(peer) => self.trace(Kind::Down, Some(*peer), None),
             Input::Stored(_) => self.trace(Kind::Stored, None, None),
+            Input::Probed(addr, _) => self.trace(Kind::Probed, Some(addr.id), None),
         }
         let now = self.now();
         self.machine.handle(input, &mut Context::new(now, &mut self.rng, &mut self.effects));
@@ -448,6 +457,7 @@ where
                 );
             }
             Effect::Learn(addr) => self.protocol.node().add_addr(addr),
+            Effect::Probe(addr) => self.probes.begin(self.protocol.node(), addr),
             // All were taken out before.
             Effect::Store(..) => {}
         }

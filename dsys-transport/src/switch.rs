@@ -98,6 +98,13 @@ impl<T: Transport> Transport for Switched<T> {
         Err(DialError::Unreachable { peer: to.id, reason: CUT.into() })
     }
 
+    async fn probe(&self, to: &NodeAddr) -> Result<Option<SocketAddr>, DialError> {
+        if self.switch.is_cut() {
+            return Err(DialError::Unreachable { peer: to.id, reason: CUT.into() });
+        }
+        self.inner.probe(to).await
+    }
+
     async fn accept(&self) -> Option<T::Connection> {
         loop {
             let connection = self.inner.accept().await?;

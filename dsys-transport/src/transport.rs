@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use dsys_core::{NodeAddr, NodeId, Signer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::error::{CloseReason, DatagramError, DialError};
+use crate::error::{CloseReason, DatagramError, DialError, code};
 
 /// What a transport counted of those who dialled it and got no connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +54,22 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// Cancel safety: dropping the future gives the dial up and leaves nothing behind.
     fn dial(&self, to: &NodeAddr) -> impl Future<Output = Result<Self::Connection, DialError>> + Send;
+
+    /// Finds out whether `to` answers a connection from somebody new, and closes that connection as soon as the key is
+    /// proven. Gives the address that answered, where there is such a thing.
+    ///
+    /// This default dials as usual. A transport whose peers may sit behind a NAT asks from a socket that they have
+    /// never sent to: through the hole that their own packets have made, anybody is reached (RFC 4787 §5).
+    ///
+    /// Cancel safety: as [`dial`](Self::dial).
+    fn probe(&self, to: &NodeAddr) -> impl Future<Output = Result<Option<SocketAddr>, DialError>> + Send {
+        async {
+            let connection = self.dial(to).await?;
+            let addr = connection.remote_addr();
+            connection.close(code::DONE, "only a probe");
+            Ok(addr)
+        }
+    }
 
     /// The next connection that a peer made and whose key is proven; `None` once the transport is shut down.
     ///

@@ -34,6 +34,7 @@ over_each_transport!(
     limits_of_connections_hold,
     dials_fail_with_what_happened,
     a_node_signs_in_its_own_name,
+    a_probe_reaches_whoever_can_be_dialled_and_leaves_nothing,
 );
 
 fn tag(text: &str) -> Tag {
@@ -317,12 +318,14 @@ async fn shutdown_waits_for_streams_and_leaves_nothing(world: World) {
 
 async fn shutdown_has_a_deadline(world: World) {
     let (a, b) = world.pair();
-    echo(&b, "echo/1");
-    let mut stream = a.open(b.addr(), tag("echo/1")).await.unwrap();
+    let protocol = b.protocol("slow/1", ProtocolConfig::default()).unwrap();
+    let mut stream = a.open(b.addr(), tag("slow/1")).await.unwrap();
     stream.write_all(b"never finished").await.unwrap();
-    until("it is open at both ends", || b.stats().peers.first().is_some_and(|peer| peer.streams == 1)).await;
+    // One that nobody had accepted would be refused, not cut off.
+    let incoming = soon("accept", protocol.accept()).await.unwrap();
     let report = soon("shutdown", b.shutdown(Duration::from_millis(50))).await;
     assert_eq!(report.cut_off, 1);
+    drop(incoming);
     assert!(soon("cut off", stream.recv.read_to_end(100)).await.is_err());
 }
 
@@ -422,4 +425,29 @@ async fn a_cut_closes_what_stands_and_lets_nobody_in_or_out() {
     assert!(other.connect(node.addr()).await.is_err() && switch.is_cut());
     switch.heal();
     other.connect(node.addr()).await.unwrap();
+}
+
+async fn a_probe_reaches_whoever_can_be_dialled_and_leaves_nothing(world: World) {
+    let (a, b) = world.pair();
+    // Beside no connection, and beside one that goes on.
+    for _ in 0..2 {
+        let reached = soon("a probe", a.probe(b.addr())).await.unwrap();
+        assert!(reached.id == b.id() && b.addr().direct().ends_with(reached.direct()), "{reached:?}");
+        if a.stats().peers.is_empty() {
+            a.connect(b.addr()).await.unwrap();
+        }
+    }
+    echo(&b, "echo/1");
+    assert_eq!(call(&a, &b, "echo/1", b"still here").await, b"still here");
+    until("the probes are over", || b.stats().peers.len() == 1 && a.stats().peers.len() == 1).await;
+    assert_eq!((b.stats().violations, b.stats().accepted, a.stats().dialled), (0, 1, 1));
+    // Who has another key is somebody else, and who is gone does not answer.
+    let stranger = NodeAddr::new(SecretKey::generate().unwrap().public());
+    let stranger = b.addr().direct().iter().fold(stranger, |addr, at| addr.with(*at));
+    soon("a stranger's key", a.probe(stranger)).await.unwrap_err();
+    assert!(matches!(a.probe(a.addr()).await, Err(DialError::OwnId(_))));
+    let gone = b.addr();
+    b.shutdown(Duration::from_secs(5)).await;
+    drop(b);
+    soon("nobody", a.probe(gone)).await.unwrap_err();
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::probe::{Do, Probe, Seen, TAG, ask, heard, next, start};
 use common::{World, raw, soon, until};
+use dsys_core::NodeAddr;
 use dsys_transport::{
     Connection as _, Death, MemoryDisk, NoDisk, RunConfig, RunError, TraceSink, Transport as _, run_with,
 };
@@ -25,6 +26,7 @@ over_each_transport!(
     a_quiet_stream_ends_so_that_the_connection_may_close,
     shutdown_delivers_what_was_sent,
     a_trace_tells_what_happened,
+    a_machine_has_its_peers_probed,
 );
 
 async fn messages_commands_events_and_timers(world: World) {
@@ -36,8 +38,7 @@ async fn messages_commands_events_and_timers(world: World) {
     ask(&on_b, Do::Send(a.id(), b"hello yourself".to_vec())).await;
     assert_eq!(heard(&mut on_a).await, Seen::Heard(b.id(), b"hello yourself".to_vec()));
     // Set again: only the later counts. Cancelled: never rings.
-    ask(&on_a, Do::Timers(vec![(1, 5), (2, 60_000), (3, 400), (2, 200), (4, 10)])).await;
-    ask(&on_a, Do::Cancel(4)).await;
+    ask(&on_a, Do::Timers(vec![(1, 5), (2, 60_000), (3, 400), (2, 200), (4, 10)], vec![4])).await;
     for timer in [1, 2, 3] {
         assert_eq!(heard(&mut on_a).await, Seen::Rang(timer));
     }
@@ -142,7 +143,7 @@ async fn a_machine_without_a_disk_stops_at_its_first_write(world: World) {
     let mut on_a = start(&a).await;
     ask(&on_a, Do::Keep(1, b.id())).await;
     assert!(matches!(soon("end", on_a.ended()).await, Err(RunError::Disk(_))));
-    assert!(on_a.command(Do::Cancel(1)).await.is_err());
+    assert!(on_a.command(Do::Tell(1)).await.is_err());
 }
 
 async fn an_unreachable_peer_is_told_as_down(world: World) {
@@ -254,4 +255,31 @@ async fn whoever_sends_a_message_is_answered() {
     let mut bytes = vec![0; tag.len() + 6];
     soon("its bytes", answer.read_exact(&mut bytes)).await.unwrap();
     assert_eq!(bytes, [&tag[..], b"\x05\x04yes?"].concat());
+}
+
+async fn a_machine_has_its_peers_probed(world: World) {
+    let (a, b) = world.pair();
+    let (mut on_a, _on_b) = (start(&a).await, start(&b).await);
+    // Not on behalf of somebody who is not even here.
+    ask(&on_a, Do::Probe(b.addr())).await;
+    assert_eq!(next(&mut on_a).await, Seen::Probed(b.addr(), false));
+    a.connect(b.addr()).await.unwrap();
+    while next(&mut on_a).await != Seen::Up(b.id()) {}
+    // At what it has claimed, and at one of the addresses that it is asked for.
+    ask(&on_a, Do::Probe(b.id().into())).await;
+    let Seen::Probed(at, true) = next(&mut on_a).await else { panic!("not reached") };
+    assert_eq!((at.id, at.direct()), (b.id(), b.addr().direct()));
+    if let World::Quic = world {
+        // Somebody else's door, though it would open: nobody knocks there.
+        let elsewhere = "127.0.0.2:9".parse().unwrap();
+        ask(&on_a, Do::Probe(NodeAddr::new(b.id()).with(elsewhere))).await;
+        assert_eq!(next(&mut on_a).await, Seen::Probed(NodeAddr::new(b.id()).with(elsewhere), false));
+        let both = NodeAddr::new(b.id()).with(elsewhere).with(b.addr().direct()[0]);
+        ask(&on_a, Do::Probe(both)).await;
+        assert_eq!(next(&mut on_a).await, Seen::Probed(b.addr(), true));
+        // Its own address, but nobody there.
+        let closed = "127.0.0.1:9".parse().unwrap();
+        ask(&on_a, Do::Probe(NodeAddr::new(b.id()).with(closed))).await;
+        assert_eq!(next(&mut on_a).await, Seen::Probed(NodeAddr::new(b.id()).with(closed), false));
+    }
 }

@@ -133,7 +133,7 @@ async fn timers_ring_on_time() {
     let node = Node::new(network.transport(NodeId::from_number(1)), NodeConfig::default());
     let mut running = start(&node).await;
     let begin = tokio::time::Instant::now();
-    ask(&running, Do::Timers(vec![(3, 15_000), (1, 5_000), (4, 15_000), (2, 15_000)])).await;
+    ask(&running, Do::Timers(vec![(3, 15_000), (1, 5_000), (4, 15_000), (2, 15_000)], vec![])).await;
     for (timer, due) in [(1, 5), (2, 15), (3, 15), (4, 15)] {
         assert_eq!(running.next_event().await, Some(Seen::Rang(timer)));
         let late = begin.elapsed().saturating_sub(Duration::from_secs(due));

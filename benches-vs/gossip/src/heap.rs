@@ -41,6 +41,7 @@ impl<M: Machine> Machine for Weighed<M> {
             Input::PeerUp(peer) => Input::PeerUp(peer),
             Input::PeerDown(peer) => Input::PeerDown(peer),
             Input::Stored(token) => Input::Stored(token),
+            Input::Probed(addr, reached) => Input::Probed(addr, reached),
         };
         let mut effects = Vec::with_capacity(64);
         let now = cx.now();
@@ -57,6 +58,7 @@ impl<M: Machine> Machine for Weighed<M> {
                 Effect::Disconnect(peer) => cx.disconnect(peer),
                 Effect::Store(token, write) => cx.store(token, write),
                 Effect::Learn(addr) => cx.learn(addr),
+                Effect::Probe(addr) => cx.probe(addr),
             }
         }
     }

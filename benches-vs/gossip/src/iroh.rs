@@ -77,7 +77,7 @@ impl Machine for Node {
                 }
             }
             Input::PeerDown(peer) => self.take(InEvent::PeerDisconnected(peer), cx),
-            Input::Start | Input::PeerUp(_) | Input::Stored(_) => {}
+            Input::Start | Input::PeerUp(_) | Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -113,6 +113,7 @@ impl Replica {
                 Effect::Disconnect(peer) => cx.disconnect(peer),
                 Effect::Store(token, write) => cx.store(token, write),
                 Effect::Learn(addr) => cx.learn(addr),
+                Effect::Probe(addr) => cx.probe(addr),
             }
         }
         self.write(cx);
@@ -191,6 +192,7 @@ impl Machine for Replica {
                 self.sync.library_mut().docs.get_mut(&document).unwrap().1 = len;
                 self.hand(Input::Command(Command::Stored(document)), cx);
             }
+            Input::Probed(..) => {}
         }
     }
 }

@@ -114,7 +114,7 @@ impl<T: Act> Machine for Replica<T> {
             }
             Input::Message(_, Message::Op(envelope)) => self.take(envelope),
             Input::Message(_, Message::State(state)) => self.state.merge(&state),
-            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) => {}
+            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

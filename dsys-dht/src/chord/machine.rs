@@ -403,7 +403,10 @@ impl Machine for Chord {
                     self.calls.iter().filter(|(_, call)| call.peer.id == peer).map(|(at, _)| *at).collect();
                 lost.into_iter().for_each(|number| self.failed(number, cx));
             }
-            Input::Message(_, Message::Notify(_)) | Input::PeerUp(_) | Input::Stored(_) => {}
+            Input::Message(_, Message::Notify(_))
+            | Input::PeerUp(_)
+            | Input::Stored(_)
+            | Input::Probed(..) => {}
         }
     }
 }

@@ -407,7 +407,7 @@ impl Machine for Kademlia {
                 self.calls.to(peer).into_iter().for_each(|number| self.failed(number, cx));
             }
             Input::PeerUp(peer) => self.peer_up(peer, cx),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

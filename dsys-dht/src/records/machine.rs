@@ -263,6 +263,7 @@ impl<O: Overlay> Records<O> {
                 Effect::Disconnect(peer) => cx.disconnect(peer),
                 Effect::Store(token, write) => cx.store(token, write),
                 Effect::Learn(addr) => cx.learn(addr),
+                Effect::Probe(addr) => cx.probe(addr),
             }
         }
     }
@@ -438,6 +439,7 @@ impl<O: Overlay> Machine for Records<O> {
                 self.hand(Input::PeerDown(peer), cx);
             }
             Input::Stored(token) => self.hand(Input::Stored(token), cx),
+            Input::Probed(addr, reached) => self.hand(Input::Probed(addr, reached), cx),
         }
         if self.lonely && self.overlay.known() > 0 {
             self.lonely = false;

@@ -30,6 +30,7 @@ impl Machine for Patient {
             Input::PeerUp(peer) => Input::PeerUp(peer),
             Input::PeerDown(peer) => Input::PeerDown(peer),
             Input::Stored(token) => Input::Stored(token),
+            Input::Probed(addr, reached) => Input::Probed(addr, reached),
         };
         let (now, mut effects) = (cx.now(), Vec::new());
         self.1.handle(input, &mut Context::new(now, cx.rng(), &mut effects));
@@ -39,7 +40,11 @@ impl Machine for Patient {
                 Effect::SetTimer(Timer::Call(_), _) | Effect::CancelTimer(Timer::Call(_)) => {}
                 Effect::SetTimer(timer, after) => cx.set_timer(timer, after),
                 Effect::CancelTimer(timer) => cx.cancel_timer(timer),
-                Effect::Emit(_) | Effect::Learn(_) | Effect::Disconnect(_) | Effect::Store(..) => {}
+                Effect::Emit(_)
+                | Effect::Learn(_)
+                | Effect::Probe(_)
+                | Effect::Disconnect(_)
+                | Effect::Store(..) => {}
             }
         }
     }

@@ -134,6 +134,8 @@ impl Machine for Agent {
                 self.tell_router(Input::PeerDown(peer), cx);
             }
             Input::Stored(token) => self.tell_router(Input::Stored(token), cx),
+            // None of its parts asks for one.
+            Input::Probed(..) => {}
         }
     }
 }

@@ -297,7 +297,7 @@ impl Machine for Replica {
                 }
             }
             Input::Timer(Timer::Compare) => self.compare(cx),
-            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) => {}
+            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -127,7 +127,7 @@ impl Machine for Flood {
             Input::PeerUp(peer) => self.up(peer),
             Input::PeerDown(peer) => self.neighbours.retain(|neighbour| *neighbour != peer),
             Input::Timer(never) => match never {},
-            Input::Start | Input::Stored(_) => {}
+            Input::Start | Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

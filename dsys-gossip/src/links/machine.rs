@@ -219,7 +219,7 @@ impl Machine for Links {
             Input::Timer(Timer::Swim(timer)) => self.tell_swim(Input::Timer(timer), cx),
             Input::PeerUp(peer) => self.tell_swim(Input::PeerUp(peer), cx),
             Input::PeerDown(peer) => self.tell_swim(Input::PeerDown(peer), cx),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -429,7 +429,7 @@ impl Machine for Plumtree {
                 }
             }
             Input::PeerDown(peer) => self.drop_neighbour(peer, cx),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

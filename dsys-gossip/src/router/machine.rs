@@ -385,7 +385,7 @@ impl Machine for Router {
             Input::Timer(timer) => self.ring(timer, cx),
             Input::PeerUp(peer) => self.tell_all(|| Input::PeerUp(peer), cx),
             Input::PeerDown(peer) => self.tell_all(|| Input::PeerDown(peer), cx),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -432,7 +432,7 @@ impl Machine for Rumor {
                 self.peers.down(peer);
                 self.partners.retain(|partner| partner.peer != peer);
             }
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

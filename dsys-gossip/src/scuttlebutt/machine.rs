@@ -345,7 +345,7 @@ impl Machine for Scuttlebutt {
                 }
             }
             Input::PeerDown(peer) => self.peers.down(peer),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -150,7 +150,7 @@ impl Machine for Topic {
             // Connections are the membership's business; it tells the tree of neighbours.
             Input::PeerUp(peer) => self.tell_membership(Input::PeerUp(peer), cx),
             Input::PeerDown(peer) => self.tell_membership(Input::PeerDown(peer), cx),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

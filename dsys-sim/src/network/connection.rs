@@ -54,6 +54,10 @@ impl<M: Machine<Message: Clone>> Network<M> {
             }
             return;
         }
+        if !node.is_dialable() {
+            self.time_out(from, to, link, begun);
+            return;
+        }
         match node.link(from) {
             // Both dial at once: the dial of the smaller name stands, ours. It arrives there in its own time, or the
             // other side gives up as if nobody had answered.

@@ -51,6 +51,7 @@ impl<M: Machine<Message: Clone>> Network<M> {
             Effect::Disconnect(peer) => self.disconnect(place, peer),
             Effect::Store(token, write) => self.store(place, token, write),
             Effect::Learn(_) => self.stats.learned += 1,
+            Effect::Probe(addr) => self.probe(place, addr),
         }
     }
 

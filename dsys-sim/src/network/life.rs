@@ -33,6 +33,7 @@ impl<M: Machine<Message: Clone>> Network<M> {
             }
             Change::Faults(faults) => self.set_faults(faults),
             Change::Clock(node, clock) => self.set_clock(node, clock),
+            Change::Dialable(node, dialable) => self.set_dialable(node, dialable),
         }
     }
 
@@ -126,6 +127,17 @@ impl<M: Machine<Message: Clone>> Network<M> {
             && let Some(node) = self.node_mut(place)
         {
             node.cold().clock = clock;
+        }
+    }
+
+    /// From now on others can, or cannot, open connections to the node: dials and probes of it go unanswered, as
+    /// behind a NAT. Its own dials succeed, and what stands goes on. Where connections are not tracked messages reach it
+    /// nevertheless, and only probes tell.
+    pub fn set_dialable(&mut self, node: NodeId, dialable: bool) {
+        if let Some(place) = self.ids.place(node)
+            && let Some(node) = self.node_mut(place)
+        {
+            node.cold().dialable = dialable;
         }
     }
 

@@ -84,6 +84,8 @@ impl<M: Machine<Message: Clone>> Network<M> {
                 }
             }
             Control::NobodyThere { life, id } => self.nobody_there(place, life, id),
+            Control::Probe { from, life, begun, addr } => self.knocked(place, from, life, begun, addr),
+            Control::Probed { life, addr, reached } => self.probed(place, life, *addr, reached),
             Control::Flushed { life } => self.flushed(place, life),
             Control::Healed(cut) => {
                 self.heal_cut(cut);

@@ -202,3 +202,52 @@ fn a_dial_that_lost_the_tie_to_one_that_never_arrives_still_ends() {
     assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), [500]);
     assert_eq!(when(&network, ids[1], Saw::Down(ids[0])), [500]);
 }
+
+#[test]
+fn whoever_cannot_be_dialled_dials_and_is_seen_by_probes() {
+    let (mut network, ids) = probes(tracked(Some(500), Notice::Refused), 3);
+    network.schedule(at(1), Change::Dialable(ids[1], false));
+    network.command_at(at(100), ids[0], vec![Do::Send(ids[1], 1), Do::Probe(ids[1]), Do::Probe(ids[2])]);
+    network.run_until(at(900));
+    assert_eq!(when(&network, ids[0], Saw::Probed(ids[2], true)), [120]);
+    assert_eq!(when(&network, ids[0], Saw::Probed(ids[1], false)), [600]);
+    assert_eq!(when(&network, ids[0], Saw::Down(ids[1])), [600]);
+    // Its own dial stands, both ways, and still nobody new gets through.
+    network.command_at(at(1_000), ids[1], vec![Do::Send(ids[0], 2)]);
+    network.command_at(at(1_100), ids[0], vec![Do::Send(ids[1], 3), Do::Probe(ids[1])]);
+    network.run_until(at(2_000));
+    assert_eq!(network.machine(ids[0]).unwrap().messages(), [2]);
+    assert_eq!(network.machine(ids[1]).unwrap().messages(), [3]);
+    assert_eq!(when(&network, ids[0], Saw::Probed(ids[1], false)), [600, 1_600]);
+    network.schedule(at(2_000), Change::Dialable(ids[1], true));
+    network.schedule(at(2_000), Change::Leave(ids[2]));
+    network.command_at(at(2_100), ids[0], vec![Do::Probe(ids[1]), Do::Probe(ids[2])]);
+    network.run_until(at(3_000));
+    assert_eq!(when(&network, ids[0], Saw::Probed(ids[1], true)), [2_120]);
+    assert_eq!(when(&network, ids[0], Saw::Probed(ids[2], false)), [2_120], "refused at once");
+    assert_eq!(network.stats().probes, 5);
+}
+
+#[test]
+fn probes_go_the_way_of_dials() {
+    let (mut network, ids) = probes(tracked(Some(500), Notice::Refused), 2);
+    // Whoever crashes hears nothing of what it asked before.
+    network.command_at(at(100), ids[0], vec![Do::Probe(ids[1])]);
+    network.schedule(at(105), Change::Crash(ids[0], Crash::PROCESS));
+    network.schedule(at(106), Change::Restart(ids[0]));
+    network.run_until(at(200));
+    assert!(!network.machine(ids[0]).unwrap().log.iter().any(|(_, saw)| matches!(saw, Saw::Probed(..))));
+    // A cut either way, a node without power, a name that nobody has: silence.
+    let one_way =
+        |from: usize, to: usize| Change::Cut { from: vec![ids[from]], to: vec![ids[to]], lasting: ms(50) };
+    network.schedule(at(1_000), one_way(0, 1));
+    network.schedule(at(2_000), one_way(1, 0));
+    network.schedule(at(3_000), Change::Crash(ids[1], Crash::POWER));
+    for millis in [1_001, 2_001, 3_001] {
+        network.command_at(at(millis), ids[0], vec![Do::Probe(ids[1])]);
+    }
+    network.command_at(at(3_001), ids[0], vec![Do::Probe(NodeId::from_number(9))]);
+    network.run_until(at(5_000));
+    assert_eq!(when(&network, ids[0], Saw::Probed(ids[1], false)), [1_501, 2_501, 3_501]);
+    assert_eq!(when(&network, ids[0], Saw::Probed(NodeId::from_number(9), false)), [3_501]);
+}

@@ -15,6 +15,7 @@ pub(crate) enum Do {
     Checkpoint(u64, u8),
     Emit(u32),
     Disconnect(NodeId),
+    Probe(NodeId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(crate) enum Saw {
     Up(NodeId),
     Down(NodeId),
     Stored(u64),
+    Probed(NodeId, bool),
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,7 @@ impl Machine for Probe {
             Input::PeerUp(peer) => Saw::Up(peer),
             Input::PeerDown(peer) => Saw::Down(peer),
             Input::Stored(token) => Saw::Stored(token.0),
+            Input::Probed(addr, reached) => Saw::Probed(addr.id, reached),
         };
         self.log.push((cx.now().as_nanos() / 1_000_000, saw));
         for step in todo {
@@ -80,6 +83,7 @@ impl Machine for Probe {
                 Do::Checkpoint(token, byte) => cx.store(Token(token), Write::Checkpoint(vec![byte; 100])),
                 Do::Emit(number) => cx.emit(number),
                 Do::Disconnect(peer) => cx.disconnect(peer),
+                Do::Probe(peer) => cx.probe(peer.into()),
             }
         }
     }

@@ -31,6 +31,7 @@ pub(super) trait DynTransport: Send + Sync {
         to: NodeAddr,
         progress: Progress,
     ) -> BoxFuture<'static, Result<Arc<Link>, DialError>>;
+    fn probe(self: Arc<Self>, to: NodeAddr) -> BoxFuture<'static, Result<Option<SocketAddr>, DialError>>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -54,6 +55,10 @@ impl<T: Transport> DynTransport for T {
         progress: Progress,
     ) -> BoxFuture<'static, Result<Arc<Link>, DialError>> {
         Box::pin(async move { dial::establish(&shared, &*self, &to, &progress).await })
+    }
+
+    fn probe(self: Arc<Self>, to: NodeAddr) -> BoxFuture<'static, Result<Option<SocketAddr>, DialError>> {
+        Box::pin(async move { Transport::probe(&*self, &to).await })
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

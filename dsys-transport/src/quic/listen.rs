@@ -36,6 +36,12 @@ pub(super) fn bind(
     addrs.iter().map(|addr| endpoint(*addr, server, config)).collect()
 }
 
+/// Sockets that nobody has ever heard of, on free ports of the same interfaces. They take no connections.
+pub(super) fn strangers(endpoints: &[Endpoint]) -> io::Result<Vec<Endpoint>> {
+    let fresh = |endpoint: &Endpoint| Endpoint::client((endpoint.local_addr()?.ip(), 0).into());
+    endpoints.iter().map(fresh).collect()
+}
+
 /// Where the endpoints can be reached, as far as this machine knows. For a socket bound to all interfaces that is
 /// the loopback address and the one from which packets leave for the world.
 pub(super) fn local_addrs(endpoints: &[Endpoint]) -> Vec<SocketAddr> {

@@ -54,7 +54,7 @@ pub fn addr_of(transport: &impl Transport) -> NodeAddr {
 
 /// Fails the test, instead of hanging it, when something does not come. Generous: it says nothing about speed.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(20), future).await {
+    match tokio::time::timeout(Duration::from_secs(60), future).await {
         Ok(value) => value,
         Err(_) => panic!("still waiting: {what}"),
     }

@@ -19,14 +19,16 @@ pub enum Seen {
     Heard(NodeId, Vec<u8>),
     Rang(u8),
     Stored(u64),
+    Probed(NodeAddr, bool),
     Told(u64),
 }
 
 pub enum Do {
     Send(NodeId, Vec<u8>),
     Learn(NodeAddr),
-    Timers(Vec<(u8, u64)>),
-    Cancel(u8),
+    Probe(NodeAddr),
+    /// Set these, to so many milliseconds, then cancel those.
+    Timers(Vec<(u8, u64)>, Vec<u8>),
     /// Store a record, then send it.
     Keep(u64, NodeId),
     Disconnect(NodeId),
@@ -47,12 +49,13 @@ impl Machine for Probe {
             Input::Start => cx.emit(Seen::Started),
             Input::Command(Do::Send(to, text)) => cx.send(to, text),
             Input::Command(Do::Learn(addr)) => cx.learn(addr),
-            Input::Command(Do::Timers(timers)) => {
+            Input::Command(Do::Probe(addr)) => cx.probe(addr),
+            Input::Command(Do::Timers(timers, cancelled)) => {
                 for (timer, millis) in timers {
                     cx.set_timer(timer, Duration::from_millis(millis));
                 }
+                cancelled.into_iter().for_each(|timer| cx.cancel_timer(timer));
             }
-            Input::Command(Do::Cancel(timer)) => cx.cancel_timer(timer),
             Input::Command(Do::Keep(token, to)) => {
                 cx.store(Token(token), Write::Append(token.to_be_bytes().to_vec()));
                 cx.send(to, token.to_be_bytes().to_vec());
@@ -70,6 +73,7 @@ impl Machine for Probe {
             Input::PeerUp(peer) => cx.emit(Seen::Up(peer)),
             Input::PeerDown(peer) => cx.emit(Seen::Down(peer)),
             Input::Stored(token) => cx.emit(Seen::Stored(token.0)),
+            Input::Probed(addr, reached) => cx.emit(Seen::Probed(addr, reached)),
         }
     }
 }

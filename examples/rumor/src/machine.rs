@@ -280,7 +280,7 @@ impl Machine for Rumor {
                     self.learned.remove(at);
                 }
             }
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

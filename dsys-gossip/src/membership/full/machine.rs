@@ -501,7 +501,7 @@ impl Machine for Full {
                 }
             }
             // Connections come and go with their use; who is there, probes tell.
-            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) => {}
+            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

@@ -368,7 +368,7 @@ impl Machine for Partial {
             }
             Input::PeerUp(peer) => self.peer_up(peer, cx),
             Input::PeerDown(peer) => self.peer_down(peer, cx),
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Probed(..) => {}
         }
     }
 }

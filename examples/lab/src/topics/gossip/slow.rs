@@ -64,6 +64,7 @@ impl<M: Machine> Slow<M> {
                 Effect::Disconnect(peer) => cx.disconnect(peer),
                 Effect::Store(token, write) => cx.store(token, write),
                 Effect::Learn(addr) => cx.learn(addr),
+                Effect::Probe(addr) => cx.probe(addr),
             }
         }
     }
@@ -106,6 +107,7 @@ impl<M: Machine> Machine for Slow<M> {
             Input::PeerUp(peer) => self.give(Input::PeerUp(peer), cx),
             Input::PeerDown(peer) => self.give(Input::PeerDown(peer), cx),
             Input::Stored(token) => self.give(Input::Stored(token), cx),
+            Input::Probed(addr, reached) => self.give(Input::Probed(addr, reached), cx),
         }
     }
 }
