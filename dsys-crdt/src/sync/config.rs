@@ -14,6 +14,9 @@ pub struct Config {
     pub max_unpacked: usize,
     /// A message names at most so many changes; more of a peer's are a violation. At first 4,096.
     pub max_named: usize,
+    /// From so many documents on that a peer is to be told of at once, it is told of ranges of them, and what differs is looked
+    /// for. At first 16.
+    pub digest_from: usize,
     /// The longest presence, in bytes. At first 4 KiB.
     pub max_presence: usize,
     /// What was sent, or asked for, and has no answer after so long is tried again. At first 5 s.
@@ -43,6 +46,7 @@ impl Default for Config {
             window: 8,
             max_unpacked: 64 << 20,
             max_named: 4_096,
+            digest_from: 16,
             max_presence: 4 << 10,
             patience: Duration::from_secs(5),
             announce_every: Duration::from_secs(30),

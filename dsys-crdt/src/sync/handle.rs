@@ -23,7 +23,7 @@ use crate::change::{Bundle, ChangeId, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
-const TAG: &str = "dsys/crdt/sync/1";
+const TAG: &str = "dsys/crdt/sync/2";
 
 /// Keeps documents of a repo in step with those of peers, over a node's connections. Clones are handles to the same; when the
 /// last is dropped it ends.
@@ -235,7 +235,9 @@ async fn close_idle(after: Duration, docs: Docs) {
             let docs = docs.lock().unwrap_or_else(PoisonError::into_inner);
             let from = from.map_or(Bound::Unbounded, Bound::Excluded);
             // A handle more would make it look used.
-            docs.range((from, Bound::Unbounded)).next().map(|(id, doc)| (*id, doc.is_alone().then(|| doc.clone())))
+            docs.range((from, Bound::Unbounded))
+                .next()
+                .map(|(id, doc)| (*id, doc.is_alone().then(|| doc.clone())))
         };
         let mut at = None;
         while let Some((id, doc)) = shared(at) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dsys_core::{Context, Input, Machine, NodeId, Time};
 
 use super::link::Link;
-use super::message::Message;
+use super::message::{DocumentRange, Message};
 use super::words::{Command, Event, Stats, Timer};
 use super::{Config, piece};
 use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused};
@@ -36,7 +36,7 @@ pub trait Library {
 /// Keeps documents in step with those of peers.
 #[derive(Debug)]
 pub struct Replicator<L> {
-    library: L,
+    pub(super) library: L,
     pub(super) config: Config,
     shared: BTreeMap<DocumentId, Shared>,
     pub(super) peers: BTreeMap<NodeId, Peer>,
@@ -110,8 +110,12 @@ impl<L: Library> Replicator<L> {
                 }
                 for id in peers {
                     let peer = self.peers.entry(id).or_default();
+                    // Who is dialled for one document is told of all when it is up.
+                    let dialled = !peer.up && peer.links.values().any(|link| link.told.is_some());
                     peer.links.entry(document).or_default().invited = true;
-                    self.announce(id, document, false, cx);
+                    if !dialled {
+                        self.announce(id, document, false, cx);
+                    }
                 }
                 self.tell_turned_away(document, cx);
             }
@@ -150,7 +154,18 @@ impl<L: Library> Replicator<L> {
     }
 
     fn message(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
-        let document = message.document();
+        let document = match &message {
+            Message::Digest { ranges } => return self.digest(from, ranges, cx),
+            Message::Same { range } => return self.same(from, range, cx),
+            Message::Differ { range } => return self.differ(from, range, cx),
+            Message::Heads { document, .. }
+            | Message::Have { document, .. }
+            | Message::Changes { document, .. }
+            | Message::Stored { document, .. }
+            | Message::Spare { document }
+            | Message::Declined { document }
+            | Message::Presence { document, .. } => *document,
+        };
         if !self.library.may_read(&from, &document) || !self.is_shared(document) {
             if !matches!(message, Message::Declined { .. } | Message::Presence { .. }) {
                 cx.send(from, Message::Declined { document });
@@ -160,8 +175,10 @@ impl<L: Library> Replicator<L> {
             }
             return;
         }
-        let peer = self.peers.entry(from).or_default();
-        peer.up = true;
+        if !self.peers.entry(from).or_default().up {
+            self.up(from, cx);
+        }
+        let Some(peer) = self.peers.get_mut(&from) else { return };
         let link = peer.links.entry(document).or_default();
         match message {
             Message::Heads { heads, answer, .. } if heads.len() <= self.config.max_named => {
@@ -190,14 +207,12 @@ impl<L: Library> Replicator<L> {
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
             }
-            Message::Heads { .. } | Message::Have { .. } | Message::Presence { .. } => {
-                self.violation(from, cx);
-            }
+            _ => self.violation(from, cx),
         }
     }
 
     /// A peer says what it has.
-    fn heads(
+    pub(super) fn heads(
         &mut self,
         from: NodeId,
         document: DocumentId,
@@ -206,9 +221,10 @@ impl<L: Library> Replicator<L> {
         cx: &mut Context<'_, Self>,
     ) {
         // Most who meet again have the same, and then nobody needs to open it.
-        let same = self.library.resting(&document).is_some_and(|ours| {
-            ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head))
-        });
+        let same = self
+            .library
+            .resting(&document)
+            .is_some_and(|ours| ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head)));
         let looked = if same { Some((true, VecDeque::new())) } else { self.look_for(document, heads) };
         let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
         let first = !std::mem::replace(&mut link.heard, true);
@@ -418,12 +434,17 @@ impl<L: Library> Replicator<L> {
         cx.send(to, Message::Heads { document, heads, answer });
     }
 
-    fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
+    pub(super) fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
         let most = self.config.max_named;
         match self.library.resting(document) {
             Some(heads) if heads.len() <= most => Some(heads),
             _ => self.library.look(document, |log, stored| piece::heads(log, stored, most)),
         }
+    }
+
+    /// The shared documents from one to another.
+    pub(super) fn shared_within(&self, range: &DocumentRange) -> impl Iterator<Item = DocumentId> {
+        self.shared.range(range.first..=range.last).map(|(document, _)| *document)
     }
 
     /// Whether a peer was not yet told of what we have now.
@@ -443,13 +464,11 @@ impl<L: Library> Replicator<L> {
         }
     }
 
-    fn up(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+    pub(super) fn up(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         (peer.up, peer.redial, peer.strikes) = (true, None, 0);
         let documents: Vec<DocumentId> = peer.links.keys().copied().collect();
-        for document in documents {
-            self.announce(id, document, false, cx);
-        }
+        self.announce_all(id, &documents, cx);
     }
 
     fn down(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
@@ -481,7 +500,7 @@ impl<L: Library> Replicator<L> {
         cx.send(to, Message::Have { document, have: have.unwrap_or_default() });
     }
 
-    fn violation(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+    pub(super) fn violation(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
         self.stats.violations += 1;
         cx.disconnect(peer);
     }
@@ -517,20 +536,6 @@ impl<L: Library> Machine for Replicator<L> {
             Input::PeerUp(peer) => self.up(peer, cx),
             Input::PeerDown(peer) => self.down(peer, cx),
             Input::Stored(_) | Input::Probed(..) => {}
-        }
-    }
-}
-
-impl Message {
-    fn document(&self) -> DocumentId {
-        match self {
-            Message::Heads { document, .. }
-            | Message::Have { document, .. }
-            | Message::Changes { document, .. }
-            | Message::Stored { document, .. }
-            | Message::Spare { document }
-            | Message::Declined { document }
-            | Message::Presence { document, .. } => *document,
         }
     }
 }

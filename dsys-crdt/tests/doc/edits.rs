@@ -227,7 +227,10 @@ fn blobs_stand_elsewhere_and_are_what_they_are_called() {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let (picture, song) = (vec![7; 100_000], b"la".to_vec());
         let (a, b) = (files.put(picture.clone()).await.unwrap(), memory.put(song.clone()).await.unwrap());
-        assert_eq!((a, files.put(picture.clone()).await.unwrap()), (memory.put(picture.clone()).await.unwrap(), a));
+        assert_eq!(
+            (a, files.put(picture.clone()).await.unwrap()),
+            (memory.put(picture.clone()).await.unwrap(), a)
+        );
         let mut doc = empty();
         doc.change(&key(1), 0, |doc| {
             doc.set("/picture", a)?;
