@@ -303,10 +303,18 @@ impl<P: Policy> Doc<P> {
         &self.log
     }
 
-    /// Does something to the log that changes no content, a grant or a revocation; the document follows.
+    /// Does something to the log that changes no content, a grant or a revocation; the document follows. It is built anew only
+    /// if older changes cease to count by that, or begin to.
     pub fn log_mut<T>(&mut self, act: impl FnOnce(&mut Log<P>) -> T) -> T {
+        let (before, counted) = (self.log.len(), self.log.counting_from(0).collect::<Vec<u32>>());
+        let branches = self.log.branches();
         let done = act(&mut self.log);
-        self.rebuild();
+        let kept = self.log.counting_from(0).take_while(|number| (*number as usize) < before).eq(counted);
+        if kept && branches == self.log.branches() {
+            self.advance(before as u32);
+        } else {
+            self.rebuild();
+        }
         done
     }
 

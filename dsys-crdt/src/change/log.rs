@@ -342,6 +342,11 @@ impl<P: Policy> Log<P> {
         (before..self.known.graph.len()).filter(|&number| self.entries.counts(number))
     }
 
+    /// How many lines of changes there are: one for each author, and one more for each fork.
+    pub(crate) fn branches(&self) -> usize {
+        self.known.graph.lines().count()
+    }
+
     /// The number at which an author has forked first.
     pub(crate) fn forked_at(&self, author: &NodeId) -> Option<u64> {
         self.forks.get(author).copied()

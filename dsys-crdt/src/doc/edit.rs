@@ -1,6 +1,6 @@
 //! Editing: what the closure of [`Doc::change`](super::Doc::change) is given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::DocError;
 use super::container::{Id, Kind};
@@ -43,6 +43,14 @@ impl<'a> Edit<'a> {
             Kind::Map(_) => self.fill(&map, Some(key), value.into()),
             _ => Err(DocError::WrongKind),
         }
+    }
+
+    /// Sets entries of the document's root, in place of whatever stood there: what `serde_json` reads of an object, say.
+    ///
+    /// # Errors
+    /// As [`Edit::set`].
+    pub fn set_all(&mut self, values: BTreeMap<String, Value>) -> Result<(), DocError> {
+        values.into_iter().try_for_each(|(key, value)| self.fill(&Id::Root, Some(key), value))
     }
 
     /// Inserts an element into a list, before the one that the pointer leads to.

@@ -1,4 +1,4 @@
-//! What a change's body says. Format version 1: a byte for the version, then postcard of [`Body`].
+//! What a change's body says. Format version 2: a byte for the version, then postcard of [`Body`].
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::blob::Blob;
 use crate::types::Position;
 
 /// The first byte of every body.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The operations of one change. The Lamport time of each is one above the last; the first one's is above all that the
 /// change has seen.

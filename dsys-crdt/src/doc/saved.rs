@@ -1,7 +1,7 @@
 //! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
 //!
 //! ```text
-//! "dsysdoc" 1       magic and version, of the head
+//! "dsysdoc" 2       magic and version, of the head
 //! postcard of       the head of the log, the state
 //! CRC-32            of everything before it; also behind each chunk of changes
 //! ```
@@ -21,7 +21,7 @@ use crate::Agent;
 use crate::change::saved::Head;
 use crate::change::{Bundle, Log, LogConfig, Policy};
 
-const MAGIC: &[u8; 8] = b"dsysdoc\x01";
+const MAGIC: &[u8; 8] = b"dsysdoc\x02";
 
 /// A document's bytes for one's own disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Snapshot {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// It is of a version that this one does not know.
-    #[error("the document was kept by version {0} of the format, and this is version 1: update dsys-crdt")]
+    #[error("the document was kept by version {0} of the format, and this is version 2: update dsys-crdt")]
     Version(u8),
     /// It is not what was written.
     #[error("the kept document is damaged ({0}): fetch it from a peer, or from a backup")]

@@ -14,12 +14,7 @@ fn json_goes_in_and_comes_out() {
         r#"{"a":[1,-2.5,true,null,"x",{"deep":[[]]}],"b/c":{"~":{}},"big":18446744073709551615,"é":"漢"}"#;
     let Value::Map(values) = serde_json::from_str(source).unwrap() else { panic!("a map") };
     let mut doc = empty();
-    doc.change(&key(1), 0, |doc| {
-        values
-            .into_iter()
-            .try_for_each(|(name, value)| doc.set(&format!("/{}", name.replace('/', "~1")), value))
-    })
-    .unwrap();
+    doc.change(&key(1), 0, |doc| doc.set_all(values)).unwrap();
     assert_eq!(json(&doc), source.replace("18446744073709551615", "1.8446744073709552e+19"));
     assert_eq!(doc.get("/b~1c/~0"), Some(Value::Map([].into())));
     assert_eq!((doc.get("/a/5/deep/0"), doc.get("/a/6")), (Some(Value::List(vec![])), None));

@@ -67,7 +67,7 @@ enum Item {
 
 impl Body {
     fn bytes(&self) -> Vec<u8> {
-        [vec![1], postcard::to_allocvec(self).unwrap()].concat()
+        [vec![2], postcard::to_allocvec(self).unwrap()].concat()
     }
 }
 
@@ -112,9 +112,10 @@ fn nonsense() -> Vec<Vec<u8>> {
     let nested =
         (0..80).map(|at| set(if at == 0 { Name::Root } else { Name::Here(at - 1) }, Item::Map)).collect();
     vec![
-        b"\x02newer".to_vec(),
-        b"\x01".to_vec(),
-        [1, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        b"\x03newer".to_vec(),
+        b"\x01older".to_vec(),
+        b"\x02".to_vec(),
+        [2, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
         body(vec![edit(4, 0, "past the end")]),
         body(vec![edit(1, 3, "")]),
         body(vec![edit(0, 0, "")]),
@@ -164,7 +165,7 @@ fn the_format_is_what_it_was() {
     // But for the position, which depends on the author's name.
     let bytes = expected.bytes();
     assert_eq!(made.body[..bytes.len() - 5], bytes[..bytes.len() - 5]);
-    assert_eq!(made.body[..21], *b"\x01\x00\x04\x00\x00\x04text\x08\x05\x01\x00\x01\x00\x00\x03abc");
+    assert_eq!(made.body[..21], *b"\x02\x00\x04\x00\x00\x04text\x08\x05\x01\x00\x01\x00\x00\x03abc");
 }
 
 #[test]
@@ -227,7 +228,7 @@ proptest! {
             let change = match random.below(3) {
                 0 => {
                     let body = match random.below(3) {
-                        0 => [vec![1], raw.clone()].concat(),
+                        0 => [vec![2], raw.clone()].concat(),
                         _ => random.choose(&nonsense()).unwrap(),
                     };
                     let mut log = replicas[at].log().clone();

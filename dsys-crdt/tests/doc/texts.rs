@@ -1,6 +1,6 @@
 //! Texts of documents by more than their characters: marks, undo, cursors, what views are told.
 
-use dsys_crdt::doc::{Event, Value};
+use dsys_crdt::doc::{DocError, Event, Value};
 use dsys_crdt::repo::{Doc as Kept, Repo};
 use dsys_crdt::schema::{Crdt, RichText};
 use dsys_crdt::{Expand, Side};
@@ -84,7 +84,11 @@ fn what_one_did_is_taken_back_and_what_others_did_stays() {
         assert_eq!((text(&mut here), text(&mut there)), (expected.into(), expected.into()));
     }
     // Built anew, its characters have other numbers: nothing can be taken back.
-    here.log_mut(|_| ());
+    let failed = here.change(&key(1), 0, |doc| {
+        doc.insert_text("/t", 0, "x")?;
+        Err(DocError::NotFound)
+    });
+    assert!(failed.is_err());
     assert_eq!(take_back(&mut here, &mut undo, false), (false, vec![]));
 }
 
