@@ -23,6 +23,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// A store is no machine: many tasks share it.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;

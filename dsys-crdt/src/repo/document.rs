@@ -322,6 +322,10 @@ impl Cell {
         if state.doc.is_none() {
             let (doc, kept) = self.load(state.new)?;
             self.stored.send_replace(doc.log().len() as u32);
+            #[cfg(feature = "net")]
+            {
+                state.heads = None;
+            }
             (state.doc, state.kept, state.new) = (Some(doc), kept, false);
         }
         state.doc.as_mut().ok_or(RepoError::Removed)

@@ -16,7 +16,10 @@ fn marks_merge_as_people_mean_them() {
     here.change(&key(1), 0, |doc| doc.mark("/t", 0..7, "bold", "", Expand::After)).unwrap();
     there.change(&key(2), 0, |doc| doc.mark("/t", 4..14, "italic", "", Expand::After)).unwrap();
     let (_, events) = here.decode_and_receive(&there.encode_since(&here.heads()), 0).unwrap();
-    assert_eq!(events, [Event::Text { pointer: "/t".into(), edits: vec![], marked: vec![4..14] }]);
+    assert_eq!(
+        events,
+        [Event::Text { pointer: "/t".into(), edits: vec![], marked: std::iter::once(4..14).collect() }]
+    );
     meet(&mut here, &mut there);
     for doc in [&mut here, &mut there] {
         assert_eq!(doc.to_markdown("/t").unwrap(), "**The** <strong><em>fox</em></strong> *jumped*.");
