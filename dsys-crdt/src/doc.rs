@@ -33,15 +33,20 @@
 
 mod container;
 mod edit;
+mod edit_text;
+mod forest;
+mod mark;
 mod op;
 mod read;
 mod saved;
 mod stage;
 mod state;
 mod text_field;
+mod undo;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use container::{Id, Kind};
 use dsys_core::Signer;
@@ -49,11 +54,14 @@ pub use edit::Edit;
 use read::tokens;
 pub use saved::{Snapshot, SnapshotError};
 use state::{Sound, State, What};
-pub use value::Value;
+use text_field::TextField;
+pub use undo::TextUndo;
+pub use value::{TreeNode, Value};
 
-use crate::change::{BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
+use crate::blob::Blob;
+use crate::change::{Bundle, BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
 use crate::types::{Move, Position, Stamp, TreeError, TreeId};
-use crate::{Agent, EditError, Text};
+use crate::{Agent, DecodeError, EditError, MarkError, Text};
 
 /// A document, with its whole history.
 #[derive(Clone, Debug)]
@@ -75,12 +83,18 @@ pub enum DocError {
     /// Containers are nested 64 deep at most.
     #[error("that is nested too deep")]
     TooDeep,
-    /// A list has no such place, or no room there.
+    /// A list, or a tree, has no such place, or no room there.
     #[error(transparent)]
     List(#[from] TreeError),
     /// A text has no such place, or is full.
     #[error(transparent)]
     Text(#[from] EditError),
+    /// A mark was not made.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// A text's history cannot be read.
+    #[error(transparent)]
+    Past(#[from] DecodeError),
     /// Nothing of the document has come yet.
     #[error("nothing of this document has come yet: wait for the first sync, then change it")]
     NotBegun,
@@ -93,7 +107,7 @@ pub enum DocError {
 }
 
 /// What a change of somebody else has changed, where that is to be seen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// An entry of a map was set or removed.
@@ -108,10 +122,19 @@ pub enum Event {
         /// The list.
         pointer: String,
     },
+    /// Nodes of a tree were made, moved or removed.
+    Tree {
+        /// The tree.
+        pointer: String,
+    },
     /// A text was edited.
     Text {
         /// The text.
         pointer: String,
+        /// What was done to it, in order, so that a view can do it too.
+        edits: Vec<crate::Edit>,
+        /// Where marks were made, in the text as it is now.
+        marked: Vec<Range<usize>>,
     },
     /// Something was added to a counter.
     Counter {
@@ -170,7 +193,7 @@ impl<P: Policy> Doc<P> {
         let start = self.state.start(&parents);
         // 32 bytes are a name.
         let agent = Agent::new(author.as_bytes()).map_err(|_| DocError::NotFound)?;
-        let mut edits = Edit::new(&mut self.state, number, start, agent);
+        let mut edits = Edit::new(&mut self.state, self.log.graph(), number, start, agent);
         let done = edit(&mut edits);
         let Edit { body, texts, done: ops, .. } = edits;
         let committed = done.and_then(|()| Ok(self.log.commit(key, wall, body.encode())?));
@@ -192,8 +215,13 @@ impl<P: Policy> Doc<P> {
 
     /// Takes in changes of others, in any order, as [`Log::receive`]; gives what became of them, and what is different now.
     pub fn receive(&mut self, changes: impl IntoIterator<Item = Change>, now: u64) -> (Received, Vec<Event>) {
+        self.receive_bundle(Bundle::of(changes), now)
+    }
+
+    /// As [`Doc::receive`], of changes that are named and in order already.
+    pub fn receive_bundle(&mut self, bundle: Bundle, now: u64) -> (Received, Vec<Event>) {
         let before = self.log.len() as u32;
-        let received = self.log.receive(changes, now);
+        let received = self.log.receive_bundle(bundle, now);
         if received.rebuild || !received.forked.is_empty() {
             self.rebuild();
             return (received, vec![Event::Rebuilt]);
@@ -213,16 +241,33 @@ impl<P: Policy> Doc<P> {
         self.events(&done)
     }
 
-    fn events(&self, done: &[Sound]) -> Vec<Event> {
+    /// What operations have done, each place once.
+    fn events(&mut self, done: &[Sound]) -> Vec<Event> {
         let mut pointers: BTreeMap<&Id, Option<String>> = BTreeMap::new();
-        let events: BTreeSet<Event> = done
-            .iter()
-            .filter_map(|op| {
-                let pointer = pointers.entry(&op.at).or_insert_with(|| self.state.pointer(&op.at));
-                Some(event(pointer.clone()?, &op.what))
-            })
-            .collect();
-        events.into_iter().collect()
+        let mut events: BTreeMap<(&Id, &str), Event> = BTreeMap::new();
+        for op in done {
+            let pointer = pointers.entry(&op.at).or_insert_with(|| self.state.pointer(&op.at));
+            let Some(pointer) = pointer.clone() else { continue };
+            let key = if let What::Set(key, _) | What::Unset(key) = &op.what { key } else { "" };
+            let in_tree = || matches!(self.state.kind(&op.at), Ok(Kind::Tree(_)));
+            let event = events.entry((&op.at, key)).or_insert_with(|| match &op.what {
+                What::Place(_) if in_tree() => Event::Tree { pointer },
+                what => event(pointer, what),
+            });
+            if let (Event::Counter { by: sum, .. }, What::Add(by)) = (event, &op.what) {
+                *sum = sum.saturating_add(*by);
+            }
+        }
+        for (id, _) in pointers {
+            let Some(field) = self.state.text_mut(id) else { continue };
+            let (told, from) = (std::mem::take(&mut field.told), field.marks_told);
+            field.marks_told = field.rich.marks_made();
+            if let Some(Event::Text { edits, marked, .. }) = events.get_mut(&(id, "")) {
+                *edits = told;
+                *marked = field.rich.marked_since(from).unwrap_or_default();
+            }
+        }
+        events.into_values().collect()
     }
 
     /// Takes in what [`Doc::encode_since`] gave at another replica.
@@ -234,7 +279,7 @@ impl<P: Policy> Doc<P> {
         bytes: &[u8],
         now: u64,
     ) -> Result<(Received, Vec<Event>), BundleError> {
-        Ok(self.receive(crate::change::decode(bytes)?, now))
+        Ok(self.receive_bundle(Bundle::decode(bytes.to_vec(), usize::MAX)?, now))
     }
 
     /// What somebody lacks who has these changes, as bytes; see [`Log::since`]. Since none it is the whole document, to be
@@ -258,10 +303,18 @@ impl<P: Policy> Doc<P> {
         &self.log
     }
 
-    /// Does something to the log that changes no content, a grant or a revocation; the document follows.
+    /// Does something to the log that changes no content, a grant or a revocation; the document follows. It is built anew only
+    /// if older changes cease to count by that, or begin to.
     pub fn log_mut<T>(&mut self, act: impl FnOnce(&mut Log<P>) -> T) -> T {
+        let (before, counted) = (self.log.len(), self.log.counting_from(0).collect::<Vec<u32>>());
+        let branches = self.log.branches();
         let done = act(&mut self.log);
-        self.rebuild();
+        let kept = self.log.counting_from(0).take_while(|number| (*number as usize) < before).eq(counted);
+        if kept && branches == self.log.branches() {
+            self.advance(before as u32);
+        } else {
+            self.rebuild();
+        }
         done
     }
 
@@ -278,19 +331,19 @@ impl<P: Policy> Doc<P> {
     /// A text, to be read in parts and by positions of any kind.
     pub fn text(&self, pointer: &str) -> Option<&Text> {
         match self.state.kind(&self.state.find(&tokens(pointer).ok()?).ok()?).ok()? {
-            Kind::Text(field) => Some(&field.text),
+            Kind::Text(field) => Some(field.text()),
             _ => None,
         }
     }
 
-    /// How many elements a list has, entries a map, or characters a text.
+    /// The blobs that the document refers to, those included that stand in what was removed with its container.
+    pub fn blobs(&self) -> BTreeSet<Blob> {
+        self.state.blobs()
+    }
+
+    /// How many elements a list has, entries a map, nodes a tree, or characters a text.
     pub fn count(&self, pointer: &str) -> Option<usize> {
-        match self.state.kind(&self.state.find(&tokens(pointer).ok()?).ok()?).ok()? {
-            Kind::Map(map) => Some(map.len()),
-            Kind::List(list) => Some(list.len()),
-            Kind::Text(field) => Some(field.text.len()),
-            Kind::Counter(_) => None,
-        }
+        self.state.count(pointer)
     }
 
     /// All values of a map's entry: several, if they were set at once; the first is the one that is shown.
@@ -318,6 +371,7 @@ impl<P: Policy> Doc<P> {
         self.state = State::default();
         let all: Vec<u32> = self.log.counting_from(0).collect();
         self.state.apply(&self.log, &all);
+        self.state.texts().for_each(TextField::tell_nobody);
     }
 }
 
@@ -325,8 +379,8 @@ fn event(pointer: String, what: &What) -> Event {
     match what {
         What::Set(key, _) | What::Unset(key) => Event::Map { pointer, key: key.clone() },
         What::Place(_) => Event::List { pointer },
-        What::Edit => Event::Text { pointer },
-        What::Add(by) => Event::Counter { pointer, by: *by },
+        What::Edit | What::Mark(_) => Event::Text { pointer, edits: Vec::new(), marked: Vec::new() },
+        What::Add(_) => Event::Counter { pointer, by: 0 },
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod agent;
 #[cfg(feature = "keys")]
+pub mod blob;
+#[cfg(feature = "keys")]
 pub mod change;
 #[cfg(feature = "keys")]
 pub mod doc;

@@ -32,11 +32,13 @@ mod document;
 mod file;
 mod link;
 mod subscription;
+mod texts;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use document::{Cell, now};
 pub use document::{ChangeError, Doc, Dynamic};
@@ -88,6 +90,9 @@ pub struct RepoConfig {
     pub max_name: usize,
     /// So many updates wait for one subscriber; one who is slower is told [`Update::Missed`]. At first 1,024.
     pub max_updates: usize,
+    /// A document that is shared and that nobody has a handle to is closed after so long, and opened again when something
+    /// comes. At first a minute.
+    pub close_after: Duration,
     /// What the database may keep in memory, in bytes. At first 8 MiB.
     pub cache: usize,
 }
@@ -100,6 +105,7 @@ impl Default for RepoConfig {
             max_documents: 1_000_000,
             max_name: 1_024,
             max_updates: 1_024,
+            close_after: Duration::from_secs(60),
             cache: 8 << 20,
         }
     }
@@ -296,6 +302,12 @@ impl Repo {
         let table = self.table();
         let link = |id| table.documents.get(id).map(|info| Link { document: *id, rule: info.rule });
         table.names.iter().filter_map(|(name, id)| Some((name.clone(), link(id)?))).collect()
+    }
+
+    /// How many documents are in memory.
+    pub fn open_count(&self) -> usize {
+        let cells: Vec<Arc<Cell>> = self.table().open.values().filter_map(Weak::upgrade).collect();
+        cells.iter().filter(|cell| cell.is_read()).count()
     }
 
     /// Removes a document with its history here. Handles to it fail from now on; peers who have it keep it.

@@ -1,6 +1,8 @@
 //! Rich text.
 
 mod encoding;
+#[cfg(feature = "keys")]
+pub(crate) mod field;
 mod markdown;
 mod marks;
 mod undo;

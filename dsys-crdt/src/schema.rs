@@ -33,6 +33,8 @@
 //! whoever changes the document first: let that have reached all before two who are apart both use it, for of two beginnings
 //! one stays hidden.
 
+mod nested;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -41,6 +43,8 @@ use std::ops::Range;
 #[cfg(feature = "derive")]
 pub use dsys_crdt_derive::Crdt;
 
+use crate::Expand;
+use crate::blob::Blob;
 use crate::doc::{DocError, Edit, Value};
 
 /// A struct that is a document's type. Derived.
@@ -71,6 +75,8 @@ pub struct Place<'a> {
 /// What views do to a document.
 pub(crate) trait Editor {
     fn get(&self, pointer: &str) -> Option<Value>;
+    fn count(&self, pointer: &str) -> usize;
+    fn children(&self, tree: &str, node: Option<&str>) -> Vec<String>;
     fn edit(&mut self) -> Result<&mut dyn Edits, DocError>;
 }
 
@@ -80,7 +86,26 @@ pub(crate) trait Edits {
     fn insert(&mut self, pointer: &str, value: Value) -> Result<(), DocError>;
     fn remove(&mut self, pointer: &str) -> Result<(), DocError>;
     fn move_to(&mut self, pointer: &str, to: usize) -> Result<(), DocError>;
+    fn create_node(
+        &mut self,
+        tree: &str,
+        parent: Option<&str>,
+        at: Option<usize>,
+    ) -> Result<String, DocError>;
+    fn move_node(
+        &mut self,
+        tree: &str,
+        node: &str,
+        parent: Option<&str>,
+        at: Option<usize>,
+    ) -> Result<(), DocError>;
     fn splice(&mut self, pointer: &str, range: Range<usize>, text: &str) -> Result<(), DocError>;
+    fn mark(
+        &mut self,
+        pointer: &str,
+        range: Range<usize>,
+        mark: (&str, Option<&str>, Expand),
+    ) -> Result<(), DocError>;
     fn add(&mut self, pointer: &str, by: i64) -> Result<(), DocError>;
 }
 
@@ -101,10 +126,39 @@ impl Edits for Edit<'_> {
         Edit::move_to(self, pointer, to)
     }
 
+    fn create_node(
+        &mut self,
+        tree: &str,
+        parent: Option<&str>,
+        at: Option<usize>,
+    ) -> Result<String, DocError> {
+        Edit::create_node(self, tree, parent, at)
+    }
+
+    fn move_node(
+        &mut self,
+        tree: &str,
+        node: &str,
+        parent: Option<&str>,
+        at: Option<usize>,
+    ) -> Result<(), DocError> {
+        Edit::move_node(self, tree, node, parent, at)
+    }
+
     fn splice(&mut self, pointer: &str, range: Range<usize>, text: &str) -> Result<(), DocError> {
-        let at = range.start;
-        self.delete_text(pointer, range)?;
-        self.insert_text(pointer, at, text)
+        self.replace_text(pointer, range, text)
+    }
+
+    fn mark(
+        &mut self,
+        pointer: &str,
+        range: Range<usize>,
+        (key, value, expand): (&str, Option<&str>, Expand),
+    ) -> Result<(), DocError> {
+        match value {
+            Some(value) => Edit::mark(self, pointer, range, key, value, expand),
+            None => self.unmark(pointer, range, key, expand),
+        }
     }
 
     fn add(&mut self, pointer: &str, by: i64) -> Result<(), DocError> {
@@ -115,6 +169,14 @@ impl Edits for Edit<'_> {
 impl Editor for Edit<'_> {
     fn get(&self, pointer: &str) -> Option<Value> {
         Edit::get(self, pointer)
+    }
+
+    fn count(&self, pointer: &str) -> usize {
+        Edit::count(self, pointer).unwrap_or(0)
+    }
+
+    fn children(&self, tree: &str, node: Option<&str>) -> Vec<String> {
+        Edit::children(self, tree, node).unwrap_or_default()
     }
 
     fn edit(&mut self) -> Result<&mut dyn Edits, DocError> {
@@ -128,6 +190,14 @@ pub(crate) struct Looking<'a, P>(pub(crate) &'a crate::doc::Doc<P>);
 impl<P: crate::change::Policy> Editor for Looking<'_, P> {
     fn get(&self, pointer: &str) -> Option<Value> {
         self.0.get(pointer)
+    }
+
+    fn count(&self, pointer: &str) -> usize {
+        self.0.count(pointer).unwrap_or(0)
+    }
+
+    fn children(&self, tree: &str, node: Option<&str>) -> Vec<String> {
+        self.0.children(tree, node).unwrap_or_default()
     }
 
     fn edit(&mut self) -> Result<&mut dyn Edits, DocError> {
@@ -210,20 +280,25 @@ macro_rules! plain {
         })*
     };
 }
-plain!(bool: Bool, i64: Int, i32: Int, u32: Int, f64: Float, String: String, Vec<u8>: Bytes);
+plain!(bool: Bool, i64: Int, i32: Int, u32: Int, f64: Float, String: String, Vec<u8>: Bytes, Blob: Blob);
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident $(<$item:ident>)? => $view:ident, $begin:expr;)*) => {
         $(
             $(#[$doc])*
-            #[derive(Debug)]
-            pub struct $name $(<$item>)? { $(of: PhantomData<$item>)? }
+            pub struct $name $(<$item>)? { $(of: PhantomData<fn() -> $item>)? }
 
-            impl $(<$item: fmt::Debug + 'static>)? Field for $name $(<$item>)? {
+            impl $(<$item>)? fmt::Debug for $name $(<$item>)? {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(stringify!($name))
+                }
+            }
+
+            impl $(<$item: 'static>)? Field for $name $(<$item>)? {
                 type View<'a> = $view<'a $(, $item)?>;
 
                 fn view(place: Place<'_>) -> Self::View<'_> {
-                    $view { place, $(of: PhantomData::<$item>)? }
+                    $view { place, $(of: PhantomData::<fn() -> $item>)? }
                 }
 
                 fn begin(place: &Place<'_>) -> Result<(), DocError> {
@@ -233,8 +308,13 @@ macro_rules! fields {
             }
 
             #[doc = concat!("A [`", stringify!($name), "`] within a change.")]
-            #[derive(Debug)]
-            pub struct $view<'a $(, $item)?> { place: Place<'a>, $(of: PhantomData<$item>)? }
+            pub struct $view<'a $(, $item)?> { place: Place<'a>, $(of: PhantomData<fn() -> $item>)? }
+
+            impl $(<$item>)? fmt::Debug for $view<'_ $(, $item)?> {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.debug_tuple(stringify!($view)).field(&self.place).finish()
+                }
+            }
         )*
     };
 }
@@ -244,12 +324,18 @@ fields! {
     Register<T> => RegisterView, None;
     /// A text that many edit at once.
     Text => TextView, Some(Value::Text(String::new()));
+    /// A text with marks: bold, links, comments. Spans and Markdown are [`Doc::spans`](crate::repo::Doc::spans).
+    RichText => RichTextView, Some(Value::Text(String::new()));
     /// A number that many add to at once.
     Counter => CounterView, Some(Value::Counter(0));
     /// A set of strings; who adds one while another removes it wins.
     Set<T> => SetView, Some(Value::Map(Default::default()));
     /// A list, with moves.
     List<T> => ListView, Some(Value::List(Vec::new()));
+    /// A list of structs, with moves.
+    Records<T> => RecordsView, Some(Value::List(Vec::new()));
+    /// A tree of structs, whose nodes can be moved at several places at once and never form a cycle.
+    Tree<T> => TreeView, Some(Value::Tree(Vec::new()));
     /// Values by names.
     Map<T> => MapView, Some(Value::Map(Default::default()));
 }
@@ -295,6 +381,62 @@ impl TextView<'_> {
     }
 
     /// The text.
+    pub fn get(&self) -> String {
+        match self.place.get() {
+            Some(Value::Text(text)) => text,
+            _ => String::new(),
+        }
+    }
+}
+
+impl RichTextView<'_> {
+    /// Inserts before the character (code point) at `position`.
+    ///
+    /// # Errors
+    /// As [`Edit::insert_text`].
+    pub fn insert(&mut self, position: usize, text: &str) -> Result<(), DocError> {
+        self.replace(position..position, text)
+    }
+
+    /// Deletes characters.
+    ///
+    /// # Errors
+    /// As [`Edit::delete_text`].
+    pub fn delete(&mut self, range: Range<usize>) -> Result<(), DocError> {
+        self.replace(range, "")
+    }
+
+    /// Deletes characters and inserts others in their place.
+    ///
+    /// # Errors
+    /// As [`Edit::delete_text`].
+    pub fn replace(&mut self, range: Range<usize>, text: &str) -> Result<(), DocError> {
+        self.place.edit(|edits, pointer| edits.splice(pointer, range, text))
+    }
+
+    /// Gives a key a value over a range of characters.
+    ///
+    /// # Errors
+    /// As [`Edit::mark`].
+    pub fn mark(
+        &mut self,
+        range: Range<usize>,
+        key: &str,
+        value: &str,
+        expand: Expand,
+    ) -> Result<(), DocError> {
+        self.place.edit(|edits, pointer| edits.mark(pointer, range, (key, Some(value), expand)))
+    }
+
+    /// Takes the value of a key away over a range of characters.
+    ///
+    /// # Errors
+    /// As [`Edit::mark`].
+    pub fn unmark(&mut self, range: Range<usize>, key: &str, expand: Expand) -> Result<(), DocError> {
+        self.place.edit(|edits, pointer| edits.mark(pointer, range, (key, None, expand)))
+    }
+
+    /// The text without marks.
     pub fn get(&self) -> String {
         match self.place.get() {
             Some(Value::Text(text)) => text,

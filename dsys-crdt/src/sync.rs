@@ -35,6 +35,7 @@
 //! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
 
 mod config;
+mod digest;
 #[cfg(feature = "net")]
 mod handle;
 mod link;
@@ -48,5 +49,11 @@ pub use config::Config;
 #[cfg(feature = "net")]
 pub use handle::{Builder, Ended, SpawnError, Sync};
 pub use machine::{Library, Replicator};
-pub use message::Message;
+pub use message::{DocumentRange, Message};
 pub use words::{Command, Event, Stats, Timer};
+
+/// The last changes of a log, as peers are told of them.
+#[cfg(feature = "net")]
+pub(crate) fn heads<P: crate::change::Policy>(log: &crate::change::Log<P>) -> Vec<crate::change::ChangeId> {
+    piece::heads(log, log.len() as u32, usize::MAX)
+}

@@ -8,7 +8,7 @@
 //!
 //! Nothing is believed: the reader computes every hash anew, and an altered column shows as a change that nobody signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dsys_core::{NodeId, Signature};
 use serde::{Deserialize, Serialize};
@@ -60,10 +60,17 @@ struct Columns {
 
 /// Changes as bytes; smallest where what they follow stands before them.
 pub fn encode(changes: &[Change]) -> Vec<u8> {
+    encode_named(changes.iter().map(|change| (change.header.id(), change, change.signature)))
+}
+
+/// As [`encode`], of changes whose names are known, with the signatures that they are to have.
+pub(super) fn encode_named<'a>(
+    changes: impl Iterator<Item = (ChangeId, &'a Change, Option<Signature>)>,
+) -> Vec<u8> {
     let mut columns = Columns::default();
-    let mut places: BTreeMap<ChangeId, usize> = BTreeMap::new();
+    let mut places = Places::default();
     let mut wall = 0u64;
-    for (at, change) in changes.iter().enumerate() {
+    for (at, (id, change, signature)) in changes.enumerate() {
         let header = &change.header;
         let author = index_of(&mut columns.authors, header.author);
         let document = index_of(&mut columns.documents, header.document);
@@ -71,10 +78,9 @@ pub fn encode(changes: &[Change]) -> Vec<u8> {
             Some(run) => run.0 += 1,
             None => columns.runs.push((1, author, document)),
         }
-        let place = |id: &ChangeId| places.get(id).map(|place| (at - place) as u32);
         columns.previous.push(match &header.previous {
             None => 0,
-            Some(previous) => match place(previous) {
+            Some(previous) => match places.back(previous) {
                 Some(back) => back + 1,
                 None => {
                     columns.seqs.push(header.seq);
@@ -85,7 +91,7 @@ pub fn encode(changes: &[Change]) -> Vec<u8> {
         });
         columns.others.push(header.others.len() as u32);
         for other in &header.others {
-            columns.back.push(place(other).unwrap_or_else(|| {
+            columns.back.push(places.back(other).unwrap_or_else(|| {
                 columns.elsewhere.push(*other);
                 0
             }));
@@ -93,10 +99,10 @@ pub fn encode(changes: &[Change]) -> Vec<u8> {
         columns.walls.push(header.wall.wrapping_sub(wall) as i64);
         wall = header.wall;
         columns.access.extend(header.access.iter().map(|access| (at as u32, *access)));
-        columns.signatures.extend(change.signature.map(|signature| (at as u32, signature)));
+        columns.signatures.extend(signature.map(|signature| (at as u32, signature)));
         columns.lengths.push(change.body.len() as u32);
         columns.bodies.extend_from_slice(&change.body);
-        places.insert(header.id(), at);
+        places.ids.push(id);
     }
     // Writing to memory fails only for types that postcard does not know.
     let plain = postcard::to_allocvec(&columns).unwrap_or_default();
@@ -104,6 +110,28 @@ pub fn encode(changes: &[Change]) -> Vec<u8> {
     bytes.extend(postcard::to_allocvec(&(plain.len() as u64)).unwrap_or_default());
     bytes.extend(lz4_flex::block::compress(&plain));
     bytes
+}
+
+/// Where changes stand. Most follow the one right before them, and then nothing is sorted.
+#[derive(Default)]
+struct Places {
+    ids: Vec<ChangeId>,
+    /// Those of the first `known`.
+    sorted: BTreeMap<ChangeId, usize>,
+    known: usize,
+}
+
+impl Places {
+    /// How far back a change stands from the next place.
+    fn back(&mut self, id: &ChangeId) -> Option<u32> {
+        if self.ids.last() == Some(id) {
+            return Some(1);
+        }
+        let new = self.ids.iter().copied().zip(0..).skip(self.known);
+        self.sorted.extend(new);
+        self.known = self.ids.len();
+        self.sorted.get(id).map(|at| (self.ids.len() - at) as u32)
+    }
 }
 
 /// Reads what [`encode`] wrote. The changes are as their writer gave them: [`Log::receive`](super::Log::receive) checks
@@ -120,6 +148,14 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Change>, BundleError> {
 /// # Errors
 /// As there.
 pub fn decode_within(bytes: &[u8], most: usize) -> Result<Vec<Change>, BundleError> {
+    Ok(decode_named(bytes, most)?.0.into_iter().map(|(_, change)| change).collect())
+}
+
+/// [`decode_within`] with the changes' names; and whether each is known to stand behind all that it follows.
+pub(super) fn decode_named(
+    bytes: &[u8],
+    most: usize,
+) -> Result<(Vec<(ChangeId, Change)>, bool), BundleError> {
     let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(BundleError::NotChanges)?;
     match (magic, MAGIC) {
         ([name @ .., version], [ours @ .., known]) if name == ours && version != known => {
@@ -142,9 +178,10 @@ pub fn decode_within(bytes: &[u8], most: usize) -> Result<Vec<Change>, BundleErr
 }
 
 impl Columns {
-    fn changes(self) -> Option<Vec<Change>> {
-        let mut changes: Vec<Change> = Vec::new();
-        let mut ids: Vec<ChangeId> = Vec::new();
+    fn changes(self) -> Option<(Vec<(ChangeId, Change)>, bool)> {
+        let strangers: BTreeSet<&ChangeId> = self.elsewhere.iter().collect();
+        let mut ordered = true;
+        let mut changes: Vec<(ChangeId, Change)> = Vec::new();
         let mut bodies = self.bodies.as_slice();
         let mut runs = self.runs.iter().copied();
         let mut run = (0, 0, 0);
@@ -164,14 +201,15 @@ impl Columns {
                 1 => (Some(*elsewhere.next()?), *seqs.next()?),
                 distance => {
                     let place = before(distance - 1)?;
-                    (Some(*ids.get(place)?), changes.get(place)?.header.seq.checked_add(1)?)
+                    let (id, change) = changes.get(place)?;
+                    (Some(*id), change.header.seq.checked_add(1)?)
                 }
             };
             let mut follows = Vec::new();
             for _ in 0..others {
                 follows.push(match back.next()? {
                     0 => *elsewhere.next()?,
-                    distance => *ids.get(before(*distance)?)?,
+                    distance => changes.get(before(*distance)?)?.0,
                 });
             }
             wall = wall.wrapping_add(later as u64);
@@ -190,15 +228,16 @@ impl Columns {
                     .collect(),
                 body: hash_of_body(body),
             };
-            ids.push(header.id());
+            let id = header.id();
+            ordered &= !strangers.contains(&id);
             let signature = signatures.next_if(|(place, _)| *place == at).map(|(_, signature)| signature);
-            changes.push(Change { header, body: body.to_vec(), signature });
+            changes.push((id, Change { header, body: body.to_vec(), signature }));
         }
         let lengths = [self.others.len(), self.walls.len(), self.lengths.len()];
         let fits = lengths.iter().all(|length| *length == changes.len()) && bodies.is_empty() && run.0 == 0;
         let used = runs.next().is_none() && elsewhere.next().is_none() && back.next().is_none();
         let all = seqs.next().is_none() && access.next().is_none() && signatures.next().is_none();
-        (fits && used && all).then_some(changes)
+        (fits && used && all).then_some((changes, ordered))
     }
 }
 

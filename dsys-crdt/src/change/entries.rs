@@ -2,7 +2,10 @@
 //!
 //! Changes that were saved stay packed, a chunk of [`CHUNK`] each, until somebody looks at one of the chunk.
 
-use std::collections::BTreeMap;
+// Names are looked up, never walked in the table's order.
+#![allow(clippy::disallowed_types)]
+
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::{Change, ChangeId, columns};
@@ -61,14 +64,15 @@ impl Entries {
         self.recent.split_off(before.saturating_sub(self.past).min(self.recent.len()))
     }
 
-    /// A chunk as [`columns::encode`] gives it: as it is, if it was packed and full.
-    pub(super) fn chunk(&self, at: usize) -> Vec<u8> {
+    /// A chunk as [`columns::encode`] gives it: as it is, if it was packed and full. The names are all of the log's.
+    pub(super) fn chunk(&self, at: usize, names: &[ChangeId]) -> Vec<u8> {
         let numbers = at * CHUNK..((at + 1) * CHUNK).min(self.len());
         match self.packed.get(at).filter(|_| numbers.end <= self.past) {
             Some(chunk) => chunk.bytes.to_vec(),
-            None => columns::encode(
-                &numbers.filter_map(|number| self.get(number as u32)).cloned().collect::<Vec<_>>(),
-            ),
+            None => columns::encode_named(numbers.filter_map(|number| {
+                let change = self.get(number as u32)?;
+                Some((*names.get(number)?, change, change.signature))
+            })),
         }
     }
 }
@@ -87,12 +91,12 @@ pub(crate) struct Names {
     ids: Vec<ChangeId>,
     /// The numbers of those that were saved, in the order of their names.
     sorted: Arc<[u32]>,
-    recent: BTreeMap<ChangeId, u32>,
+    recent: HashMap<ChangeId, u32>,
 }
 
 impl Names {
     pub(super) fn saved(ids: Vec<ChangeId>, sorted: Vec<u32>) -> Names {
-        Names { ids, sorted: sorted.into(), recent: BTreeMap::new() }
+        Names { ids, sorted: sorted.into(), recent: HashMap::new() }
     }
 
     pub(super) fn get(&self, id: &ChangeId) -> Option<u32> {

@@ -82,7 +82,7 @@ impl Graph {
     }
 
     /// Whose change it is.
-    pub(super) fn author(&self, change: u32) -> &NodeId {
+    pub(crate) fn author(&self, change: u32) -> &NodeId {
         &self.lines[self.nodes[change as usize].line as usize].author
     }
 
@@ -95,6 +95,17 @@ impl Graph {
     /// The changes of each line, in their order.
     pub(super) fn lines(&self) -> impl Iterator<Item = &[u32]> {
         self.lines.iter().map(|line| line.changes.as_slice())
+    }
+
+    /// The changes of each of an author's lines, in their order.
+    pub(crate) fn lines_by(&self, author: &NodeId) -> impl Iterator<Item = &[u32]> {
+        let lines = self.of_author.get(author).into_iter().flatten();
+        lines.map(|&line| self.lines[line as usize].changes.as_slice())
+    }
+
+    /// The change at a place of a line.
+    pub(crate) fn change_at(&self, line: u32, at: u32) -> Option<u32> {
+        self.lines.get(line as usize)?.changes.get(at as usize).copied()
     }
 
     /// The change after this one in its line.

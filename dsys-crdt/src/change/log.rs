@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dsys_core::{NodeId, Signer};
+use dsys_core::{NodeId, Signature, Signer};
 
 use super::entries::{Entries, Names};
 use super::graph::Graph;
 use super::receive::Received;
 use super::waiting::Waiting;
 use super::{
-    Access, BundleError, Change, ChangeId, DocumentId, Fork, Header, Policy, Refused, columns, fork,
+    Access, Bundle, BundleError, Change, ChangeId, DocumentId, Fork, Header, Policy, Refused, columns, fork,
     hash_of_body,
 };
 
@@ -191,7 +191,8 @@ impl<P: Policy> Log<P> {
     /// follows others comes behind them. Changes that are not known here say nothing. Of each author's changes the last is
     /// signed, which vouches for the others.
     pub fn since(&self, known: &[ChangeId]) -> Vec<Change> {
-        self.sparingly_signed(&self.lacking(known))
+        let signed = self.sparingly_signed(&self.lacking(known)).into_iter().rev();
+        signed.map(|(_, change, signature)| Change { signature, ..change.clone() }).collect()
     }
 
     /// The numbers of the changes that somebody lacks who has these and what they follow, in ascending order.
@@ -215,32 +216,35 @@ impl<P: Policy> Log<P> {
         (0..graph.len()).filter(|&number| has.get(number as usize) == Some(&false)).collect()
     }
 
-    /// Changes by their numbers.
+    /// Changes by their numbers as bytes.
     #[cfg(feature = "store")]
-    pub(crate) fn as_they_are(&self, numbers: &[u32]) -> Vec<Change> {
-        numbers.iter().filter_map(|&number| self.at(number)).cloned().collect()
+    pub(crate) fn encode_as_they_are(&self, numbers: std::ops::Range<u32>) -> Vec<u8> {
+        columns::encode_named(numbers.filter_map(|number| {
+            let change = self.at(number)?;
+            Some((self.id_of(number)?, change, change.signature))
+        }))
     }
 
-    /// Changes by their numbers, without the signatures of those for which another of them vouches.
-    pub(crate) fn sparingly_signed(&self, numbers: &[u32]) -> Vec<Change> {
+    /// Changes by their numbers as bytes, without the signatures of those for which another of them vouches.
+    pub(crate) fn encode_sparingly_signed(&self, numbers: &[u32]) -> Vec<u8> {
+        columns::encode_named(self.sparingly_signed(numbers).into_iter().rev())
+    }
+
+    /// Changes by their numbers, the last first, without the signatures of those for which another of them vouches.
+    fn sparingly_signed(&self, numbers: &[u32]) -> Vec<(ChangeId, &Change, Option<Signature>)> {
         let mut vouched: BTreeSet<ChangeId> = BTreeSet::new();
-        let mut changes: Vec<Change> = Vec::with_capacity(numbers.len());
-        for &number in numbers.iter().rev() {
-            let (Some(id), Some(change)) = (self.id_of(number), self.at(number)) else { continue };
-            let mut change = change.clone();
-            if vouched.remove(&id) {
-                change.signature = None;
-            }
+        let signed = numbers.iter().rev().filter_map(|&number| {
+            let (id, change) = (self.id_of(number)?, self.at(number)?);
+            let signature = change.signature.filter(|_| !vouched.remove(&id));
             vouched.extend(change.header.previous);
-            changes.push(change);
-        }
-        changes.reverse();
-        changes
+            Some((id, change, signature))
+        });
+        signed.collect()
     }
 
     /// [`Log::since`] as bytes.
     pub fn encode_since(&self, known: &[ChangeId]) -> Vec<u8> {
-        columns::encode(&self.since(known))
+        self.encode_sparingly_signed(&self.lacking(known))
     }
 
     /// Takes in what [`Log::encode_since`] gave at another replica; see [`Log::receive`].
@@ -248,7 +252,7 @@ impl<P: Policy> Log<P> {
     /// # Errors
     /// If the bytes are none such; nothing is changed then.
     pub fn decode_and_receive(&mut self, bytes: &[u8], now: u64) -> Result<Received, BundleError> {
-        Ok(self.receive(columns::decode(bytes)?, now))
+        Ok(self.receive_bundle(Bundle::decode(bytes.to_vec(), usize::MAX)?, now))
     }
 
     /// A change that is in the log.
@@ -322,9 +326,25 @@ impl<P: Policy> Log<P> {
         self.known.names.of(number).copied()
     }
 
+    /// The names of the changes from a number on.
+    #[cfg(feature = "net")]
+    pub(crate) fn names_from(&self, before: u32) -> &[ChangeId] {
+        self.known.names.all().get(before as usize..).unwrap_or_default()
+    }
+
+    /// Whether a change counts, by its number.
+    pub(crate) fn counts_at(&self, number: u32) -> bool {
+        self.entries.counts(number)
+    }
+
     /// The numbers of the changes that count, from `before` on.
     pub(crate) fn counting_from(&self, before: u32) -> impl Iterator<Item = u32> {
         (before..self.known.graph.len()).filter(|&number| self.entries.counts(number))
+    }
+
+    /// How many lines of changes there are: one for each author, and one more for each fork.
+    pub(crate) fn branches(&self) -> usize {
+        self.known.graph.lines().count()
     }
 
     /// The number at which an author has forked first.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dsys_core::NodeId;
 
 use super::policy::Past;
-use super::{Access, Change, ChangeId, Log, Policy, Refused, hash_of_body, is_signed};
+use super::{Access, Bundle, Change, ChangeId, Log, Policy, Refused, is_signed};
 
 /// What has come of changes that were received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,22 +28,27 @@ impl<P: Policy> Log<P> {
     /// Takes in changes, in any order; `now` is the clock here, in milliseconds since 1970. Known ones are skipped, those
     /// that follow missing ones wait.
     pub fn receive(&mut self, changes: impl IntoIterator<Item = Change>, now: u64) -> Received {
+        self.receive_bundle(Bundle::of(changes), now)
+    }
+
+    /// As [`Log::receive`], of changes that are named and in order already.
+    pub fn receive_bundle(&mut self, bundle: Bundle, now: u64) -> Received {
         let mut received = Received::default();
         let (before, forks) = (self.entries.len(), self.forks.clone());
-        let mut new: BTreeMap<ChangeId, Change> = BTreeMap::new();
-        for change in changes {
-            let id = change.header.id();
+        let altered = bundle.altered.into_iter().filter(|id| !self.known.names.contains(id));
+        received.refused.extend(altered.map(|id| (id, Refused::Body)));
+        let mut new = Vec::with_capacity(bundle.changes.len());
+        for (id, change) in bundle.changes {
             if !self.known.names.contains(&id) {
                 // One that waits has its signature; a second copy may have been sent without.
                 let change = self.waiting.remove(&id).unwrap_or(change);
                 match self.look(&change) {
-                    Ok(()) => drop(new.entry(id).or_insert(change)),
+                    Ok(()) => new.push((id, change)),
                     Err(why) => received.refused.push((id, why)),
                 }
             }
         }
-        let (mut signed, forged) = authentic(new);
-        received.refused.extend(forged.into_iter().map(|id| (id, Refused::Unsigned)));
+        let mut signed = authentic(new, &mut received.refused);
         loop {
             for (id, change) in signed {
                 self.take(id, change, now, &mut received);
@@ -65,14 +70,11 @@ impl<P: Policy> Log<P> {
         received
     }
 
-    /// What can be said of a change alone.
+    /// What can be said of a change alone, whose body is the one that its header names.
     pub(super) fn look(&self, change: &Change) -> Result<(), Refused> {
         let header = &change.header;
         if header.document != self.document {
             return Err(Refused::Document);
-        }
-        if hash_of_body(&change.body) != header.body {
-            return Err(Refused::Body);
         }
         if change.body.len() > self.config.max_body {
             return Err(Refused::Malformed("the body is too long"));
@@ -174,14 +176,15 @@ impl<P: Policy> Log<P> {
 
     /// Unsigned changes among the last ones for which no later change of their author vouches.
     fn orphans(&self, before: usize) -> BTreeSet<ChangeId> {
-        let mut vouched = BTreeSet::new();
+        let mut vouched = vec![false; self.entries.len() - before];
         let mut orphans = BTreeSet::new();
-        for at in (before as u32..self.known.graph.len()).rev() {
-            let known = self.known.graph.after(at).is_some_and(|next| vouched.contains(&next));
-            if known || self.at(at).is_some_and(|change| change.signature.is_some()) {
-                vouched.insert(at);
-            } else {
-                orphans.extend(self.id_of(at));
+        for at in (before..self.entries.len()).rev() {
+            let after =
+                self.known.graph.after(at as u32).and_then(|next| vouched.get(next as usize - before));
+            let known = after == Some(&true) || self.at(at as u32).is_some_and(|it| it.signature.is_some());
+            match vouched.get_mut(at - before) {
+                Some(vouched) if known => *vouched = true,
+                _ => orphans.extend(self.id_of(at as u32)),
             }
         }
         orphans
@@ -257,48 +260,27 @@ impl<P: Policy> Log<P> {
     }
 }
 
-/// Parts changes into those that are their author's word, what they follow first, and the names of the rest.
-fn authentic(new: BTreeMap<ChangeId, Change>) -> (Vec<(ChangeId, Change)>, Vec<ChangeId>) {
+/// Leaves those changes that are their author's word. Each stands behind all that it follows.
+fn authentic(
+    changes: Vec<(ChangeId, Change)>,
+    refused: &mut Vec<(ChangeId, Refused)>,
+) -> Vec<(ChangeId, Change)> {
     let mut vouched: BTreeSet<(NodeId, ChangeId)> = BTreeSet::new();
-    let mut order: Vec<(ChangeId, Change)> = new.into_iter().collect();
-    order.sort_by_key(|(_, change)| change.header.seq);
-    let (mut signed, mut forged) = (Vec::new(), Vec::new());
-    for (id, change) in order.into_iter().rev() {
+    let mut signed = Vec::with_capacity(changes.len());
+    for (id, change) in changes.into_iter().rev() {
         let author = change.header.author;
-        let good = |signature| is_signed(&id, &author, &signature);
-        match change.signature {
-            None if vouched.contains(&(author, id)) => {}
-            Some(signature) if good(signature) => {}
-            _ => {
-                forged.push(id);
-                continue;
-            }
-        }
-        vouched.extend(change.header.previous.map(|previous| (author, previous)));
-        signed.push((id, change));
-    }
-    (parents_first(signed), forged)
-}
-
-/// In an order in which each comes behind all that it follows.
-fn parents_first(changes: Vec<(ChangeId, Change)>) -> Vec<(ChangeId, Change)> {
-    let ids: Vec<ChangeId> = changes.iter().rev().map(|(id, _)| *id).collect();
-    let mut left: BTreeMap<ChangeId, Change> = changes.into_iter().collect();
-    let mut ordered = Vec::with_capacity(left.len());
-    for id in ids {
-        let mut path = vec![id];
-        while let Some(id) = path.last().copied() {
-            let parent =
-                left.get(&id).and_then(|change| change.header.follows().find(|id| left.contains_key(id)));
-            match parent {
-                // Hashes cannot follow each other in a circle.
-                Some(parent) => path.push(*parent),
-                None => {
-                    path.pop();
-                    ordered.extend(left.remove_entry(&id));
-                }
-            }
+        let good = match &change.signature {
+            None => vouched.contains(&(author, id)),
+            Some(signature) => is_signed(&id, &author, signature),
+        };
+        if good {
+            vouched.remove(&(author, id));
+            vouched.extend(change.header.previous.map(|previous| (author, previous)));
+            signed.push((id, change));
+        } else {
+            refused.push((id, Refused::Unsigned));
         }
     }
-    ordered
+    signed.reverse();
+    signed
 }

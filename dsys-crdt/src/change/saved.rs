@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::entries::{CHUNK, Entries, Names};
 use super::graph::Graph;
 use super::log::Known;
-use super::{Access, Change, ChangeId, DocumentId, Log, LogConfig, Policy, Refused};
+use super::{Access, Bundle, ChangeId, DocumentId, Log, LogConfig, Policy, Refused};
 
 /// What a log knows about its changes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl<P: Policy> Log<P> {
         (from as usize / CHUNK..self.len().div_ceil(CHUNK)).map(|at| {
             let ids = self.known.names.all().iter().skip(at * CHUNK).take(CHUNK);
             let mut bytes: Vec<u8> = ids.flat_map(ChangeId::as_bytes).copied().collect();
-            bytes.extend(self.entries.chunk(at));
+            bytes.extend(self.entries.chunk(at, self.known.names.all()));
             (at as u32, bytes)
         })
     }
@@ -129,10 +129,9 @@ impl<P: Policy> Log<P> {
 
     /// Takes in changes that were taken in before, in the same order, without verifying signatures; gives whether what was
     /// built of older ones is to be built again.
-    pub(crate) fn replay(&mut self, changes: Vec<Change>) -> Result<bool, Refused> {
+    pub(crate) fn replay(&mut self, bundle: Bundle) -> Result<bool, Refused> {
         let (before, forks) = (self.len(), self.forks.clone());
-        for change in changes {
-            let id = change.header.id();
+        for (id, change) in bundle.changes {
             if self.known.names.contains(&id) {
                 continue;
             }

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     List(List),
     Text(Box<TextField>),
     Counter(i128),
+    /// Whose nodes are maps, each under the name of the operation that made it.
+    Tree(Box<Tree>),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,6 +73,7 @@ impl Kind {
             Item::List => Some(Kind::List(List::default())),
             Item::Text => Some(Kind::Text(Box::new(TextField::new(agent.clone())))),
             Item::Counter => Some(Kind::Counter(0)),
+            Item::Tree => Some(Kind::Tree(Box::default())),
             _ => None,
         }
     }

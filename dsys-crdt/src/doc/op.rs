@@ -1,12 +1,13 @@
-//! What a change's body says. Format version 1: a byte for the version, then postcard of [`Body`].
+//! What a change's body says. Format version 2: a byte for the version, then postcard of [`Body`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::Agent;
+use crate::blob::Blob;
 use crate::types::Position;
 
 /// The first byte of every body.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The operations of one change. The Lamport time of each is one above the last; the first one's is above all that the
 /// change has seen.
@@ -43,6 +44,14 @@ pub(super) enum Op {
     Edit(Name, Vec<TextEdit>),
     /// Adds to a counter.
     Add(Name, i64),
+    /// Marks a stretch of a text.
+    Mark(Name, Mark),
+    /// Puts a new node into a tree, below another or at its root. The node is a map.
+    Grow(Name, Option<Name>, Position),
+    /// Moves a node of a tree, with all below it.
+    Carry(Name, Name, Option<Name>, Position),
+    /// Removes a node of a tree, with all below it.
+    Fell(Name, Name),
 }
 
 /// What stands in an entry or an element: a value, or a new container that the operation names.
@@ -58,6 +67,8 @@ pub(super) enum Item {
     List,
     Text,
     Counter,
+    Tree,
+    Blob(Blob),
 }
 
 /// Characters deleted, and others inserted in their place, in the text as it is behind the edit before.
@@ -68,12 +79,42 @@ pub(super) struct TextEdit {
     pub(super) insert: String,
 }
 
+/// From `start` to `end`, `key` has the value, or none any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) start: Edge,
+    pub(super) end: Edge,
+    /// 0 after, 1 neither, 2 before, 3 both: where it grows.
+    pub(super) expand: u8,
+    pub(super) key: String,
+    pub(super) value: Option<String>,
+}
+
+/// An end of a mark. A character is named by an operation of the change that inserted it, and its number among the characters
+/// that the change inserted into this text and deleted from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Edge {
+    Start,
+    End,
+    Behind(Name, u32),
+    Before(Name, u32),
+}
+
 impl Body {
     pub(super) fn encode(&self) -> Vec<u8> {
         // Writing to memory fails only for types that postcard does not know.
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
         bytes
+    }
+
+    /// The name of what another change has made.
+    pub(super) fn other(&mut self, agent: &Agent, time: u64) -> Name {
+        let at = self.agents.iter().position(|known| known == agent).unwrap_or_else(|| {
+            self.agents.push(agent.clone());
+            self.agents.len() - 1
+        });
+        Name::Other(at as u32, time)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Body> {

@@ -1,12 +1,14 @@
 //! Reading: JSON Pointers (RFC 6901) to what a document contains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::DocError;
 use super::container::{Container, Id, Kind, List};
+use super::forest::{name_of, node_of};
 use super::op::Item;
 use super::state::State;
 use super::value::Value;
+use crate::blob::Blob;
 use crate::types::{Stamp, TreeId};
 
 /// The parts of a pointer: `/a~1b/0` is `a/b`, then `0`.
@@ -22,7 +24,9 @@ impl State {
     /// The container that a pointer leads to.
     pub(super) fn find(&self, tokens: &[String]) -> Result<Id, DocError> {
         tokens.iter().try_fold(Id::Root, |id, token| match self.child(&id, token)? {
-            (stamp, Item::Map | Item::List | Item::Text | Item::Counter) => Ok(Id::Made(stamp.clone())),
+            (stamp, Item::Map | Item::List | Item::Text | Item::Counter | Item::Tree) => {
+                Ok(Id::Made(stamp.clone()))
+            }
             _ => Err(DocError::WrongKind),
         })
     }
@@ -38,6 +42,12 @@ impl State {
                 let index = token.parse().map_err(|_| DocError::NotFound)?;
                 let stamp = list.at(index).ok_or(DocError::NotFound)?;
                 list.elements.get(stamp).map(|element| (stamp, &element.item)).ok_or(DocError::NotFound)
+            }
+            Kind::Tree(tree) => {
+                let id = Id::Made(node_of(token).ok_or(DocError::NotFound)?);
+                let (id, _) = self.containers.get_key_value(&id).ok_or(DocError::NotFound)?;
+                let stamp = id.stamp().filter(|stamp| tree.contains(&TreeId::Made((*stamp).clone())));
+                stamp.map(|stamp| (stamp, &Item::Map)).ok_or(DocError::NotFound)
             }
             _ => Err(DocError::WrongKind),
         }
@@ -56,7 +66,10 @@ impl State {
             Item::Float(value) => Value::Float(*value),
             Item::String(value) => Value::String(value.clone()),
             Item::Bytes(value) => Value::Bytes(value.clone()),
-            Item::Map | Item::List | Item::Text | Item::Counter => self.contents(&Id::Made(stamp.clone())),
+            Item::Blob(blob) => Value::Blob(*blob),
+            Item::Map | Item::List | Item::Text | Item::Counter | Item::Tree => {
+                self.contents(&Id::Made(stamp.clone()))
+            }
         }
     }
 
@@ -72,9 +85,38 @@ impl State {
                 let elements = list.stamps().filter_map(|stamp| Some((stamp, list.elements.get(stamp)?)));
                 Value::List(elements.map(|(stamp, element)| self.value(stamp, &element.item)).collect())
             }
-            Ok(Kind::Text(field)) => Value::Text(field.text.to_string()),
+            Ok(Kind::Text(field)) => Value::Text(field.text().to_string()),
             Ok(Kind::Counter(sum)) => Value::Counter((*sum).clamp(i64::MIN.into(), i64::MAX.into()) as i64),
+            Ok(Kind::Tree(tree)) => Value::Tree(self.nodes(tree)),
             Err(_) => Value::Null,
+        }
+    }
+
+    /// The blobs that values refer to, also those that others have been set beside.
+    pub(super) fn blobs(&self) -> BTreeSet<Blob> {
+        let items = self.containers.values().flat_map(|container| {
+            let (map, list) = match &container.kind {
+                Kind::Map(map) => (Some(map.values().flatten().map(|entry| &entry.item)), None),
+                Kind::List(list) => {
+                    let elements = list.stamps().filter_map(|stamp| list.elements.get(stamp));
+                    (None, Some(elements.map(|element| &element.item)))
+                }
+                _ => (None, None),
+            };
+            map.into_iter().flatten().chain(list.into_iter().flatten())
+        });
+        let blobs = items.filter_map(|item| if let Item::Blob(blob) = item { Some(*blob) } else { None });
+        blobs.collect()
+    }
+
+    /// How much is in a container.
+    pub(super) fn count(&self, pointer: &str) -> Option<usize> {
+        match self.kind(&self.find(&tokens(pointer).ok()?).ok()?).ok()? {
+            Kind::Map(map) => Some(map.len()),
+            Kind::List(list) => Some(list.len()),
+            Kind::Text(field) => Some(field.text().len()),
+            Kind::Tree(tree) => Some(self.nodes(tree).len()),
+            Kind::Counter(_) => None,
         }
     }
 
@@ -88,6 +130,9 @@ impl State {
                 (Some(key), Kind::Map(map)) => {
                     map.get(key)?.first().filter(|entry| entry.stamp == *stamp)?;
                     key.replace('~', "~0").replace('/', "~1")
+                }
+                (None, Kind::Tree(tree)) => {
+                    Some(name_of(stamp)).filter(|_| tree.contains(&TreeId::Made(stamp.clone())))?
                 }
                 (None, Kind::List(list)) => list.stamps().position(|other| other == stamp)?.to_string(),
                 _ => return None,

@@ -1,7 +1,7 @@
 //! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
 //!
 //! ```text
-//! "dsysdoc" 1       magic and version, of the head
+//! "dsysdoc" 2       magic and version, of the head
 //! postcard of       the head of the log, the state
 //! CRC-32            of everything before it; also behind each chunk of changes
 //! ```
@@ -19,9 +19,9 @@ use super::state::State;
 use super::text_field::SavedText;
 use crate::Agent;
 use crate::change::saved::Head;
-use crate::change::{Log, LogConfig, Policy};
+use crate::change::{Bundle, Log, LogConfig, Policy};
 
-const MAGIC: &[u8; 8] = b"dsysdoc\x01";
+const MAGIC: &[u8; 8] = b"dsysdoc\x02";
 
 /// A document's bytes for one's own disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Snapshot {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// It is of a version that this one does not know.
-    #[error("the document was kept by version {0} of the format, and this is version 1: update dsys-crdt")]
+    #[error("the document was kept by version {0} of the format, and this is version 2: update dsys-crdt")]
     Version(u8),
     /// It is not what was written.
     #[error("the kept document is damaged ({0}): fetch it from a peer, or from a backup")]
@@ -65,6 +65,7 @@ enum SavedKind {
     List(super::container::List),
     Text(SavedText),
     Counter(i128),
+    Tree(Box<crate::types::Tree>),
 }
 
 impl<P: Policy> Doc<P> {
@@ -73,13 +74,14 @@ impl<P: Policy> Doc<P> {
     /// # Errors
     /// If a text that was opened from a damaged snapshot cannot be read.
     pub fn snapshot(&self, from: u32) -> Result<Snapshot, SnapshotError> {
-        let State { containers, ends, void, keys, branches, broken: _ } = &self.state;
+        let State { containers, ends, void, keys, branches, broken: _, life: _ } = &self.state;
         let container = |(id, it): (&Id, &Container)| {
             let kind = match &it.kind {
                 Kind::Map(map) => SavedKind::Map(map.clone()),
                 Kind::List(list) => SavedKind::List(list.clone()),
                 Kind::Text(field) => SavedKind::Text(field.save()?),
                 Kind::Counter(sum) => SavedKind::Counter(*sum),
+                Kind::Tree(tree) => SavedKind::Tree(tree.clone()),
             };
             Some((id.clone(), it.by, it.depth, it.parent.clone(), kind))
         };
@@ -129,6 +131,7 @@ impl<P: Policy> Doc<P> {
                 SavedKind::List(list) => Kind::List(list),
                 SavedKind::Text(text) => Kind::Text(Box::new(text.load()?)),
                 SavedKind::Counter(sum) => Kind::Counter(sum),
+                SavedKind::Tree(tree) => Kind::Tree(tree),
             };
             Some((id, Container { by, depth, parent, kind }))
         });
@@ -139,6 +142,7 @@ impl<P: Policy> Doc<P> {
             keys: state.keys,
             branches: state.branches,
             broken: false,
+            life: Default::default(),
         };
         Ok(Doc { log, state })
     }
@@ -149,9 +153,10 @@ impl<P: Policy> Doc<P> {
     /// # Errors
     /// If they are not such.
     pub fn replay(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let changes = crate::change::decode(bytes).map_err(|_| SnapshotError::Damaged("a change"))?;
+        let bundle = Bundle::decode(bytes.to_vec(), usize::MAX);
+        let bundle = bundle.map_err(|_| SnapshotError::Damaged("a change"))?;
         let before = self.log.len() as u32;
-        match self.log.replay(changes) {
+        match self.log.replay(bundle) {
             Ok(true) => self.rebuild(),
             Ok(false) => drop(self.advance(before)),
             Err(_) => return Err(SnapshotError::Damaged("a change does not fit the others")),

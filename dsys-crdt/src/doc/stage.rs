@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::container::{Container, Element, Id, Kind, resolve};
-use super::op::{Body, Name, Op};
+use super::op::{Body, Item, Name, Op};
 use super::state::{MAX_DEPTH, Sound, State, What};
 use super::text_field::TextField;
 use crate::Agent;
@@ -29,25 +29,7 @@ impl State {
         let stamp = |at: u32| Stamp { time: start + u64::from(at), agent: own.clone() };
         for (at, op) in (0..).zip(ops) {
             let sees = |by: u32| log.graph().has_seen(number, by);
-            let id = match op.name() {
-                Name::Root => Id::Root,
-                Name::Here(op) => Id::Made(stamp(op)),
-                Name::Other(agent, time) => {
-                    let made = |id: &Id| self.containers.get(id).is_some_and(|container| sees(container.by));
-                    let agent = agents.get(agent as usize)?;
-                    let found = resolve(
-                        agent,
-                        time,
-                        |stamp| made(&Id::Made(stamp.clone())),
-                        |from| {
-                            let later =
-                                self.containers.range(Id::Made(from)..).map_while(|(id, _)| id.stamp());
-                            later.take_while(|stamp| stamp.time == time).cloned().collect()
-                        },
-                    );
-                    Id::Made(found?)
-                }
-            };
+            let id = self.named(log, number, &agents, op.name(), &stamp)?;
             // Named by what this change has seen, or made itself.
             let container = self.containers.get_mut(&id)?;
             let depth = container.depth + 1;
@@ -81,6 +63,32 @@ impl State {
                     What::Edit
                 }
                 (Op::Add(_, by), Kind::Counter(_)) => What::Add(by),
+                (op @ (Op::Grow(..) | Op::Carry(..) | Op::Fell(..)), Kind::Tree(_)) => {
+                    let node = |name: Name| {
+                        let node = self.named(log, number, &agents, name, &stamp)?;
+                        let parent = self.containers.get(&node)?.parent.as_ref()?;
+                        node.stamp().filter(|_| parent.0 == id).cloned()
+                    };
+                    let below = |parent: Option<Name>| match parent {
+                        None => Some(TreeId::Root),
+                        Some(name) => node(name).map(TreeId::Made),
+                    };
+                    let stamp = stamp(at);
+                    What::Place(match op {
+                        Op::Grow(_, parent, position) => {
+                            made = Some((Item::Map, None));
+                            Move { stamp: stamp.clone(), node: stamp, parent: below(parent)?, position }
+                        }
+                        Op::Carry(_, it, parent, position) => {
+                            Move { stamp, node: node(it)?, parent: below(parent)?, position }
+                        }
+                        Op::Fell(_, it) => super::removal(stamp, node(it)?),
+                        _ => return None,
+                    })
+                }
+                (Op::Mark(_, mark), Kind::Text(_)) => {
+                    What::Mark(self.marking(log, number, &agents, &id, mark)?)
+                }
                 _ => return None,
             };
             if let Some((item, key)) = made
@@ -97,6 +105,37 @@ impl State {
             staged.sound.push(Sound { number, stamp: stamp(at), at: id, what });
         }
         Some(())
+    }
+
+    /// The container that an operation of a change names, as its author has seen it.
+    fn named<P: Policy>(
+        &self,
+        log: &Log<P>,
+        number: u32,
+        agents: &[Agent],
+        name: Name,
+        here: &dyn Fn(u32) -> Stamp,
+    ) -> Option<Id> {
+        let made = |id: &Id| {
+            self.containers.get(id).is_some_and(|container| log.graph().has_seen(number, container.by))
+        };
+        match name {
+            Name::Root => Some(Id::Root),
+            Name::Here(op) => Some(Id::Made(here(op))),
+            Name::Other(agent, time) => {
+                let agent = agents.get(agent as usize)?;
+                let found = resolve(
+                    agent,
+                    time,
+                    |stamp| made(&Id::Made(stamp.clone())),
+                    |from| {
+                        let later = self.containers.range(Id::Made(from)..).map_while(|(id, _)| id.stamp());
+                        later.take_while(|stamp| stamp.time == time).cloned().collect()
+                    },
+                );
+                Some(Id::Made(found?))
+            }
+        }
     }
 
     /// The agent under which a change's author works: the key, and behind a fork the key and the branch.
@@ -175,7 +214,11 @@ impl Op {
             | Op::Move(name, ..)
             | Op::Remove(name, _)
             | Op::Edit(name, _)
-            | Op::Add(name, _) => *name,
+            | Op::Add(name, _)
+            | Op::Mark(name, _)
+            | Op::Grow(name, ..)
+            | Op::Carry(name, ..)
+            | Op::Fell(name, _) => *name,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! says nothing, at every replica.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use dsys_core::NodeId;
 
@@ -12,6 +13,7 @@ use super::op::Item;
 use super::stage::Staged;
 use crate::Agent;
 use crate::change::{Log, Policy};
+use crate::rich::field::Marking;
 use crate::types::{Move, Stamp};
 
 /// Containers are nested so deep at most, and no deeper: whoever walks them needs no more stack.
@@ -29,6 +31,8 @@ pub(super) struct State {
     pub(super) branches: BTreeMap<u32, Agent>,
     /// A part that was kept on the disk could not be read: all is to be built again.
     pub(super) broken: bool,
+    /// Another for every time that it is built, after which events of texts have other numbers.
+    pub(super) life: Arc<()>,
 }
 
 /// An operation that makes sense, with its names resolved.
@@ -47,6 +51,12 @@ pub(super) enum What {
     Place(Move),
     Edit,
     Add(i64),
+    Mark(Marking),
+}
+
+/// When a mark was made, for [`RichText`](crate::RichText): nobody makes so many operations.
+pub(super) fn time(stamp: &Stamp) -> u32 {
+    stamp.time.try_into().unwrap_or(u32::MAX)
 }
 
 impl Default for State {
@@ -59,6 +69,7 @@ impl Default for State {
             keys: BTreeMap::new(),
             branches: BTreeMap::new(),
             broken: false,
+            life: Arc::default(),
         }
     }
 }
@@ -127,7 +138,11 @@ impl State {
                 }
             }
             (What::Place(to), Kind::List(list)) => drop(list.tree.apply_all([to.clone()])),
+            (What::Place(to), Kind::Tree(tree)) => drop(tree.apply_all([to.clone()])),
             (What::Add(by), Kind::Counter(sum)) => *sum += i128::from(*by),
+            (What::Mark(marking), Kind::Text(field)) => {
+                field.rich.append_mark(op.stamp.agent.clone(), time(&op.stamp), marking.clone());
+            }
             _ => {}
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::blob::Blob;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value, with all that is in it. Through serde it is JSON, or any format that says itself what its values are.
@@ -22,6 +24,8 @@ pub enum Value {
     String(String),
     /// Bytes that are replaced as a whole; a list of numbers in JSON.
     Bytes(Vec<u8>),
+    /// What stands elsewhere under its hash; a map of `hash` and `length` in JSON.
+    Blob(Blob),
     /// A text that many edit at once; a string in JSON.
     Text(String),
     /// A number that many add to at once; a number in JSON.
@@ -30,6 +34,30 @@ pub enum Value {
     List(Vec<Value>),
     /// A map.
     Map(BTreeMap<String, Value>),
+    /// A tree whose nodes can be moved: each node behind the one below which it stands, children in their order.
+    Tree(Vec<TreeNode>),
+}
+
+/// A node of a tree.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TreeNode {
+    /// Its name, by which pointers lead to it: `/tree/NAME/title`. Whoever sets a tree gives any; the nodes get others.
+    pub id: String,
+    /// The name of the node below which it stands; none at the root.
+    pub parent: Option<String>,
+    /// What it carries.
+    pub value: BTreeMap<String, Value>,
+}
+
+impl Serialize for TreeNode {
+    /// A map of `id`, `parent` and `value`.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fields = to.serialize_struct("TreeNode", 3)?;
+        fields.serialize_field("id", &self.id)?;
+        fields.serialize_field("parent", &self.parent)?;
+        fields.serialize_field("value", &self.value)?;
+        fields.end()
+    }
 }
 
 macro_rules! from {
@@ -42,7 +70,7 @@ macro_rules! from {
     };
 }
 from!(bool => Bool, i64 => Int, i32 => Int, f64 => Float, &str => String, String => String,
-    BTreeMap<String, Value> => Map);
+    BTreeMap<String, Value> => Map, Blob => Blob);
 
 impl<T: Into<Value>> From<Vec<T>> for Value {
     fn from(values: Vec<T>) -> Value {
@@ -59,8 +87,15 @@ impl Serialize for Value {
             Value::Float(value) => to.serialize_f64(*value),
             Value::String(value) | Value::Text(value) => to.serialize_str(value),
             Value::Bytes(value) => to.serialize_bytes(value),
+            Value::Blob(value) => {
+                let mut fields = to.serialize_struct("Blob", 2)?;
+                fields.serialize_field("hash", &value.to_hex())?;
+                fields.serialize_field("length", &value.length)?;
+                fields.end()
+            }
             Value::List(values) => to.collect_seq(values),
             Value::Map(values) => to.collect_map(values),
+            Value::Tree(nodes) => to.collect_seq(nodes),
         }
     }
 }

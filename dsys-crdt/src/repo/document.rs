@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+#[cfg(feature = "net")]
+use std::time::{Duration, Instant};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dsys_core::NodeId;
@@ -11,6 +13,8 @@ use tokio::sync::watch;
 use super::file::Write;
 use super::subscription::Subscribers;
 use super::{Inner, Link, RepoError, Rule, Subscription, Update};
+#[cfg(feature = "net")]
+use crate::change::Bundle;
 use crate::change::{Change, ChangeId, DocumentId, Log, Refused};
 use crate::doc::{self, DocError, Edit, Event, Value};
 use crate::schema::{Crdt, Looking};
@@ -61,6 +65,12 @@ struct State {
     new: bool,
     /// So many changes are in the snapshot that was written last.
     kept: u32,
+    /// When somebody last had to do with it.
+    #[cfg(feature = "net")]
+    used: Instant,
+    /// The last changes of one that was closed: all that peers are told of it while nothing happens.
+    #[cfg(feature = "net")]
+    heads: Option<Vec<ChangeId>>,
 }
 
 impl<T> Doc<T> {
@@ -165,9 +175,24 @@ impl<T> Doc<T> {
         self.cell.change(edit)
     }
 
+    /// Who writes here.
+    pub(super) fn author(&self) -> NodeId {
+        self.cell.repo.key.public()
+    }
+
+    pub(super) fn in_cell<R>(&self, act: impl FnOnce(&mut doc::Doc<Rule>) -> R) -> Result<R, RepoError> {
+        self.cell.with(act)
+    }
+
     #[cfg(any(test, feature = "net"))]
     pub(crate) fn cell(&self) -> &Arc<Cell> {
         &self.cell
+    }
+
+    /// Whether this is the only handle.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.cell) == 1
     }
 }
 
@@ -230,14 +255,47 @@ impl Cell {
             ours,
             cell: cell.clone(),
             repo,
-            state: Mutex::new(State { doc: None, new, kept: 0 }),
+            state: Mutex::new(State {
+                doc: None,
+                new,
+                kept: 0,
+                #[cfg(feature = "net")]
+                used: Instant::now(),
+                #[cfg(feature = "net")]
+                heads: None,
+            }),
             stored: watch::Sender::new(0),
             subscribers: Subscribers::default(),
             removed: AtomicBool::new(false),
         })
     }
 
-    #[cfg(test)]
+    /// Closes the document, if nobody has had to do with it for so long and all of it is on the disk. Its handles open it again.
+    #[cfg(feature = "net")]
+    pub(crate) fn rest(&self, idle: Duration) {
+        let idles = |state: &State| state.doc.is_some() && state.used.elapsed() >= idle;
+        if !self.state.try_lock().is_ok_and(|state| idles(&state)) {
+            return;
+        }
+        if let Some(snapshot) = self.due_snapshot(true) {
+            // Its changes are written anyway.
+            let _ = self.repo.writer.write(snapshot, None);
+        }
+        let mut state = self.state();
+        let Some(doc) = state.doc.as_ref().filter(|_| idles(&state)) else { return };
+        if doc.log().len() == self.stored_count() as usize && doc.log().waiting() == 0 {
+            state.heads = Some(crate::sync::heads(doc.log()));
+            state.doc = None;
+        }
+    }
+
+    /// The last changes of a document that was closed, all of which are on the disk.
+    #[cfg(feature = "net")]
+    pub(crate) fn resting_heads(&self) -> Option<Vec<ChangeId>> {
+        let state = self.state();
+        state.heads.clone().filter(|_| state.doc.is_none() && !self.removed.load(Ordering::Acquire))
+    }
+
     pub(super) fn is_read(&self) -> bool {
         self.state().doc.is_some()
     }
@@ -257,9 +315,17 @@ impl Cell {
         if self.removed.load(Ordering::Acquire) {
             return Err(RepoError::Removed);
         }
+        #[cfg(feature = "net")]
+        {
+            state.used = Instant::now();
+        }
         if state.doc.is_none() {
             let (doc, kept) = self.load(state.new)?;
             self.stored.send_replace(doc.log().len() as u32);
+            #[cfg(feature = "net")]
+            {
+                state.heads = None;
+            }
             (state.doc, state.kept, state.new) = (Some(doc), kept, false);
         }
         state.doc.as_mut().ok_or(RepoError::Removed)
@@ -305,33 +371,37 @@ impl Cell {
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
         let events = act(doc, &*self.repo.key)?;
-        self.write(&mut state, before)?;
+        let bytes = doc.log().encode_as_they_are(before..doc.log().len() as u32);
+        self.write(&mut state, before, bytes)?;
         self.tell(&Update::Local(events));
         Ok(())
     }
 
     /// Takes in changes of a peer; gives what became of them, and how many changes there are now.
     #[cfg(feature = "net")]
-    pub(crate) fn receive(&self, changes: Vec<Change>) -> Result<(crate::change::Received, u32), RepoError> {
+    pub(crate) fn receive(&self, mut bundle: Bundle) -> Result<(crate::change::Received, u32), RepoError> {
         self.repo.writer.room()?;
         let mut state = self.state();
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
-        let (received, events) = doc.receive(changes, now());
+        let sent = bundle.take_bytes();
+        let (received, events) = doc.receive_bundle(bundle, now());
         let after = doc.log().len() as u32;
         if after > before {
-            self.write(&mut state, before)?;
+            // What was taken whole is kept as it came.
+            let whole = sent.filter(|(_, names)| doc.log().names_from(before) == names);
+            let bytes = whole.map(|(bytes, _)| bytes);
+            let bytes = bytes.unwrap_or_else(|| doc.log().encode_as_they_are(before..after));
+            self.write(&mut state, before, bytes)?;
             self.tell(&Update::Remote(events));
         }
         Ok((received, after))
     }
 
     /// Has the changes from a number on written; if they cannot be, they are forgotten.
-    fn write(&self, state: &mut State, before: u32) -> Result<(), RepoError> {
+    fn write(&self, state: &mut State, before: u32, bytes: Vec<u8>) -> Result<(), RepoError> {
         let Some(doc) = &state.doc else { return Err(RepoError::Removed) };
         let after = doc.log().len() as u32;
-        let numbers: Vec<u32> = (before..after).collect();
-        let bytes = crate::change::encode(&doc.log().as_they_are(&numbers));
         let write = Write::Changes(self.link.document, before, bytes);
         let written = self.repo.writer.write(write, Some((self.cell.clone(), after)));
         if written.is_err() {

@@ -62,7 +62,9 @@ async fn handles_are_of_one_document_and_subscribers_hear_of_it() {
     let again: Doc = repo.get("a").unwrap();
     let mut updates = again.subscribe();
     doc.change(|doc| doc.insert_text("/body", 0, "hello")).unwrap();
-    let text = Event::Text { pointer: "/body".into() };
+    let (at, inserted) = (Default::default(), String::from("hello"));
+    let edits = vec![crate::Edit { at, deleted: at, inserted }];
+    let text = Event::Text { pointer: "/body".into(), edits, marked: vec![] };
     assert_eq!(updates.next().await, Some(Update::Local(vec![text])));
     assert_eq!(again.get("/body").unwrap(), Some(Value::Text("hello".into())));
     let error = doc.change(|doc| doc.insert_text("/body", 9, "far")).unwrap_err();

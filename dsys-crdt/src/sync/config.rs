@@ -14,6 +14,9 @@ pub struct Config {
     pub max_unpacked: usize,
     /// A message names at most so many changes; more of a peer's are a violation. At first 4,096.
     pub max_named: usize,
+    /// From so many documents on that a peer is to be told of at once, it is told of ranges of them, and what differs is looked
+    /// for. At first 16.
+    pub digest_from: usize,
     /// The longest presence, in bytes. At first 4 KiB.
     pub max_presence: usize,
     /// What was sent, or asked for, and has no answer after so long is tried again. At first 5 s.
@@ -29,6 +32,9 @@ pub struct Config {
     /// So often a peer may announce what it then does not give; after that its announcements of the document are passed
     /// over until it connects anew. At first 8.
     pub max_broken: u32,
+    /// So many peers are remembered who have asked for documents that are not shared with them, and are told when they are.
+    /// At first 4,096.
+    pub max_turned_away: usize,
     /// A peer that sends so many pieces in a row of which nothing is sound is disconnected. At first 16.
     pub max_strikes: u32,
 }
@@ -40,6 +46,7 @@ impl Default for Config {
             window: 8,
             max_unpacked: 64 << 20,
             max_named: 4_096,
+            digest_from: 16,
             max_presence: 4 << 10,
             patience: Duration::from_secs(5),
             announce_every: Duration::from_secs(30),
@@ -47,6 +54,7 @@ impl Default for Config {
             redial_after: Duration::from_secs(1),
             redial_at_most: Duration::from_secs(60),
             max_broken: 8,
+            max_turned_away: 4_096,
             max_strikes: 16,
         }
     }

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId};
 use dsys_transport::{NoDisk, Node, ProtocolError, RunConfig, Running, run_with};
@@ -17,11 +19,11 @@ use tracing::debug;
 use super::Config;
 use super::machine::{Library, Replicator};
 use super::words::{Command, Event, Stats};
-use crate::change::{Change, DocumentId, Log, Received};
+use crate::change::{Bundle, ChangeId, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
-const TAG: &str = "dsys/crdt/sync/1";
+const TAG: &str = "dsys/crdt/sync/2";
 
 /// Keeps documents of a repo in step with those of peers, over a node's connections. Clones are handles to the same; when the
 /// last is dropped it ends.
@@ -35,7 +37,7 @@ struct Hub {
     docs: Docs,
     commands: mpsc::Sender<Command>,
     stats: Arc<Mutex<Stats>>,
-    tasks: [AbortHandle; 2],
+    tasks: [AbortHandle; 3],
     _turn: Turn,
 }
 
@@ -188,6 +190,7 @@ impl Builder<'_> {
         let tasks = [
             tokio::spawn(tell(running, docs.clone(), stats.clone())).abort_handle(),
             tokio::spawn(stored(repo.clone(), commands.clone())).abort_handle(),
+            tokio::spawn(close_idle(repo.inner().config.close_after, docs.clone())).abort_handle(),
         ];
         Ok(Sync { hub: Arc::new(Hub { node: node.clone(), docs, commands, stats, tasks, _turn: turn }) })
     }
@@ -217,6 +220,31 @@ async fn stored(repo: Repo, commands: mpsc::Sender<Command>) {
         for document in repo.inner().writer.stored().await {
             if commands.send(Command::Stored(document)).await.is_err() {
                 return;
+            }
+        }
+    }
+}
+
+/// Closes documents that nobody uses.
+async fn close_idle(after: Duration, docs: Docs) {
+    let mut rounds = tokio::time::interval((after / 2).max(Duration::from_millis(10)));
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let shared = |from: Option<DocumentId>| {
+            let docs = docs.lock().unwrap_or_else(PoisonError::into_inner);
+            let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+            // A handle more would make it look used.
+            docs.range((from, Bound::Unbounded))
+                .next()
+                .map(|(id, doc)| (*id, doc.is_alone().then(|| doc.clone())))
+        };
+        let mut at = None;
+        while let Some((id, doc)) = shared(at) {
+            at = Some(id);
+            if let Some(doc) = doc {
+                doc.cell().rest(after);
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -267,7 +295,11 @@ impl Library for Shelf {
         looked.inspect_err(|error| debug!(?document, %error, "a shared document cannot be read")).ok()
     }
 
-    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)> {
+    fn resting(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
+        self.doc(document)?.cell().resting_heads()
+    }
+
+    fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
         let received = self.doc(document)?.cell().receive(changes);
         received.inspect_err(|error| debug!(?document, %error, "changes cannot be kept")).ok()
     }

@@ -1,15 +1,15 @@
 //! The machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, Time};
 
 use super::link::Link;
-use super::message::Message;
+use super::message::{DocumentRange, Message};
 use super::words::{Command, Event, Stats, Timer};
 use super::{Config, piece};
-use crate::change::{Change, ChangeId, DocumentId, Log, Policy, Received, Refused, decode_within};
+use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused};
 
 /// Where the documents are that are shared.
 pub trait Library {
@@ -20,9 +20,14 @@ pub trait Library {
     /// if it is not shared, or cannot be read.
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
 
+    /// The last changes of a document all of which is durable, and that need not be looked at for that.
+    fn resting(&self, _: &DocumentId) -> Option<Vec<ChangeId>> {
+        None
+    }
+
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
     /// [`Command::Stored`] is to come, unless they are at once.
-    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)>;
+    fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)>;
 
     /// Whether a peer may have a document that is shared.
     fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool;
@@ -31,10 +36,12 @@ pub trait Library {
 /// Keeps documents in step with those of peers.
 #[derive(Debug)]
 pub struct Replicator<L> {
-    library: L,
+    pub(super) library: L,
     pub(super) config: Config,
     shared: BTreeMap<DocumentId, Shared>,
     pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// Peers that asked for a document which was not shared with them, to be told when it is.
+    turned_away: BTreeSet<(DocumentId, NodeId)>,
     pub(super) stats: Stats,
     /// Those that the app knows.
     pub(super) told: Stats,
@@ -68,6 +75,7 @@ impl<L: Library> Replicator<L> {
             config,
             shared: BTreeMap::new(),
             peers: BTreeMap::new(),
+            turned_away: BTreeSet::new(),
             stats: Stats::default(),
             told: Stats::default(),
             announces: false,
@@ -102,9 +110,14 @@ impl<L: Library> Replicator<L> {
                 }
                 for id in peers {
                     let peer = self.peers.entry(id).or_default();
+                    // Who is dialled for one document is told of all when it is up.
+                    let dialled = !peer.up && peer.links.values().any(|link| link.told.is_some());
                     peer.links.entry(document).or_default().invited = true;
-                    self.announce(id, document, false, cx);
+                    if !dialled {
+                        self.announce(id, document, false, cx);
+                    }
                 }
+                self.tell_turned_away(document, cx);
             }
             Command::Unshare(document) => {
                 self.shared.remove(&document);
@@ -127,16 +140,45 @@ impl<L: Library> Replicator<L> {
         }
     }
 
+    /// Tells those who have asked for a document before that they can have it now.
+    fn tell_turned_away(&mut self, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let (first, last) = (NodeId::from_bytes([0; 32]), NodeId::from_bytes([0xff; 32]));
+        let waited: Vec<_> = self.turned_away.range((document, first)..=(document, last)).copied().collect();
+        for it @ (_, id) in waited {
+            if self.library.may_read(&id, &document) {
+                self.turned_away.remove(&it);
+                self.peers.entry(id).or_default().links.entry(document).or_default();
+                self.announce(id, document, true, cx);
+            }
+        }
+    }
+
     fn message(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
-        let document = message.document();
+        let document = match &message {
+            Message::Digest { ranges } => return self.digest(from, ranges, cx),
+            Message::Same { range } => return self.same(from, range, cx),
+            Message::Differ { range } => return self.differ(from, range, cx),
+            Message::Heads { document, .. }
+            | Message::Have { document, .. }
+            | Message::Changes { document, .. }
+            | Message::Stored { document, .. }
+            | Message::Spare { document }
+            | Message::Declined { document }
+            | Message::Presence { document, .. } => *document,
+        };
         if !self.library.may_read(&from, &document) || !self.is_shared(document) {
             if !matches!(message, Message::Declined { .. } | Message::Presence { .. }) {
                 cx.send(from, Message::Declined { document });
+                if self.turned_away.len() < self.config.max_turned_away {
+                    self.turned_away.insert((document, from));
+                }
             }
             return;
         }
-        let peer = self.peers.entry(from).or_default();
-        peer.up = true;
+        if !self.peers.entry(from).or_default().up {
+            self.up(from, cx);
+        }
+        let Some(peer) = self.peers.get_mut(&from) else { return };
         let link = peer.links.entry(document).or_default();
         match message {
             Message::Heads { heads, answer, .. } if heads.len() <= self.config.max_named => {
@@ -146,7 +188,7 @@ impl<L: Library> Replicator<L> {
                 self.have(from, document, &have, cx);
             }
             Message::Changes { piece, left, changes, .. } => {
-                self.changes(from, document, (piece, left), &changes, cx);
+                self.changes(from, document, (piece, left), changes, cx);
             }
             Message::Stored { piece, .. } => {
                 link.flight.retain(|(sent, _)| *sent != piece);
@@ -165,14 +207,12 @@ impl<L: Library> Replicator<L> {
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
             }
-            Message::Heads { .. } | Message::Have { .. } | Message::Presence { .. } => {
-                self.violation(from, cx);
-            }
+            _ => self.violation(from, cx),
         }
     }
 
     /// A peer says what it has.
-    fn heads(
+    pub(super) fn heads(
         &mut self,
         from: NodeId,
         document: DocumentId,
@@ -180,10 +220,12 @@ impl<L: Library> Replicator<L> {
         answer: bool,
         cx: &mut Context<'_, Self>,
     ) {
-        let looked = self.library.look(&document, |log, stored| {
-            let known = heads.iter().all(|id| log.number(id).is_some());
-            (known, if known { piece::lacking(log, stored, heads) } else { Default::default() })
-        });
+        // Most who meet again have the same, and then nobody needs to open it.
+        let same = self
+            .library
+            .resting(&document)
+            .is_some_and(|ours| ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head)));
+        let looked = if same { Some((true, VecDeque::new())) } else { self.look_for(document, heads) };
         let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
         let first = !std::mem::replace(&mut link.heard, true);
         link.declined = None;
@@ -205,6 +247,14 @@ impl<L: Library> Replicator<L> {
             cx.send(from, Message::Presence { document, state });
         }
         self.look_whether_in_step(from, document, cx);
+    }
+
+    /// Whether these are all known here; and what somebody lacks who has them.
+    fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<(bool, VecDeque<u32>)> {
+        self.library.look(&document, |log, stored| {
+            let known = heads.iter().all(|id| log.number(id).is_some());
+            (known, if known { piece::lacking(log, stored, heads) } else { VecDeque::new() })
+        })
     }
 
     /// A peer says what it has, because it lacks something.
@@ -232,13 +282,14 @@ impl<L: Library> Replicator<L> {
         from: NodeId,
         document: DocumentId,
         (number, left): (u64, u64),
-        bytes: &[u8],
+        bytes: Vec<u8>,
         cx: &mut Context<'_, Self>,
     ) {
-        let Ok(changes) = decode_within(bytes, self.config.max_unpacked) else {
+        let length = bytes.len() as u64;
+        let Ok(changes) = Bundle::decode(bytes, self.config.max_unpacked) else {
             return self.violation(from, cx);
         };
-        self.stats.received_bytes += bytes.len() as u64;
+        self.stats.received_bytes += length;
         let count = changes.len() as u64;
         let Some((received, len)) = self.library.receive(&document, changes) else { return };
         self.stats.received += received.accepted as u64;
@@ -383,9 +434,17 @@ impl<L: Library> Replicator<L> {
         cx.send(to, Message::Heads { document, heads, answer });
     }
 
-    fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
+    pub(super) fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
         let most = self.config.max_named;
-        self.library.look(document, |log, stored| piece::heads(log, stored, most))
+        match self.library.resting(document) {
+            Some(heads) if heads.len() <= most => Some(heads),
+            _ => self.library.look(document, |log, stored| piece::heads(log, stored, most)),
+        }
+    }
+
+    /// The shared documents from one to another.
+    pub(super) fn shared_within(&self, range: &DocumentRange) -> impl Iterator<Item = DocumentId> {
+        self.shared.range(range.first..=range.last).map(|(document, _)| *document)
     }
 
     /// Whether a peer was not yet told of what we have now.
@@ -395,24 +454,25 @@ impl<L: Library> Replicator<L> {
     }
 
     fn look_whether_in_step(&mut self, with: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
-        let durable = self.library.look(&document, |log, stored| stored as usize == log.len());
+        let rests = self.library.resting(&document).is_some();
+        let is_durable = || self.library.look(&document, |log, stored| stored as usize == log.len());
+        let durable = rests || is_durable() == Some(true);
         let Some(link) = self.link(with, document) else { return };
         let quiet = link.heard && link.is_quiet() && link.asked.is_none() && link.parked.is_empty();
-        if quiet && durable == Some(true) && !std::mem::replace(&mut link.in_step, true) {
+        if quiet && durable && !std::mem::replace(&mut link.in_step, true) {
             cx.emit(Event::InStep(document, with));
         }
     }
 
-    fn up(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+    pub(super) fn up(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         (peer.up, peer.redial, peer.strikes) = (true, None, 0);
         let documents: Vec<DocumentId> = peer.links.keys().copied().collect();
-        for document in documents {
-            self.announce(id, document, false, cx);
-        }
+        self.announce_all(id, &documents, cx);
     }
 
     fn down(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
+        self.turned_away.retain(|(_, peer)| *peer != id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.up = false;
         for (document, link) in &mut peer.links {
@@ -440,7 +500,7 @@ impl<L: Library> Replicator<L> {
         cx.send(to, Message::Have { document, have: have.unwrap_or_default() });
     }
 
-    fn violation(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
+    pub(super) fn violation(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
         self.stats.violations += 1;
         cx.disconnect(peer);
     }
@@ -476,20 +536,6 @@ impl<L: Library> Machine for Replicator<L> {
             Input::PeerUp(peer) => self.up(peer, cx),
             Input::PeerDown(peer) => self.down(peer, cx),
             Input::Stored(_) | Input::Probed(..) => {}
-        }
-    }
-}
-
-impl Message {
-    fn document(&self) -> DocumentId {
-        match self {
-            Message::Heads { document, .. }
-            | Message::Have { document, .. }
-            | Message::Changes { document, .. }
-            | Message::Stored { document, .. }
-            | Message::Spare { document }
-            | Message::Declined { document }
-            | Message::Presence { document, .. } => *document,
         }
     }
 }

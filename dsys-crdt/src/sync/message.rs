@@ -1,4 +1,4 @@
-//! What peers say to each other, under `dsys/crdt/sync/1`.
+//! What peers say to each other, under `dsys/crdt/sync/2`.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,31 @@ pub enum Message {
         #[serde(with = "bytes")]
         state: Vec<u8>,
     },
+    /// What the sender has of many documents: for ranges in ascending order, how many it shares with the receiver, and a hash
+    /// of their names and last changes.
+    Digest {
+        /// Range, number, and hash.
+        ranges: Vec<(DocumentRange, u32, [u8; 16])>,
+    },
+    /// The sender has the same of these.
+    Same {
+        /// As in a digest.
+        range: DocumentRange,
+    },
+    /// The sender has something else of these.
+    Differ {
+        /// As in a digest.
+        range: DocumentRange,
+    },
+}
+
+/// All documents from one name to another that are shared with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRange {
+    /// The first of them.
+    pub first: DocumentId,
+    /// The last of them.
+    pub last: DocumentId,
 }
 
 /// As one string of bytes, and not as a list of numbers.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::change::{ChangeId, Log, Policy, encode};
+use crate::change::{ChangeId, Log, Policy};
 
 /// The changes among the first `stored` that none of these follows; or a few more, which say the same.
 pub(super) fn heads<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
@@ -45,7 +45,7 @@ pub(super) fn next<P: Policy>(
     let (mut bytes, mut end) = (0, 0);
     for (at, &number) in queue.iter().enumerate() {
         let change = log.at(number)?;
-        bytes += 96 + change.body.len() + 32 * change.header.others.len();
+        bytes += 8 + change.body.len() + 32 * change.header.others.len();
         // With its first change a piece may be of any size, which the log's bounds have let in.
         if bytes > size && end > 0 {
             break;
@@ -63,5 +63,5 @@ pub(super) fn next<P: Policy>(
         return None;
     }
     let numbers: Vec<u32> = queue.drain(..end).collect();
-    Some((encode(&log.sparingly_signed(&numbers)), end))
+    Some((log.encode_sparingly_signed(&numbers), end))
 }

@@ -1,5 +1,7 @@
 //! What is done by the clock: what has no answer is tried again, what is news is announced.
 
+use std::collections::BTreeMap;
+
 use dsys_core::{Context, NodeId, Time};
 
 use super::Config;
@@ -24,6 +26,7 @@ impl<L: Library> Replicator<L> {
     pub(super) fn round(&mut self, cx: &mut Context<'_, Self>) {
         let (now, Config { patience, announce_every, .. }) = (cx.now(), self.config.clone());
         let links: Vec<(NodeId, DocumentId)> = self.links(|_| true).collect();
+        let mut due: BTreeMap<NodeId, Vec<DocumentId>> = BTreeMap::new();
         for (id, document) in links {
             let Some(link) = self.link(id, document) else { continue };
             if let Some((at, times)) = link.declined {
@@ -51,9 +54,14 @@ impl<L: Library> Replicator<L> {
                     cx.emit(Event::Withheld(document, id));
                 }
             }
-            if lost || withheld || unheard || told.is_none_or(|told| told >= announce_every) {
-                self.announce(id, document, lost || withheld || unheard, cx);
+            if lost || withheld || unheard {
+                self.announce(id, document, true, cx);
+            } else if told.is_none_or(|told| told >= announce_every) {
+                due.entry(id).or_default().push(document);
             }
+        }
+        for (id, documents) in due {
+            self.announce_all(id, &documents, cx);
         }
         self.redial(cx);
         if self.told != self.stats {

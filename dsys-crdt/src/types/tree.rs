@@ -241,16 +241,17 @@ impl Tree {
         self.log.last().map_or(0, |entry| entry.op.stamp.time)
     }
 
-    /// A position among the children of the root, where `node` may be one of them already.
+    /// A position among the children of a node, where `node` may be one of them already.
     #[cfg(feature = "keys")]
     pub(crate) fn place(
         &self,
+        parent: &TreeId,
         node: Option<&TreeId>,
         spot: Spot<'_>,
         stamp: &Stamp,
     ) -> Result<Position, TreeError> {
-        let root = self.node(ROOT).ok_or(TreeError::Missing)?;
-        self.position(root, node.and_then(|node| self.number(node)), spot, stamp)
+        let parent = self.number(parent).and_then(|parent| self.node(parent)).ok_or(TreeError::Missing)?;
+        self.position(parent, node.and_then(|node| self.number(node)), spot, stamp)
     }
 
     fn change(

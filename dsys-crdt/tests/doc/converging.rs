@@ -1,6 +1,7 @@
 //! Random histories: replicas that edit, meet in part, fork and are revoked end with one content, which is also what the
 //! whole history gives when it is applied at once.
 
+use dsys_crdt::Expand;
 use dsys_crdt::change::{Log, Members, Policy};
 use dsys_crdt::doc::{Doc, DocError, Edit, Value};
 use dsys_crdt::laws::Random;
@@ -18,7 +19,22 @@ pub(crate) fn edit(doc: &mut Edit<'_>, random: &mut Random) -> Result<(), DocErr
         };
         let long = length(doc, &key);
         let place = random.below(long as u64 + 1) as usize;
-        let _ = match random.below(14) {
+        let mark = random.choose(&["bold", "link"]).unwrap();
+        let grows = random.choose(&[Expand::After, Expand::Neither, Expand::Before, Expand::Both]).unwrap();
+        let nodes: Vec<String> = match doc.get("/tree") {
+            Some(Value::Tree(nodes)) => nodes.into_iter().map(|node| node.id).collect(),
+            _ => Vec::new(),
+        };
+        let node = random.choose(&nodes);
+        let below = random.choose(&nodes).filter(|_| random.below(4) > 0);
+        let _ = match random.below(23) {
+            18 if random.below(6) > 0 && !nodes.is_empty() => {
+                doc.move_node("/tree", &node.unwrap_or_default(), below.as_deref(), None)
+            }
+            18 => doc.set("/tree", Value::Tree(vec![])),
+            19 | 20 => doc.create_node("/tree", below.as_deref(), None).map(drop),
+            21 => doc.set(&format!("/tree/{}/title", node.unwrap_or_default()), place as i64),
+            22 if random.below(2) > 0 => doc.remove(&format!("/tree/{}", node.unwrap_or_default())),
             0 => doc.set(&key, random.below(9) as i64),
             1 => doc.set(&key, Value::Text("text".into())),
             2 => doc.set(&key, vec![Value::Counter(1), Value::Text("in list".into())]),
@@ -30,6 +46,8 @@ pub(crate) fn edit(doc: &mut Edit<'_>, random: &mut Random) -> Result<(), DocErr
                 .move_to(&format!("{key}/{}", random.below(long as u64)), random.below(long as u64) as usize),
             9 => doc.remove(&format!("{key}/{}", random.below(long as u64))),
             10 => doc.delete_text(&key, place..(place + 2).min(long)),
+            11 | 12 => doc.mark(&key, place..(place + 3).min(long), mark, &format!("{place}"), grows),
+            13 => doc.unmark(&key, place..(place + 3).min(long), mark, grows),
             _ => doc.insert_text(&key, place, random.choose(&["x", "yz", "ä"]).unwrap()),
         };
     }
@@ -39,7 +57,14 @@ pub(crate) fn edit(doc: &mut Edit<'_>, random: &mut Random) -> Result<(), DocErr
 fn rebuilt<P: Policy>(doc: &Doc<P>) -> String {
     let mut log: Log<P> = doc.log().clone();
     log.receive([], 0);
-    json(&Doc::of(log))
+    shown(&Doc::of(log))
+}
+
+/// All content, with marks.
+pub(crate) fn shown<P: Policy>(doc: &Doc<P>) -> String {
+    let mut copy = doc.clone();
+    let spans: Vec<_> = ["/a", "/b", "/c", "/a/1", "/b/1"].iter().map(|at| copy.spans(at).ok()).collect();
+    format!("{} {spans:?}", json(doc))
 }
 
 /// Gives whether something did not count in the end.
@@ -65,7 +90,7 @@ fn converges(seed: u64, forks: bool) -> bool {
                 let mut lacking = replicas[other].log().since(&replicas[at].heads());
                 lacking.truncate(lacking.len() - random.below(2) as usize * lacking.len() / 3);
                 replicas[at].receive(lacking, 0);
-                assert_eq!(json(&replicas[at]), rebuilt(&replicas[at]), "seed {seed}");
+                assert_eq!(shown(&replicas[at]), rebuilt(&replicas[at]), "seed {seed}");
             }
         }
     }
@@ -74,8 +99,8 @@ fn converges(seed: u64, forks: bool) -> bool {
         meet(&mut left[0], &mut right[0]);
     }
     for doc in &replicas {
-        assert_eq!((json(doc), doc.heads()), (json(&replicas[0]), replicas[0].heads()), "seed {seed}");
-        assert_eq!(json(doc), rebuilt(doc), "seed {seed}");
+        assert_eq!((shown(doc), doc.heads()), (shown(&replicas[0]), replicas[0].heads()), "seed {seed}");
+        assert_eq!(shown(doc), rebuilt(doc), "seed {seed}");
         assert_eq!(doc.void().count(), 0, "seed {seed}: honest changes make sense everywhere");
     }
     replicas[0].log().counting().count() < replicas[0].log().len()

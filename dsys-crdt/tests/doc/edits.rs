@@ -1,9 +1,10 @@
 //! What edits do, at one replica and where two meet.
 
-use dsys_crdt::EditError;
+use dsys_crdt::blob::{Blob, BlobError, Blobs, FolderBlobs, MemoryBlobs};
 use dsys_crdt::change::Members;
-use dsys_crdt::doc::{Doc, DocError, Event, Value};
+use dsys_crdt::doc::{Doc, DocError, Event, TreeNode, Value};
 use dsys_crdt::types::TreeError;
+use dsys_crdt::{Edit, EditError, Units};
 
 use crate::{DOCUMENT, empty, json, key, meet};
 
@@ -13,12 +14,7 @@ fn json_goes_in_and_comes_out() {
         r#"{"a":[1,-2.5,true,null,"x",{"deep":[[]]}],"b/c":{"~":{}},"big":18446744073709551615,"é":"漢"}"#;
     let Value::Map(values) = serde_json::from_str(source).unwrap() else { panic!("a map") };
     let mut doc = empty();
-    doc.change(&key(1), 0, |doc| {
-        values
-            .into_iter()
-            .try_for_each(|(name, value)| doc.set(&format!("/{}", name.replace('/', "~1")), value))
-    })
-    .unwrap();
+    doc.change(&key(1), 0, |doc| doc.set_all(values)).unwrap();
     assert_eq!(json(&doc), source.replace("18446744073709551615", "1.8446744073709552e+19"));
     assert_eq!(doc.get("/b~1c/~0"), Some(Value::Map([].into())));
     assert_eq!((doc.get("/a/5/deep/0"), doc.get("/a/6")), (Some(Value::List(vec![])), None));
@@ -119,13 +115,14 @@ fn concurrent_changes_meet_as_documented() {
         .unwrap();
     let (_, events) = here.decode_and_receive(&there.encode_since(&here.heads()), 0).unwrap();
     let pointer = |pointer: &str| pointer.to_string();
+    let oat = Edit { at: Units::default(), deleted: Units::default(), inserted: "oat ".into() };
     assert_eq!(
         events,
         [
             Event::Map { pointer: pointer(""), key: pointer("title") },
             Event::List { pointer: pointer("/list") },
-            Event::Text { pointer: pointer("/text") },
             Event::Counter { pointer: pointer("/votes"), by: -1 },
+            Event::Text { pointer: pointer("/text"), edits: vec![oat], marked: vec![] },
         ]
     );
     meet(&mut here, &mut there);
@@ -156,4 +153,100 @@ fn who_is_revoked_leaves_no_trace_that_nobody_built_on() {
     meet(&mut owner, &mut carla);
     meet(&mut owner, &mut mallory);
     assert_eq!(json(&mallory), r#"{"text":"base seen carla"}"#);
+}
+
+#[test]
+fn a_tree_has_no_cycle_and_its_nodes_carry_what_they_carry() {
+    let mut here = empty();
+    let mut names = Vec::new();
+    here.change(&key(1), 0, |doc| {
+        doc.set("/tree", Value::Tree(vec![]))?;
+        for title in ["a", "b"] {
+            let name = doc.create_node("/tree", None, None)?;
+            doc.set(&format!("/tree/{name}/title"), title)?;
+            names.push(name);
+        }
+        let below = doc.create_node("/tree", Some(&names[0]), Some(0))?;
+        doc.set(&format!("/tree/{below}/text"), Value::Text("deep".into()))?;
+        names.push(below);
+        assert_eq!(doc.move_node("/tree", &names[0], Some(&names[2]), None), Err(TreeError::Cycle.into()));
+        assert_eq!(doc.create_node("/tree", Some("1-ff"), None), Err(DocError::NotFound));
+        assert_eq!(doc.create_node("/tree", None, Some(9)), Err(TreeError::OutOfRange(2).into()));
+        Ok(())
+    })
+    .unwrap();
+    let mut there = empty();
+    meet(&mut here, &mut there);
+    here.change(&key(1), 0, |doc| doc.move_node("/tree", &names[0], Some(&names[1]), None)).unwrap();
+    there.change(&key(2), 0, |doc| doc.move_node("/tree", &names[1], Some(&names[0]), None)).unwrap();
+    let deep = format!("/tree/{}/text", names[2]);
+    let (_, events) = here.decode_and_receive(&there.encode_since(&here.heads()), 0).unwrap();
+    assert_eq!(events, [Event::Tree { pointer: "/tree".into() }]);
+    meet(&mut here, &mut there);
+    let Some(Value::Tree(nodes)) = here.get("/tree") else { panic!("a tree") };
+    assert_eq!(
+        (nodes.len(), here.count("/tree"), here.children("/tree", None).unwrap().len()),
+        (3, Some(3), 1)
+    );
+    assert_eq!(here.get(&deep), Some(Value::Text("deep".into())));
+    // Set again from what was read, with other names.
+    there
+        .change(&key(2), 0, |doc| {
+            doc.set("/copy", Value::Tree(nodes.clone()))?;
+            doc.remove(&format!("/tree/{}", names[0]))
+        })
+        .unwrap();
+    meet(&mut here, &mut there);
+    assert_eq!(here.get(&deep), None);
+    let Some(Value::Tree(copy)) = here.get("/copy") else { panic!("a tree") };
+    let values = |nodes: &[TreeNode]| nodes.iter().map(|node| node.value.clone()).collect::<Vec<_>>();
+    assert_eq!(values(&copy), values(&nodes));
+    assert!(json(&here).contains(r#""copy":[{"id":""#));
+    // Deeper than any stack.
+    here.change(&key(1), 0, |doc| {
+        doc.set("/deep", Value::Tree(vec![]))?;
+        let mut last = None;
+        for _ in 0..20_000 {
+            last = Some(doc.create_node("/deep", last.as_deref(), None)?);
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(here.count("/deep"), Some(20_000));
+}
+
+#[test]
+fn blobs_stand_elsewhere_and_are_what_they_are_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let (memory, files) = (MemoryBlobs::default(), FolderBlobs::open(folder.path().join("blobs")).unwrap());
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let (picture, song) = (vec![7; 100_000], b"la".to_vec());
+        let (a, b) = (files.put(picture.clone()).await.unwrap(), memory.put(song.clone()).await.unwrap());
+        assert_eq!(
+            (a, files.put(picture.clone()).await.unwrap()),
+            (memory.put(picture.clone()).await.unwrap(), a)
+        );
+        let mut doc = empty();
+        doc.change(&key(1), 0, |doc| {
+            doc.set("/picture", a)?;
+            doc.set("/songs", vec![b])
+        })
+        .unwrap();
+        let mut there = empty();
+        meet(&mut doc, &mut there);
+        assert_eq!(there.blobs().into_iter().collect::<Vec<_>>().len(), 2);
+        assert_eq!(there.get("/songs/0"), Some(Value::Blob(b)));
+        assert_eq!((files.get(&a).await, memory.get(&b).await), (Ok(Some(picture)), Ok(Some(song))));
+        assert_eq!(files.get(&b).await, Ok(None));
+        assert!(json(&there).contains(&format!(r#""songs":[{{"hash":"{}","length":2}}]"#, b.to_hex())));
+        // Of another length, or other bytes: not what the document means.
+        let longer = Blob { length: 9, ..a };
+        assert_eq!(files.get(&longer).await, Err(BlobError::Damaged(longer)));
+        std::fs::write(folder.path().join("blobs").join(a.to_hex()), b"other").unwrap();
+        assert_eq!(files.get(&a).await, Err(BlobError::Damaged(a)));
+        assert_eq!(files.put(vec![7; 100_000]).await, Ok(a));
+        assert!(files.get(&a).await.unwrap().is_some());
+        there.change(&key(1), 0, |doc| doc.remove("/picture")).unwrap();
+        assert_eq!(there.blobs(), [b].into());
+    });
 }

@@ -34,6 +34,19 @@ enum Op {
     Remove(Name, Name),
     Edit(Name, Vec<(u32, u32, String)>),
     Add(Name, i64),
+    Mark(Name, (Edge, Edge, u8, String, Option<String>)),
+    Grow(Name, Option<Name>, Position),
+    Carry(Name, Name, Option<Name>, Position),
+    Fell(Name, Name),
+}
+
+#[derive(Clone, Serialize)]
+#[allow(dead_code)] // The places of the variants are the format.
+enum Edge {
+    Start,
+    End,
+    Behind(Name, u32),
+    Before(Name, u32),
 }
 
 #[derive(Clone, Serialize)]
@@ -49,11 +62,12 @@ enum Item {
     List,
     Text,
     Counter,
+    Tree,
 }
 
 impl Body {
     fn bytes(&self) -> Vec<u8> {
-        [vec![1], postcard::to_allocvec(self).unwrap()].concat()
+        [vec![2], postcard::to_allocvec(self).unwrap()].concat()
     }
 }
 
@@ -89,14 +103,19 @@ fn edit(at: u32, delete: u32, insert: &str) -> Op {
     Op::Edit(TEXT, vec![(at, delete, insert.into())])
 }
 
+fn mark(text: Name, start: Edge, expand: u8, key: &str) -> Op {
+    Op::Mark(text, (start, Edge::End, expand, key.into(), Some("v".into())))
+}
+
 fn nonsense() -> Vec<Vec<u8>> {
     let set = |name, item| Op::Set(name, "x".into(), item);
     let nested =
         (0..80).map(|at| set(if at == 0 { Name::Root } else { Name::Here(at - 1) }, Item::Map)).collect();
     vec![
-        b"\x02newer".to_vec(),
-        b"\x01".to_vec(),
-        [1, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        b"\x03newer".to_vec(),
+        b"\x01older".to_vec(),
+        b"\x02".to_vec(),
+        [2, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
         body(vec![edit(4, 0, "past the end")]),
         body(vec![edit(1, 3, "")]),
         body(vec![edit(0, 0, "")]),
@@ -115,6 +134,18 @@ fn nonsense() -> Vec<Vec<u8>> {
         body(vec![Op::Remove(LIST, LIST)]),
         body(vec![Op::Insert(Name::Root, digits(&[1]), Item::Null)]),
         body(vec![Op::Add(TEXT, 1)]),
+        body(vec![mark(LIST, Edge::Start, 0, "k")]),
+        body(vec![mark(TEXT, Edge::Start, 4, "k")]),
+        body(vec![mark(TEXT, Edge::Start, 0, &"k".repeat(257))]),
+        body(vec![mark(TEXT, Edge::Behind(TEXT, 3), 0, "k")]),
+        body(vec![mark(TEXT, Edge::Before(Name::Here(0), 0), 0, "k")]),
+        body(vec![mark(TEXT, Edge::Before(Name::Other(0, 4), 0), 0, "k")]),
+        body(vec![edit(0, 1, "x"), mark(TEXT, Edge::Behind(Name::Here(0), 0), 0, "on what it deletes")]),
+        body(vec![Op::Grow(LIST, None, digits(&[1]))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Grow(Name::Here(0), Some(TEXT), digits(&[1]))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Grow(Name::Here(0), Some(Name::Here(1)), digits(&[1]))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Fell(Name::Here(0), Name::Here(0))]),
+        body(vec![set(Name::Root, Item::Tree), Op::Carry(Name::Here(0), Name::Root, None, digits(&[1]))]),
         body(nested),
     ]
 }
@@ -134,7 +165,7 @@ fn the_format_is_what_it_was() {
     // But for the position, which depends on the author's name.
     let bytes = expected.bytes();
     assert_eq!(made.body[..bytes.len() - 5], bytes[..bytes.len() - 5]);
-    assert_eq!(made.body[..21], *b"\x01\x00\x04\x00\x00\x04text\x08\x05\x01\x00\x01\x00\x00\x03abc");
+    assert_eq!(made.body[..21], *b"\x02\x00\x04\x00\x00\x04text\x08\x05\x01\x00\x01\x00\x00\x03abc");
 }
 
 #[test]
@@ -197,7 +228,7 @@ proptest! {
             let change = match random.below(3) {
                 0 => {
                     let body = match random.below(3) {
-                        0 => [vec![1], raw.clone()].concat(),
+                        0 => [vec![2], raw.clone()].concat(),
                         _ => random.choose(&nonsense()).unwrap(),
                     };
                     let mut log = replicas[at].log().clone();

@@ -6,6 +6,7 @@ mod converging;
 mod edits;
 mod hostile;
 mod kept;
+mod texts;
 mod typed;
 
 use dsys_core::SecretKey;

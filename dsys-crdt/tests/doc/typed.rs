@@ -2,7 +2,7 @@
 
 use dsys_crdt::doc::{DocError, Value};
 use dsys_crdt::repo::{ChangeError, Doc, Repo, Rule};
-use dsys_crdt::schema::{Counter, Crdt, List, Map, Register, Set, Text};
+use dsys_crdt::schema::{Counter, Crdt, List, Map, Records, Register, Set, Text, Tree};
 
 #[derive(Crdt)]
 struct Note {
@@ -70,4 +70,53 @@ fn who_joins_waits_for_the_beginning_and_other_versions_are_met() {
         here.change_raw(|doc| doc.set("/sizes", 1)).and_then(|()| here.change(|n| n.sizes.set("a", 1u32)));
     assert_eq!(wrong, Err(ChangeError::Doc(DocError::WrongKind)));
     assert_eq!(here.get("/sizes").unwrap(), Some(Value::Int(1)));
+}
+
+#[derive(Crdt)]
+struct Board {
+    cards: Records<Card>,
+    outline: Tree<Card>,
+}
+
+#[derive(Crdt)]
+struct Card {
+    title: Register<String>,
+    notes: Text,
+    votes: Counter,
+}
+
+#[test]
+fn lists_and_trees_of_structs_are_edited_in_place() {
+    let repo = Repo::memory().unwrap();
+    let doc: Doc<Board> = repo.create("a").unwrap();
+    let mut name = String::new();
+    doc.change(|board| {
+        for title in ["one", "two", "three"] {
+            board.cards.push(|card| card.title.set(title))?;
+        }
+        board.cards.insert(0, |card| card.notes.insert(0, "first"))?;
+        board.cards.move_to(3, 1)?;
+        board.cards.remove(2)?;
+        name = board.outline.create(None, None, |card| card.title.set("above"))?;
+        let below = board.outline.create(None, None, |card| card.title.set("below"))?;
+        board.outline.move_to(&below, Some(&name), None)?;
+        board.outline.node(&below, |card| card.votes.increment(2)).unwrap()
+    })
+    .unwrap();
+    doc.change(|board| board.cards.at(1, |card| card.votes.increment(7)).unwrap()).unwrap();
+    doc.look(|board| {
+        let mut titles = Vec::new();
+        for at in 0..board.cards.len() {
+            titles.extend(board.cards.at(at, |card| card.title.get().unwrap_or(card.notes.get())));
+        }
+        assert_eq!(titles, ["first", "three", "two"]);
+        assert_eq!(board.cards.at(1, |card| card.votes.value()), Some(7));
+        assert!(board.cards.at(3, |_| ()).is_none() && board.outline.node("1-00", |_| ()).is_none());
+        let below = board.outline.children(Some(&name));
+        assert_eq!((board.outline.children(None), below.len()), (vec![name.clone()], 1));
+        assert_eq!(board.outline.node(&below[0], |card| card.votes.value()), Some(2));
+    })
+    .unwrap();
+    doc.change(|board| board.outline.remove(&name)).unwrap();
+    assert!(doc.look(|board| board.outline.children(None)).unwrap().is_empty());
 }

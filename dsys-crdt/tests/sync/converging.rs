@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use dsys_core::{NodeId, Time};
+use dsys_crdt::change::DocumentId;
 use dsys_crdt::sync::{Command, Event};
 use dsys_sim::swarm::{Campaign, Fault};
 use dsys_sim::{Config, Connections, Latency, Network};
@@ -136,7 +137,7 @@ fn who_was_away_has_everything_after_one_round_trip() {
     network.run_for(Duration::from_secs(20));
     let begun = network.now();
     network.join();
-    // In pieces of two thousand bytes, three at a time.
+    // In pieces of nine hundred bytes, three at a time.
     network.run_until(begun + Duration::from_millis(201));
     let part = network.machine(b).unwrap().doc(&OURS).unwrap().log().len();
     assert!(part > 5 && part < 60, "{part} after one round trip: as much as may be on its way");
@@ -156,6 +157,41 @@ fn who_was_away_has_everything_after_one_round_trip() {
     network.run_for(Duration::from_secs(3));
     let events = network.take_events();
     assert!(events.iter().any(|emitted| emitted.event == Event::InStep(OURS, a)));
+}
+
+/// Two who share 200 documents and meet again compare ranges: what differs is found, and the rest costs next to nothing.
+#[test]
+fn many_documents_are_compared_by_ranges() {
+    let config = Config { latency: Latency::constant(Duration::from_millis(10)), ..Config::new(1) };
+    let mut network = Network::new(config);
+    let (a, b) = (network.id(0), network.id(1));
+    let documents: Vec<DocumentId> = (3..203u8).map(|number| DocumentId::from_bytes([number; 32])).collect();
+    let all = documents.clone();
+    network.set_spawn(move |id, disk| {
+        let other = vec![if id == a { b } else { a }];
+        Replica::new(id, disk, all.iter().map(|document| (*document, other.clone())).collect(), &[])
+    });
+    (0..2).for_each(|_| assert!(network.join().is_some()));
+    documents.iter().for_each(|document| network.command(a, Act::Edit(*document, 1)));
+    network.run_for(Duration::from_secs(20));
+    let lacking = |network: &Network<Replica>| {
+        let len = |id, document| network.machine(id).unwrap().doc(document).unwrap().log().len();
+        documents.iter().filter(|document| len(a, document) != len(b, document)).count()
+    };
+    assert_eq!(
+        (lacking(&network), network.machine(b).unwrap().doc(&documents[9]).unwrap().log().len()),
+        (0, 1)
+    );
+    network.crash(b, dsys_sim::Crash::PROCESS);
+    network.run_for(Duration::from_secs(1));
+    [3usize, 4, 150].into_iter().for_each(|at| network.command(a, Act::Edit(documents[at], 2)));
+    network.run_for(Duration::from_secs(1));
+    network.restart(b);
+    let before = network.stats().sent;
+    network.run_for(Duration::from_secs(2));
+    let sent = network.stats().sent - before;
+    assert_eq!(lacking(&network), 0);
+    assert!(sent < 200, "{sent} messages, where 200 documents one by one take 800");
 }
 
 #[test]

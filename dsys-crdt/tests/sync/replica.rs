@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsys_core::{Context, Effect, Input, Machine, NodeId, SecretKey, Token, Write};
-use dsys_crdt::change::{Change, DocumentId, Log, Open, Received, encode};
+use dsys_crdt::change::{Bundle, Change, DocumentId, Log, Open, Received, encode};
 use dsys_crdt::doc::{Doc, Value};
 use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
 
@@ -26,9 +26,9 @@ impl Library for Shelf {
         self.docs.get(document).map(|(doc, stored, _)| look(doc.log(), *stored))
     }
 
-    fn receive(&mut self, document: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)> {
+    fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
         let (doc, ..) = self.docs.get_mut(document)?;
-        let received = doc.receive(changes, 0).0;
+        let received = doc.receive_bundle(changes, 0).0;
         Some((received, doc.log().len() as u32))
     }
 
@@ -58,8 +58,10 @@ pub(crate) enum Act {
 
 pub(crate) fn quick() -> Config {
     let mut config = Config::default();
-    config.piece = 2_000;
+    config.piece = 900;
     config.window = 3;
+    // Two documents are many here.
+    config.digest_from = 2;
     config.patience = Duration::from_millis(800);
     config.announce_every = Duration::from_secs(3);
     config.redial_at_most = Duration::from_secs(3);

@@ -1,13 +1,14 @@
-//! The messages' bytes, of `dsys/crdt/sync/1`. Changed bytes want another tag.
+//! The messages' bytes, of `dsys/crdt/sync/2`. Changed bytes want another tag.
 
 use dsys_crdt::change::{ChangeId, DocumentId};
-use dsys_crdt::sync::Message;
+use dsys_crdt::sync::{DocumentRange, Message};
 
 #[test]
 fn the_bytes_are_what_they_were() {
     let document = DocumentId::from_bytes([0x11; 32]);
     let heads = vec![ChangeId::from_bytes([0x22; 32])];
-    let (ones, twos) = ("11".repeat(32), "22".repeat(32));
+    let (ones, twos, nines) = ("11".repeat(32), "22".repeat(32), "09".repeat(16));
+    let range = DocumentRange { first: document, last: document };
     for (message, bytes) in [
         (Message::Heads { document, heads: heads.clone(), answer: true }, format!("00{ones}01{twos}01")),
         (Message::Have { document, have: heads }, format!("01{ones}01{twos}")),
@@ -19,6 +20,9 @@ fn the_bytes_are_what_they_were() {
         (Message::Spare { document }, format!("04{ones}")),
         (Message::Declined { document }, format!("05{ones}")),
         (Message::Presence { document, state: vec![7] }, format!("06{ones}0107")),
+        (Message::Digest { ranges: vec![(range, 300, [9; 16])] }, format!("0701{ones}{ones}ac02{nines}")),
+        (Message::Same { range }, format!("08{ones}{ones}")),
+        (Message::Differ { range }, format!("09{ones}{ones}")),
     ] {
         let encoded = postcard::to_allocvec(&message).unwrap();
         let hex: String = encoded.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -22,7 +22,7 @@ One text in several panes, each a node of its own: offline and back, and always 
   --smoke         four panes without a person: ends within 10 s, 0 if all went well
   --help          this
 
-Tab goes to the next pane, F2 takes it off the net and puts it back, F5 shows what others need, Ctrl-C ends.
+Tab goes to the next pane, Ctrl-Z takes back what was typed in this one and Ctrl-Y brings it back, F2 takes it off the net and puts it back, F5 shows what others need, Ctrl-C ends.
 ";
 
 const NAMES: [&str; 4] = ["anna", "ben", "cleo", "di"];

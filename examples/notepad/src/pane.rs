@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dsys_core::{NodeAddr, SecretKey, Ticket};
 use dsys_crdt::Agent;
+use dsys_crdt::doc::TextUndo;
 use dsys_crdt::repo::{Doc, Link, Repo, Rule};
 use dsys_crdt::schema::{Crdt, Text};
 use dsys_crdt::sync::{Config, Sync};
@@ -33,6 +34,7 @@ pub(crate) struct Pane {
     node: Node,
     switch: Switch,
     doc: Doc<Pad>,
+    undo: Option<TextUndo>,
     sync: Sync,
     peers: Vec<NodeAddr>,
 }
@@ -71,7 +73,7 @@ impl Pane {
         let sync = Sync::builder(&node, &repo).config(config).spawn().map_err(|error| text(&error))?;
         let peers: Vec<NodeAddr> = word.iter().map(|word| word.ticket.0.clone()).collect();
         sync.share(&doc, peers.clone()).await.map_err(|error| text(&error))?;
-        Ok(Pane { name: name.into(), cursor: 0, node, switch, doc, sync, peers })
+        Ok(Pane { name: name.into(), cursor: 0, node, switch, doc, undo: None, sync, peers })
     }
 
     pub(crate) fn word(&self) -> Word {
@@ -92,6 +94,10 @@ impl Pane {
     pub(crate) fn insert(&mut self, text: &str) -> Result<(), String> {
         self.cursor = self.cursor.min(self.text().chars().count());
         let at = self.cursor;
+        // A word at a time.
+        if text.starts_with(char::is_whitespace) || self.undo.is_none() {
+            self.begin_group()?;
+        }
         self.doc.change(|pad| pad.text.insert(at, text)).map_err(|error| error.to_string())?;
         self.cursor += text.chars().count();
         Ok(())
@@ -102,10 +108,32 @@ impl Pane {
         self.cursor = self.cursor.min(self.text().chars().count());
         if self.cursor > 0 {
             let at = self.cursor - 1;
+            if self.undo.is_none() {
+                self.begin_group()?;
+            }
             self.doc.change(|pad| pad.text.delete(at..at + 1)).map_err(|error| error.to_string())?;
             self.cursor = at;
         }
         Ok(())
+    }
+
+    /// Takes back what was typed here last, whatever others did meanwhile; or brings it back.
+    pub(crate) fn take_back(&mut self, redo: bool) -> Result<bool, String> {
+        let Some(undo) = &mut self.undo else { return Ok(false) };
+        let done = if redo { self.doc.bring_back(undo) } else { self.doc.take_back(undo) };
+        done.map_err(|error| error.to_string())
+    }
+
+    /// What is typed from now on is taken back together, and by itself.
+    fn begin_group(&mut self) -> Result<(), String> {
+        match &mut self.undo {
+            Some(undo) => self.doc.end_group(undo).map_err(|error| error.to_string()),
+            None => {
+                // Before the first sync there is no text.
+                self.undo = self.doc.undo("/text").ok();
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn is_online(&self) -> bool {
@@ -119,21 +147,16 @@ impl Pane {
 
     pub(crate) fn view(&self, authors: &mut BTreeMap<Agent, usize>) -> View {
         let hash = self.doc.heads().unwrap_or_default();
-        let text = self.doc.read(|doc| {
-            // A copy keeps the walk that tells who wrote what; panes are small.
-            let Some(mut text) = doc.text("/text").cloned() else { return Vec::new() };
-            let mut of = Vec::new();
-            if let Ok(places) = text.places() {
-                for (range, author) in places.authors() {
-                    let next = authors.len();
-                    let number = *authors.entry(author.clone()).or_insert(next);
-                    of.extend(range.map(|_| number));
-                }
-            }
-            let chars: Vec<char> = text.chunks().flat_map(str::chars).collect();
-            of.resize(chars.len(), 0);
-            chars.into_iter().zip(of).collect()
-        });
+        let authored = self.doc.places("/text", |places| places.authors()).unwrap_or_default();
+        let mut of = Vec::new();
+        for (range, author) in authored {
+            let next = authors.len();
+            let number = *authors.entry(author).or_insert(next);
+            of.extend(range.map(|_| number));
+        }
+        let chars: Vec<char> = self.text().chars().collect();
+        of.resize(chars.len(), 0);
+        let text = chars.into_iter().zip(of).collect();
         let stats = self.sync.stats();
         // The heads name all that they follow, by hashes.
         let mut short = String::new();
@@ -141,12 +164,7 @@ impl Pane {
             let [first, second, ..] = head.as_bytes();
             short.push_str(&format!("{first:02x}{second:02x} "));
         }
-        View {
-            text: text.unwrap_or_default(),
-            hash: short,
-            synced: stats.sent_bytes + stats.received_bytes,
-            online: self.is_online(),
-        }
+        View { text, hash: short, synced: stats.sent_bytes + stats.received_bytes, online: self.is_online() }
     }
 
     pub(crate) async fn end(self) {

@@ -31,8 +31,10 @@ pub(crate) async fn run(panes: &mut [Pane]) -> Result<(), String> {
             }
         }
     });
-    let (mut current, mut hint) =
-        (0, String::from("Tab next pane  F2 off or on the net  F5 for others  Ctrl-C ends"));
+    let (mut current, mut hint) = (
+        0,
+        String::from("Tab next pane  Ctrl-Z/Y undo, redo  F2 off or on the net  F5 for others  Ctrl-C ends"),
+    );
     let mut authors = BTreeMap::new();
     // Changes come faster than anybody reads: a picture ten times a second is enough.
     let mut pictures = tokio::time::interval(Duration::from_millis(100));
@@ -64,6 +66,8 @@ fn press(panes: &mut [Pane], current: &mut usize, key: KeyEvent) -> Result<Optio
     let length = pane.text().chars().count();
     match key.code {
         KeyCode::Char('c' | 'd' | 'q') if control => return Ok(None),
+        KeyCode::Char('z') if control => drop(pane.take_back(false)?),
+        KeyCode::Char('y') if control => drop(pane.take_back(true)?),
         KeyCode::Char(character) if !control => pane.insert(&character.to_string())?,
         KeyCode::Enter => pane.insert("\n")?,
         KeyCode::Backspace => pane.delete()?,

@@ -47,6 +47,15 @@ pub(crate) async fn run() -> Result<(), String> {
         return Err(format!("three have written, and {} are shown", seen.len()));
     }
     step("back again: one text, one hash, and everybody's characters are known");
+    // Of each word that Ben has typed, he takes back his own.
+    if !panes.get_mut(1).ok_or("there are four")?.take_back(false)? {
+        return Err("Ben has nothing to take back".into());
+    }
+    until(&panes, "Ben's word is gone", |panes| {
+        panes.iter().all(|pane| pane.text() == "oat milk\neggs\n") && same_hash(panes)
+    })
+    .await?;
+    step("one takes back what he wrote, and what the others wrote stays");
     for pane in panes {
         pane.end().await;
     }
