@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dsys_core::{Context, Effect, Input, Machine, NodeId, SecretKey, Token, Write};
+use dsys_core::{Context, Input, Machine, NodeId, SecretKey, Token, Write};
 use dsys_crdt::change::{Bundle, Change, DocumentId, Log, Open, Received, encode};
 use dsys_crdt::doc::{Doc, Value};
 use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
