@@ -89,9 +89,7 @@ impl Gossip {
         topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
         contacts: impl IntoIterator<Item = A>,
     ) -> Result<TopicHandle, JoinError> {
-        let name = topic.try_into().map_err(Into::into)?;
-        let contacts = contacts.into_iter().map(Into::into).collect();
-        topic::join(&self.hub, name, contacts, topic::Kind::Partial).await
+        self.join_as(topic, contacts, topic::Kind::Partial).await
     }
 
     /// Takes part in a small topic: all are neighbours of each other, and know who is there and what each says of itself
@@ -108,9 +106,18 @@ impl Gossip {
         topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
         contacts: impl IntoIterator<Item = A>,
     ) -> Result<TopicHandle, JoinError> {
+        self.join_as(topic, contacts, topic::Kind::Full).await
+    }
+
+    async fn join_as<A: Into<NodeAddr>>(
+        &self,
+        topic: impl TryInto<TopicName, Error: Into<BadTopicName>>,
+        contacts: impl IntoIterator<Item = A>,
+        kind: topic::Kind,
+    ) -> Result<TopicHandle, JoinError> {
         let name = topic.try_into().map_err(Into::into)?;
         let contacts = contacts.into_iter().map(Into::into).collect();
-        topic::join(&self.hub, name, contacts, topic::Kind::Full).await
+        topic::join(&self.hub, name, contacts, kind).await
     }
 
     /// Takes part in a topic that others will join by us: [`join`](Self::join) without contacts.

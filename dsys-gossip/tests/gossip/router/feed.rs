@@ -135,8 +135,15 @@ fn own(world: &mut World, id: NodeId) -> usize {
 
 #[test]
 fn where_nothing_waits_nothing_is_sent_and_one_who_is_away_costs_its_budget() {
+    silence_and_budget(Connections::None);
+    // Where each probe is a dial that fails.
+    silence_and_budget(Connections::TRACKED);
+}
+
+fn silence_and_budget(connections: Connections) {
     let config = slow();
-    let mut world = World::new(2, 2, config.clone());
+    let sim = dsys_sim::Config { connections, ..dsys_sim::Config::new(2) };
+    let mut world = World::over(sim, 2, config.clone());
     let sent = watch(&mut world);
     let (one, other) = (world.ids[0], world.ids[1]);
     world.join("a", one, other);
