@@ -161,9 +161,15 @@ fn with_virtual_nodes_those_responsible_are_still_so_many_different_nodes() {
 
 #[test]
 fn a_node_with_virtual_nodes_that_was_left_alone_comes_back_to_the_others() {
+    // Lists that end before they lead back to the node itself, and lists of the whole ring.
+    left_alone(4);
+    left_alone(8);
+}
+
+fn left_alone(successors: usize) {
     let mut network = network(3);
     let config =
-        Config { successors: 4, virtual_nodes: 3, stabilize: Duration::from_secs(1), ..Config::default() };
+        Config { successors, virtual_nodes: 3, stabilize: Duration::from_secs(1), ..Config::default() };
     let ids: Vec<NodeId> = (0..5).map(|index| network.id(index)).collect();
     for (at, id) in ids.iter().enumerate() {
         let begin = if at == 0 { Vec::new() } else { vec![ids[0].into()] };

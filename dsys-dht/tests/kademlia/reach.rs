@@ -181,6 +181,17 @@ fn only_most_of_those_who_were_asked_make_a_server() {
 }
 
 #[test]
+fn no_two_of_those_who_are_asked_to_dial_back_are_of_one_network() {
+    let near = |n: u64| NodeAddr::new(id(n)).with(format!("192.0.2.{n}:1").parse().unwrap());
+    let node = Kademlia::new(id(0), Vec::new(), Config::default()).with_contacts([near(1), near(2)]);
+    let mut one = One(node, Time::ZERO);
+    assert_eq!(one.0.known(), 2);
+    let effects = one.give(Input::Command(Command::Advertise(vec![of_the_world(0)])));
+    let asked = |effect: &&Effect<Kademlia>| matches!(effect, Effect::Send(_, Message::DialBack { .. }));
+    assert_eq!(effects.iter().filter(asked).count(), 1);
+}
+
+#[test]
 fn on_this_host_alone_and_without_addresses_there_is_nothing_to_find_out() {
     let local: SocketAddr = "127.0.0.1:4433".parse().unwrap();
     for addrs in [vec![], vec![local]] {

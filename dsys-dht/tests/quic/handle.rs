@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use dsys_core::{NodeAddr, NodeId, SecretKey, Ticket};
-use dsys_dht::records::{Kind, Record};
-use dsys_dht::{ContentRouting, Dht, GetError, Key, Mode, PeerRouting, Progress, PutError, StartError, Step};
+use dsys_dht::records::{Config, Kind, Record};
+use dsys_dht::{
+    Builder, ContentRouting, Dht, GetError, Kademlia, Key, Mode, NoStore, PeerRouting, Progress, PutError,
+    StartError, Step, kademlia,
+};
 use dsys_transport::{MemoryNetwork, Node, NodeConfig, Quic, QuicConfig};
 use tokio::time::timeout;
 
@@ -17,12 +20,20 @@ pub(crate) fn node(secret: &SecretKey) -> Node {
 async fn start(first: Vec<Ticket>) -> (Node, Dht, SecretKey) {
     let secret = SecretKey::generate().unwrap();
     let node = node(&secret);
-    let dht = Dht::builder(&node).bootstrap(first).start().await.unwrap();
+    let dht = patient(&node).bootstrap(first).start().await.unwrap();
     (node, dht, secret)
 }
 
+/// A slow machine does not answer within two seconds.
+fn patient(node: &Node) -> Builder<Kademlia, NoStore> {
+    let mut config = Config::default();
+    config.timeout = Duration::from_secs(30);
+    let kad = kademlia::Config { timeout: Duration::from_secs(30), ..kademlia::Config::default() };
+    Dht::builder(node).overlay(Kademlia::from(kad)).config(config)
+}
+
 async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(seconds), future).await.expect("in time")
+    timeout(Duration::from_secs(seconds.max(60)), future).await.expect("in time")
 }
 
 /// So many that all know of each other's networks.
@@ -155,7 +166,7 @@ async fn nodes_on_all_interfaces_serve_once_others_have_dialled_them() {
         let quic = Quic::bind(&secret, &["0.0.0.0:0".parse().unwrap()], QuicConfig::test()).unwrap();
         let node = Node::new(quic, NodeConfig::default());
         let first: Vec<Ticket> = all.first().map(|(first, _)| first.ticket()).into_iter().collect();
-        let dht = Dht::builder(&node).bootstrap(first).start().await.unwrap();
+        let dht = patient(&node).bootstrap(first).start().await.unwrap();
         all.push((node, dht));
     }
     for (_, dht) in &all {
@@ -176,7 +187,7 @@ async fn a_client_is_no_server_and_finds_what_others_have() {
     let put = within(40, all[1].1.put(b"hello".as_slice())).await.unwrap();
     let secret = SecretKey::generate().unwrap();
     let node = node(&secret);
-    let dht = Dht::builder(&node).mode(Mode::Client).bootstrap([all[0].0.ticket()]).start().await.unwrap();
+    let dht = patient(&node).mode(Mode::Client).bootstrap([all[0].0.ticket()]).start().await.unwrap();
     within(40, dht.joined()).await;
     assert_eq!(&*within(40, dht.get(&put.key)).await.unwrap(), b"hello");
     assert!(!dht.stats().await.unwrap().serves);
