@@ -116,7 +116,8 @@ fn run(count: usize, steps: Vec<Step>) -> Vec<Text> {
             }
             Step::Reopen(who) => {
                 let replica = &mut all[who % count];
-                let saved = if replica.events() % 2 == 0 { replica.save() } else { replica.snapshot() };
+                let saved =
+                    if replica.events().is_multiple_of(2) { replica.save() } else { replica.snapshot() };
                 *replica = Text::load(&saved.unwrap(), replica.agent().clone()).unwrap();
             }
         }

@@ -92,7 +92,7 @@ impl<D: Data> Replica<D> {
                     cx.send(from, Message::Have(self.data.version()));
                 }
             }
-            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) => {}
+            Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) | Input::Probed(..) => {}
         }
         Ok(())
     }
