@@ -213,6 +213,29 @@ fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
     }
 }
 
+/// The same for characters that a mark is anchored to.
+#[test]
+fn marks_on_what_their_author_has_not_seen_are_nonsense() {
+    let (doc, made) = base();
+    let mut nine = doc.clone();
+    let typed = nine.change(&key(9), 0, |doc| doc.insert_text("/text", 3, "d")).unwrap();
+    let mut log = Log::new(DOCUMENT, Open);
+    log.receive([made], 0);
+    let on_d = body(vec![mark(TEXT, Edge::Before(Name::Other(1, 4), 0), 0, "k")]);
+    let blind = log.commit(&key(3), 0, on_d.clone()).unwrap();
+    let mut orders = [doc.clone(), doc];
+    orders[0].receive([typed.clone()], 0);
+    orders[0].receive([blind.clone()], 0);
+    orders[1].receive([blind, typed], 0);
+    let mut log = orders[0].log().clone();
+    let seeing = log.commit(&key(4), 0, on_d).unwrap();
+    for doc in &mut orders {
+        assert_eq!((doc.void().count(), doc.spans("/text").unwrap().len()), (1, 1));
+        doc.receive([seeing.clone()], 0);
+        assert_eq!((doc.void().count(), doc.spans("/text").unwrap().len()), (1, 2));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
