@@ -79,13 +79,13 @@ impl Writer {
     pub(super) fn load(&self, id: &DocumentId) -> Result<Kept, RepoError> {
         let (answer, loaded) = std::sync::mpsc::sync_channel(1);
         self.shared.push(Job::Load(*id, answer))?;
-        loaded.recv().unwrap_or_else(|_| Err(RepoError::Io("the store's thread has ended".into())))
+        loaded.recv().unwrap_or_else(|_| Err(self.ended()))
     }
 
     pub(super) async fn flush(&self) -> Result<(), RepoError> {
         let (answer, flushed) = oneshot::channel();
         self.shared.push(Job::Flush(answer))?;
-        flushed.await.unwrap_or_else(|_| Err(RepoError::Io("the store's thread has ended".into())))
+        flushed.await.unwrap_or_else(|_| Err(self.ended()))
     }
 
     /// Writes what waits, and closes the file; nothing is written after it.
@@ -95,6 +95,11 @@ impl Writer {
             // It may have failed meanwhile, and is closed then as well.
             let _ = closed.await;
         }
+    }
+
+    /// Why there was no answer: a write before the question failed as a rule, and all that waited was dropped.
+    fn ended(&self) -> RepoError {
+        self.failure().unwrap_or_else(|| RepoError::Io("the store's thread has ended".into()))
     }
 
     /// Why nothing is written any more, if so.

@@ -84,7 +84,7 @@ where
 fn replicas<D: Data>(name: &str, seeds: u64, report: &mut Report) {
     let filled = Rc::new(Cell::new(0));
     campaign(name, &replica::campaign::<D>(filled.clone()), seeds, report);
-    let most = Allowed::AtLeast((seeds as f64 * 0.9).floor());
+    let most = Allowed::AtLeast((seeds as f64 * 0.75).floor());
     report.row(format!("{name}: seeds with content"), "-", Some(filled.get() as f64), most, whole);
 }
 
