@@ -167,7 +167,6 @@ fn silence_and_budget(connections: Connections) {
     let alone = world.network.now();
     world.network.run_for(10 * DAY);
     let (spent, budget) = (since(alone), 10 * config.feed.unprompted_a_day() as usize);
-    println!("{spent} bytes in ten days of {budget} that are allowed");
     assert!(spent > budget / 2 && spent <= budget, "{spent} of {budget}");
     cuts.into_iter().for_each(|cut| assert!(world.network.heal_cut(cut)));
     world.network.run_for(2 * HOUR);
