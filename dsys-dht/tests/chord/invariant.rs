@@ -30,9 +30,14 @@ fn may_fail(network: &Network<Chord>, node: NodeId, base: &[NodeId]) -> bool {
 
 #[test]
 fn it_holds_after_every_step_while_nodes_join_and_fail_and_the_ring_is_ideal_in_the_end() {
-    for (virtual_nodes, seeds) in [(1, 0..6), (3, 6..8)] {
-        hold(virtual_nodes, seeds);
-    }
+    hold(1, 0..6);
+}
+
+/// Every place is compared with every other after each step, so this takes many minutes.
+#[test]
+#[ignore = "a campaign"]
+fn it_holds_with_virtual_nodes() {
+    hold(3, 6..8);
 }
 
 fn hold(virtual_nodes: u8, seeds: Range<u64>) {
