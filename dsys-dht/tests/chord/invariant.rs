@@ -33,9 +33,7 @@ fn it_holds_after_every_step_while_nodes_join_and_fail_and_the_ring_is_ideal_in_
     hold(1, 0..6);
 }
 
-/// Every place is compared with every other after each step, so this takes many minutes.
 #[test]
-#[ignore = "a campaign"]
 fn it_holds_with_virtual_nodes() {
     hold(3, 6..8);
 }
