@@ -99,7 +99,8 @@ pub enum Effect<M: Machine> {
     /// Remember where this node can be reached, for a later `Send`. Costs nothing where addresses are of no use.
     Learn(NodeAddr),
     /// Find out whether this node can be reached by somebody new: dial it by a fresh connection, beside the one that
-    /// stands, and answer [`Input::Probed`]. That takes seconds, and is never repeated by the driver.
+    /// stands, and answer [`Input::Probed`]. That takes seconds, and is never repeated by the driver. How many it asks for
+    /// is the machine's to bound, above all where peers ask for them; the driver bounds how many go on at once.
     ///
     /// Nobody can be made to knock at a stranger's door: a driver of a real network tries only those addresses whose
     /// IP address is the one that the peer's own connection comes from, and none if there is no connection. Without

@@ -61,6 +61,9 @@ pub trait Transport: Send + Sync + 'static {
     /// This default dials as usual. A transport whose peers may sit behind a NAT asks from a socket that they have
     /// never sent to: through the hole that their own packets have made, anybody is reached (RFC 4787 §5).
     ///
+    /// # Errors
+    /// As [`dial`](Self::dial): [`DialError`] if nobody of that key answered, or no socket could be had.
+    ///
     /// Cancel safety: as [`dial`](Self::dial).
     fn probe(&self, to: &NodeAddr) -> impl Future<Output = Result<Option<SocketAddr>, DialError>> + Send {
         async {
