@@ -2,6 +2,7 @@
 
 mod builder;
 mod disk;
+mod idle;
 mod results;
 mod router;
 mod watch;

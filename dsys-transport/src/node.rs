@@ -111,6 +111,19 @@ impl Node {
         }
     }
 
+    /// Closes the connection to `peer` gracefully, if there is one and no stream lives on it; streams that the peer opens
+    /// meanwhile are still served. Says whether it did. It may be dialled again. For a protocol that knows sooner than
+    /// [`NodeConfig::idle_timeout`] that a connection is of no more use.
+    pub fn release(&self, peer: NodeId) -> bool {
+        let mut table = self.shared().table();
+        let link = table.link(&peer).filter(|link| link.meter.streams.load(Ordering::Acquire) == 0);
+        link.is_some_and(|link| {
+            link.go_away();
+            table.detach(&link);
+            link.drain()
+        })
+    }
+
     /// Starts to speak a protocol: its streams and datagrams arrive at the [`Protocol`] until it is dropped.
     ///
     /// # Errors

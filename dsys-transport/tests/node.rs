@@ -25,6 +25,7 @@ over_each_transport!(
     peers_are_watched,
     a_late_protocol_is_announced,
     an_idle_connection_closes_and_comes_again,
+    a_connection_without_streams_is_released,
     a_restarted_peer_replaces_its_old_connection,
     a_dropped_stream_is_reset_and_a_finished_one_ends,
     datagrams_find_their_protocol,
@@ -231,6 +232,21 @@ async fn an_idle_connection_closes_and_comes_again(world: World) {
     let _quiet = a.open(b.addr(), tag("echo/1")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(a.stats().peers.len(), 1);
+}
+
+async fn a_connection_without_streams_is_released(world: World) {
+    let (a, b) = world.pair();
+    echo(&b, "echo/1");
+    assert!(!a.release(b.id()), "there is none");
+    let mut stream = a.open(b.addr(), tag("echo/1")).await.unwrap();
+    stream.write_all(b"1").await.unwrap();
+    assert!(!a.release(b.id()), "it is in use");
+    stream.finish().await.unwrap();
+    drop(stream);
+    until("it is released", || a.release(b.id()) || a.stats().peers.is_empty()).await;
+    until("it is closed", || a.stats().peers.is_empty() && b.stats().peers.is_empty()).await;
+    assert_eq!(call(&a, &b, "echo/1", b"2").await, b"2");
+    assert_eq!(a.stats().dialled, 2);
 }
 
 async fn a_restarted_peer_replaces_its_old_connection(world: World) {

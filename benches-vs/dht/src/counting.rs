@@ -16,6 +16,11 @@ pub fn on() {
     ON.store(true, Ordering::Relaxed);
 }
 
+/// From now on they are not.
+pub fn off() {
+    ON.store(false, Ordering::Relaxed);
+}
+
 /// Requests that all nodes of this process have sent since [`on`].
 pub fn requests() -> u32 {
     // Each is traced before it is sent, and after.

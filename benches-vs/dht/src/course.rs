@@ -18,6 +18,8 @@ static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const K: usize = 20;
 /// Bytes of a value. mainline takes no more than 1,000.
 const VALUE: usize = 500;
+/// After so long without use all have closed their connections, those that do.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// Runs the course and prints a line for each figure: its name and its value.
 pub async fn run<C: Contender>(nodes: usize, puts: usize) {
@@ -47,11 +49,23 @@ pub async fn run<C: Contender>(nodes: usize, puts: usize) {
     let cpu = ProcessTime::now();
     tokio::time::sleep(Duration::from_secs(3)).await;
     print("idle cpu", cpu.elapsed().as_secs_f64() / 3.0 / nodes as f64);
-    let after = memory();
-    print("heap", (after.heap - before.heap) as f64 / nodes as f64);
-    print("resident", (after.resident - before.resident) as f64 / nodes as f64);
-    print("threads", (after.threads - before.threads) as f64 / nodes as f64);
-    operations::<C>(&all, puts).await;
+    let grown = |what: &str| {
+        let after = memory();
+        print(&format!("heap{what}"), (after.heap - before.heap) as f64 / nodes as f64);
+        print(&format!("resident{what}"), (after.resident - before.resident) as f64 / nodes as f64);
+        print(&format!("threads{what}"), (after.threads - before.threads) as f64 / nodes as f64);
+    };
+    grown("");
+    let keys = timed_puts::<C>(&all, 0..puts, "").await;
+    timed_gets::<C>(&all, &keys, "").await;
+    requests::<C>(&all, puts).await;
+    tokio::time::sleep(IDLE).await;
+    grown(" idle");
+    // Few, each by another node: whoever has done one is connected with all it needs.
+    let cold = 2 * puts..2 * puts + puts.div_ceil(4);
+    let keys = timed_puts::<C>(&all, cold, " idle").await;
+    tokio::time::sleep(IDLE).await;
+    timed_gets::<C>(&all, &keys, " idle").await;
     // Nobody closes anything in order: the process ends.
     std::process::exit(0);
 }
@@ -78,41 +92,57 @@ fn distance(a: &[u8], b: &[u8]) -> Vec<u8> {
     a.iter().zip(b).map(|(a, b)| a ^ b).collect()
 }
 
-async fn operations<C: Contender>(all: &[C::Node], puts: usize) {
-    let value = |number: usize| {
-        let mut value = vec![0; VALUE];
-        blake3::Hasher::new().update(&number.to_be_bytes()).finalize_xof().fill(&mut value);
-        value
-    };
+fn value(number: usize) -> Vec<u8> {
+    let mut value = vec![0; VALUE];
+    blake3::Hasher::new().update(&number.to_be_bytes()).finalize_xof().fill(&mut value);
+    value
+}
+
+/// Puts of these values, each by another node: the value's number and its key.
+async fn timed_puts<C: Contender>(
+    all: &[C::Node],
+    numbers: std::ops::Range<usize>,
+    what: &str,
+) -> Vec<(usize, [u8; 32])> {
     let at = |number: usize| &all[number % all.len()];
-    // The first of each are not counted.
-    C::put(at(3), value(usize::MAX)).await;
+    if what.is_empty() {
+        // The first is not counted.
+        C::put(at(3), value(usize::MAX)).await;
+    }
     let (mut times, mut copies, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let cpu = ProcessTime::now();
-    for number in 0..puts {
+    for number in numbers {
         let wall = Instant::now();
         let stored = C::put(at(number * 7), value(number)).await;
         times.push(wall.elapsed().as_secs_f64());
         copies.extend(stored.copies.map(|copies| copies as f64));
-        keys.push(stored.key);
+        keys.push((number, stored.key));
     }
-    print("put cpu", cpu.elapsed().as_secs_f64() / puts as f64);
-    print("put", median(times));
-    print("copies", median(copies));
-    let (mut times, mut gets) = (Vec::new(), 0);
+    print(&format!("put cpu{what}"), cpu.elapsed().as_secs_f64() / keys.len() as f64);
+    print(&format!("put{what}"), median(times));
+    print(&format!("copies{what}"), median(copies));
+    keys
+}
+
+/// Gets them back, each by a node that did not put it.
+async fn timed_gets<C: Contender>(all: &[C::Node], keys: &[(usize, [u8; 32])], what: &str) {
+    let mut times = Vec::new();
     let cpu = ProcessTime::now();
-    for (number, key) in keys.iter().enumerate() {
+    for (number, key) in keys {
         let wall = Instant::now();
-        let got = C::get(at(number * 7 + 25), *key).await;
-        assert!(got.value.is_some_and(|got| got == value(number)), "it comes back as it was");
-        gets += 1;
+        let got = C::get(&all[(number * 7 + 25) % all.len()], *key).await;
+        assert!(got.value.is_some_and(|got| got == value(*number)), "it comes back as it was");
         // Who has it already asks nobody.
         if !got.local {
             times.push(wall.elapsed().as_secs_f64());
         }
     }
-    print("get cpu", cpu.elapsed().as_secs_f64() / gets as f64);
-    print("get", median(times));
+    print(&format!("get cpu{what}"), cpu.elapsed().as_secs_f64() / keys.len() as f64);
+    print(&format!("get{what}"), median(times));
+}
+
+async fn requests<C: Contender>(all: &[C::Node], puts: usize) {
+    let at = |number: usize| &all[number % all.len()];
     counting::on();
     let (mut put, mut looked) = (Vec::new(), Vec::new());
     for number in 0..puts.div_ceil(2) {
@@ -120,6 +150,7 @@ async fn operations<C: Contender>(all: &[C::Node], puts: usize) {
         let key = *blake3::hash(&number.to_be_bytes()).as_bytes();
         looked.push(f64::from(C::lookup(at(number * 13), key).await.requests));
     }
+    counting::off();
     print("put requests", put.iter().sum::<f64>() / put.len() as f64);
     print("lookup requests", looked.iter().sum::<f64>() / looked.len() as f64);
 }

@@ -1,7 +1,6 @@
 //! libp2p-kad over QUIC with identify, without which nobody learns where whoever dialled it listens.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::kad::store::{MemoryStore, RecordStore};
@@ -61,8 +60,6 @@ impl Contender for Libp2p {
                 Behaviour { kad, identify: identify::Behaviour::new(identify) }
             })
             .expect("it cannot fail")
-            // Connections stay, as ours do; by default they close after ten seconds.
-            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(300)))
             .build();
         swarm.behaviour_mut().kad.set_mode(Some(kad::Mode::Server));
         swarm.listen_on("/ip4/127.0.0.1/udp/0/quic-v1".parse().expect("an address")).expect("a free port");

@@ -89,6 +89,12 @@ fn compare(ours: &[Figures], theirs: &[Figures], mainline: bool) {
     print("CPU of an idle node in a second", "idle cpu", ms, Goal::None);
     print("memory of a node, resident (1.5 MB)", "resident", mb, most("resident", 1.5e6));
     print("memory of a node, heap", "heap", mb, Goal::None);
+    print("after 20 s without use: memory, resident (1.5 MB)", "resident idle", mb, most("resident idle", 1.5e6));
+    print("the same, heap", "heap idle", mb, Goal::None);
+    print("the same: put p50", "put idle", ms, Goal::None);
+    print("the same: get p50", "get idle", ms, Goal::None);
+    print("the same: CPU of a put", "put cpu idle", ms, Goal::None);
+    print("the same: CPU of a get", "get cpu idle", ms, Goal::None);
     print("threads of a node", "threads", count, Goal::None);
     print("requests of a put (44)", "put requests", count, most("put requests", 44.0));
     print("requests of a full lookup (24)", "lookup requests", count, most("lookup requests", 24.0));

@@ -1,14 +1,16 @@
 //! How a DHT is started.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsys_core::{NodeAddr, Ticket};
-use dsys_transport::{Node, ProtocolError, RunConfig, run_with};
+use dsys_transport::{Node, ProtocolError, RunConfig, Tag, run_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as latest;
 
 use super::disk::{NoStore, StoreDisk};
+use super::idle::{IDLE, Idle};
 use super::router::{Router, Told, route};
 use super::{Dht, Inner, now};
 use crate::overlay::{self, Mode, Overlay};
@@ -25,6 +27,7 @@ pub struct Builder<O, S> {
     bootstrap: Vec<NodeAddr>,
     quorum: usize,
     mode: Option<Mode>,
+    idle: Duration,
     config: Config,
     run: RunConfig,
 }
@@ -54,6 +57,7 @@ impl Builder<crate::Kademlia, NoStore> {
             bootstrap: Vec::new(),
             quorum: 3,
             mode: None,
+            idle: IDLE,
             config: Config::default(),
             run: RunConfig::default(),
         }
@@ -63,15 +67,15 @@ impl Builder<crate::Kademlia, NoStore> {
 impl<O: Overlay, S: Store> Builder<O, S> {
     /// Another overlay, or other settings: `Kademlia::from(config)`.
     pub fn overlay<P: Overlay>(self, overlay: P) -> Builder<P, S> {
-        let Builder { node, store, stored, bootstrap, quorum, mode, config, run, .. } = self;
-        Builder { node, overlay, store, stored, bootstrap, quorum, mode, config, run }
+        let Builder { node, store, stored, bootstrap, quorum, mode, idle, config, run, .. } = self;
+        Builder { node, overlay, store, stored, bootstrap, quorum, mode, idle, config, run }
     }
 
     /// Where records and contacts outlive the process. Without a store they do not; the budget of bytes is
     /// [`Config::max_bytes`] in both cases.
     pub fn store<T: Store>(self, store: T) -> Builder<O, T> {
-        let Builder { node, overlay, bootstrap, quorum, mode, config, run, .. } = self;
-        Builder { node, overlay, store, stored: true, bootstrap, quorum, mode, config, run }
+        let Builder { node, overlay, bootstrap, quorum, mode, idle, config, run, .. } = self;
+        Builder { node, overlay, store, stored: true, bootstrap, quorum, mode, idle, config, run }
     }
 
     /// Nodes to begin with, and to return to when no other is known.
@@ -93,6 +97,16 @@ impl<O: Overlay, S: Store> Builder<O, S> {
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
+        self
+    }
+
+    /// A connection to a node of this DHT that nobody has used for so long, or up to a quarter more, is closed: no stream of any
+    /// protocol lives on it, and nothing was sent. 10 s if nothing is said; to keep connections until
+    /// [`NodeConfig::idle_timeout`](dsys_transport::NodeConfig::idle_timeout), say [`Duration::MAX`]. What is asked of a node
+    /// later dials it again, which takes a round trip more.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
         self
     }
 
@@ -121,8 +135,11 @@ impl<O: Overlay, S: Store> Builder<O, S> {
     where
         O: Overlay<Message: Serialize + DeserializeOwned + Send, Timer: Send> + Send + 'static,
     {
-        let Builder { node, overlay, store, stored, bootstrap, quorum, mode, mut config, run } = self;
+        let Builder { node, overlay, store, stored, bootstrap, quorum, mode, idle, mut config, mut run } =
+            self;
         config.durable = stored;
+        run.stream_idle = run.stream_idle.min(idle / 2);
+        let tag = Tag::new(O::TAG).map_err(ProtocolError::from)?;
         let max_ttl = config.rules.max_ttl;
         let mut disk = StoreDisk(store);
         let written = disk.load().await?;
@@ -130,7 +147,7 @@ impl<O: Overlay, S: Store> Builder<O, S> {
         let overlay = overlay.named(addr.clone());
         let machine = Records::new(overlay, now(), config);
         let machine = machine.restore(written.iter().map(Vec::as_slice))?;
-        let running = run_with(machine, &node, O::TAG, disk, run)?;
+        let running = run_with(machine, &node, tag, disk, run)?;
         let commands = running.commander();
         let mode = mode.map(overlay::Command::Serve);
         for command in mode.into_iter().chain([overlay::Command::Bootstrap(bootstrap)]) {
@@ -140,7 +157,8 @@ impl<O: Overlay, S: Store> Builder<O, S> {
         let ((peers, peers_seen), (ended, ended_seen)) = (latest::channel(0), latest::channel(None));
         let router = Router::new(commands);
         let inner = Arc::new_cyclic(|inner| {
-            let task = tokio::spawn(route(running, router.clone(), inner.clone(), Told { peers, ended }));
+            let (told, idle) = (Told { peers, ended }, Idle::new(&node, tag, idle));
+            let task = tokio::spawn(route(running, router.clone(), inner.clone(), told, idle));
             Inner {
                 router,
                 signer: node.signer(),

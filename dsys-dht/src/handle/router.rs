@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
+use super::idle::Idle;
 use super::watch::{Progress, Watch};
 use super::{Found, Inner, now};
 use crate::overlay::{FindError, Overlay, QueryId};
@@ -181,12 +182,14 @@ pub(super) struct Told {
     pub(super) ended: latest::Sender<Option<String>>,
 }
 
-/// The task of a DHT: routes events, tells the machine the time, signs again what is to live on.
+/// The task of a DHT: routes events, tells the machine the time, signs again what is to live on, and closes connections
+/// that are not used.
 pub(super) async fn route<O>(
     mut running: Running<Records<O>>,
     router: Router,
     inner: std::sync::Weak<Inner>,
     told: Told,
+    mut idle: Idle,
 ) where
     O: Overlay,
     Records<O>: Machine<Event = Event, Command = Command>,
@@ -209,6 +212,7 @@ pub(super) async fn route<O>(
                 Some(event) => router.event(event),
                 None => break,
             },
+            () = idle.next() => idle.look(),
             _ = clock.tick() => drop(router.commands.try_send(Command::Clock(now()))),
         }
     }

@@ -16,6 +16,8 @@ pub(super) struct Lookup {
     want: usize,
     alpha: usize,
     paths: u8,
+    /// Whether all that are wanted are asked at once when the nearest has answered.
+    hurries: bool,
     candidates: Vec<Candidate>,
     /// Questions on their way on each path, slow ones not counted.
     waiting: [usize; MAX_PATHS as usize],
@@ -55,13 +57,17 @@ pub(super) struct Next {
 }
 
 impl Lookup {
-    pub(super) fn new(me: NodeId, key: Key, config: &super::Config, now: Time) -> Self {
+    /// `urgent`: somebody waits for it.
+    pub(super) fn new(me: NodeId, key: Key, config: &super::Config, urgent: bool, now: Time) -> Self {
         Lookup {
             me,
             key,
             want: config.k,
             alpha: config.alpha,
             paths: config.paths,
+            // Not on several paths: together they ask many at once anyway, and liars, whose nearest is nearest until a path
+            // meets the honest, would have all their own asked.
+            hurries: urgent && config.paths == 1,
             candidates: Vec::new(),
             waiting: [0; MAX_PATHS as usize],
             started: now,
@@ -89,12 +95,12 @@ impl Lookup {
 
     /// Whom to ask next: the nearest node that its path has not asked, while the path has fewer than `alpha` questions
     /// on their way. Without lock-step: each answer makes room for the next question. §2.3: once the nearest of all has
-    /// answered, nobody nearer is known, and all those that are wanted are asked at once.
+    /// answered, nobody nearer is known, and all those that are wanted are asked at once, if it hurries.
     pub(super) fn next(&mut self) -> Option<Next> {
         let lost = self.lost();
         for (path, waiting) in (0..self.paths).zip(&mut self.waiting) {
             let first = self.candidates.iter().find(|candidate| candidate.counts_on(path));
-            let arrived = first.is_some_and(|first| first.state == State::Answered);
+            let arrived = self.hurries && first.is_some_and(|first| first.state == State::Answered);
             // As many more as will not answer, if it goes on as it went.
             let spare = if arrived { (*waiting as f64 * lost) as usize } else { 0 };
             let most = if arrived { self.want.max(self.alpha) + spare } else { self.alpha };

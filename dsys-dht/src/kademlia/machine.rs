@@ -169,7 +169,9 @@ impl Kademlia {
 
     /// Begins a lookup, and ends it at once if nobody is known.
     pub(super) fn look_up(&mut self, key: Key, purpose: Purpose, cx: &mut Context<'_, Self>) {
-        let mut lookup = Lookup::new(self.me, key, &self.config, cx.now());
+        // A join that takes its time meets more others, and all later lookups are shorter for it.
+        let urgent = purpose.query().is_some();
+        let mut lookup = Lookup::new(self.me, key, &self.config, urgent, cx.now());
         let mut seeds = self.table.nearest(key, self.config.k);
         // With few others known, the nodes to begin with are asked again: after a partition they may be the only way to
         // those that were on the other side.

@@ -25,7 +25,7 @@ async fn start(first: Vec<Ticket>) -> (Node, Dht, SecretKey) {
 }
 
 /// A slow machine does not answer within two seconds.
-fn patient(node: &Node) -> Builder<Kademlia, NoStore> {
+pub(crate) fn patient(node: &Node) -> Builder<Kademlia, NoStore> {
     let mut config = Config::default();
     config.timeout = Duration::from_secs(30);
     let kad = kademlia::Config { timeout: Duration::from_secs(30), ..kademlia::Config::default() };

@@ -2,5 +2,6 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod handle;
+mod idle;
 mod overlay;
 mod stores;

@@ -1,0 +1,58 @@
+//! Connections that nobody uses are closed, and made again when they are needed.
+
+use std::time::Duration;
+
+use dsys_core::SecretKey;
+use dsys_dht::Dht;
+use dsys_transport::{Node, ProtocolConfig, Tag};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+
+use crate::handle::{node, patient};
+
+/// Two nodes that know each other.
+async fn pair(idle: [Duration; 2]) -> [(Node, Dht); 2] {
+    let nodes = [SecretKey::generate().unwrap(), SecretKey::generate().unwrap()].map(|secret| node(&secret));
+    let first = patient(&nodes[0]).idle(idle[0]).start().await.unwrap();
+    let second = patient(&nodes[1]).idle(idle[1]).bootstrap([nodes[0].ticket()]).start().await.unwrap();
+    timeout(Duration::from_secs(60), async { (first.joined().await, second.joined().await) }).await.unwrap();
+    let [a, b] = nodes;
+    [(a, first), (b, second)]
+}
+
+async fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), waiting).await.expect(what);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_uses_is_closed_and_dialled_again_when_needed() {
+    let [(a, first), (b, second)] = pair([Duration::from_millis(400); 2]).await;
+    let put = second.put(b"kept".as_slice()).await.unwrap();
+    assert_eq!(put.report.stored_on, 1);
+    until("it is closed", || a.stats().peers.is_empty() && b.stats().peers.is_empty()).await;
+    let dialled = a.stats().dialled + b.stats().dialled;
+    assert_eq!(second.stats().await.unwrap().peers, 1, "a contact needs no connection");
+    let put = first.put(b"again".as_slice()).await.unwrap();
+    assert_eq!((put.report.stored_on, put.report.timeouts), (1, 0));
+    assert!(a.stats().dialled + b.stats().dialled > dialled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_another_protocol_keeps_the_connection() {
+    let [(a, _first), (b, _second)] = pair([Duration::from_millis(100), Duration::MAX]).await;
+    let other = b.protocol("other/1", ProtocolConfig::default()).unwrap();
+    let mut stream = a.open(b.addr(), Tag::new("other/1").unwrap()).await.unwrap();
+    stream.write_all(b"here").await.unwrap();
+    let incoming = other.accept().await.unwrap();
+    let dialled = a.stats().dialled;
+    // Long enough to be closed many times over.
+    sleep(Duration::from_secs(2)).await;
+    stream.write_all(b"still here").await.unwrap();
+    assert_eq!((a.stats().peers.len(), a.stats().dialled), (1, dialled));
+    drop(incoming);
+}
