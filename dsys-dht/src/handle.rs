@@ -213,8 +213,8 @@ impl Dht {
         self.put_many(records.collect::<Option<Vec<Record>>>().ok_or(PutError::NoSigner)?).await
     }
 
-    /// [`put_record`](Self::put_record) for many records at once, with one search for each region of the space. Whether
-    /// somebody has a newer version of one is not told: see [`Command::Sweep`](crate::records::Command::Sweep).
+    /// [`put_record`](Self::put_record) for many records at once, with one search for each region of the space.
+    /// Records that somebody has a newer version of are counted in the report.
     ///
     /// # Errors
     /// [`PutError`], of the whole. Records that do not hold are counted in the report.

@@ -26,6 +26,7 @@ mod quota;
 mod record;
 mod repair;
 mod report;
+mod searches;
 mod sweep;
 mod table;
 mod value;

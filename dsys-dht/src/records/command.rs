@@ -29,7 +29,7 @@ pub enum Command {
         steps: bool,
     },
     /// Store many records, each as [`Command::Put`] does, with one search for each region of the space. Answered by
-    /// [`Event::Swept`]. A newer version that somebody else has is not told; publish alone what others may publish too.
+    /// [`Event::Swept`].
     Sweep {
         /// The app's name for it.
         op: QueryId,

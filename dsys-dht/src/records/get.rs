@@ -11,9 +11,9 @@ use super::call::About;
 use super::command::Event;
 use super::machine::{OpId, Operation, Records};
 use super::message::{Ask, Tell};
-use super::put::is_crowded;
 use super::record::{Checked, Invalid, Kind, Record, Worth};
 use super::report::{GetError, Got, PeerError};
+use super::searches::Searches;
 use super::table::Manner;
 use crate::Key;
 use crate::overlay::{FindError, Overlay, QueryReport};
@@ -32,12 +32,9 @@ pub(super) struct Get {
     providers: BTreeSet<NodeId>,
     /// Who answered, and whether it had the best version of then.
     answered: Vec<(NodeId, Option<Record>)>,
-    searches: usize,
-    looked_around: bool,
-    no_peers: bool,
+    searches: Searches,
     requests: u32,
     answers: u32,
-    failures: u32,
     started: Time,
 }
 
@@ -60,12 +57,9 @@ impl<O: Overlay> Records<O> {
             agreed: 0,
             providers: BTreeSet::new(),
             answered: Vec::new(),
-            searches: 1,
-            looked_around: false,
-            no_peers: false,
+            searches: Searches::begun(),
             requests: 0,
             answers: 0,
-            failures: 0,
             started: cx.now(),
         };
         self.operations.insert(op, Operation::Get(Box::new(get)));
@@ -183,29 +177,20 @@ impl<O: Overlay> Records<O> {
     ) {
         let copies = self.overlay.copies();
         let Some(Operation::Get(get)) = self.operations.get_mut(&op) else { return };
-        get.searches -= 1;
-        get.failures += report.failures;
-        get.answers = get.answers.max(report.answers);
-        get.no_peers |= found == Err(FindError::NoPeers);
-        let (key, missing, looked_around) = (get.key, get.best.is_none(), get.looked_around);
-        let found: Vec<NodeId> = found.unwrap_or_default().into_iter().map(|node| node.id).collect();
-        if missing && !looked_around && is_crowded(&self.overlay, key, &found, copies) {
+        let found = get.searches.ended(found, report, copies);
+        if get.best.is_none() {
             // Somebody may have put nodes of their own around the key, which say that they have nothing.
-            let around = self.overlay.around(key, cx.rng());
-            if let Some(Operation::Get(get)) = self.operations.get_mut(&op) {
-                get.looked_around = true;
-                get.searches += around.len();
-            }
+            let around = get.searches.around(&self.overlay, get.key, &found, cx.rng());
             around.into_iter().for_each(|key| self.search(op, key, cx));
         }
-        if matches!(self.operations.get(&op), Some(Operation::Get(get)) if get.searches == 0) {
+        if matches!(self.operations.get(&op), Some(Operation::Get(get)) if get.searches.are_over()) {
             self.get_ended(op, cx);
         }
     }
 
     fn get_ended(&mut self, op: OpId, cx: &mut Context<'_, Self>) {
         let Some(Operation::Get(get)) = self.finish(op, cx) else { return };
-        let (queried, timeouts) = (get.requests, get.failures);
+        let (queried, timeouts) = (get.requests, get.searches.failures);
         let result = match &get.best {
             Some((record, _, hops)) => Ok(Got {
                 record: record.clone(),
@@ -215,8 +200,8 @@ impl<O: Overlay> Records<O> {
                 hops: *hops,
                 elapsed: cx.now() - get.started,
             }),
-            None if get.no_peers && queried == 0 => Err(GetError::NoPeers),
-            None if get.answers == 0 => Err(GetError::NobodyAnswered { queried }),
+            None if get.searches.no_peers && queried == 0 => Err(GetError::NoPeers),
+            None if get.answers.max(get.searches.answers) == 0 => Err(GetError::NobodyAnswered { queried }),
             None => Err(GetError::NotFound { queried, timeouts }),
         };
         if let OpId::App(op) = op {

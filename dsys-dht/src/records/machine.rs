@@ -340,7 +340,7 @@ impl<O: Overlay> Records<O> {
             About::Store => self.put_told(known.op, from, tell, cx),
             About::Offer(offered) => self.offer_told(known.op, from, &offered, tell, cx),
             About::HandOver(id) => self.hand_over_told(known.op, from, id, &tell, cx),
-            About::Sweep(id) => self.sweep_told(known.op, id, Some(&tell), cx),
+            About::Sweep(id) => self.sweep_told(known.op, from, id, Some(tell), cx),
             About::Bulk(key) => self.bulk_told(known.op, from, key, Some(tell), cx),
             About::Improve | About::Pull => {}
         }
@@ -352,7 +352,7 @@ impl<O: Overlay> Records<O> {
         match call.about {
             About::Store => self.put_failed(call.op, call.peer, cx),
             About::Offer(_) | About::HandOver(_) => self.offer_failed(call.op, call.peer, cx),
-            About::Sweep(id) => self.sweep_told(call.op, id, None, cx),
+            About::Sweep(id) => self.sweep_told(call.op, call.peer, id, None, cx),
             About::Bulk(key) => self.bulk_told(call.op, call.peer, key, None, cx),
             About::Get { .. } | About::Improve | About::Pull => {}
         }

@@ -14,6 +14,7 @@ use super::machine::{OpId, Operation, Records, without};
 use super::message::{Ask, Refused, Tell};
 use super::record::{Checked, Record, RecordId, Worth};
 use super::report::{PeerError, PutError, PutReport};
+use super::searches::Searches;
 use super::table::{Bounds, Kept, Manner};
 use crate::Distance;
 use crate::overlay::{FindError, Overlay, QueryReport};
@@ -31,9 +32,7 @@ pub(super) struct Put {
     copies: BTreeMap<NodeId, Copy>,
     /// Who should have it.
     found: Vec<NodeId>,
-    searches: usize,
-    looked_around: bool,
-    no_peers: bool,
+    searches: Searches,
     /// A newer version that somebody has.
     newer: Option<Record>,
     report: PutReport,
@@ -69,9 +68,7 @@ impl<O: Overlay> Records<O> {
             steps,
             copies: BTreeMap::new(),
             found: Vec::new(),
-            searches: 1,
-            looked_around: false,
-            no_peers: false,
+            searches: Searches::begun(),
             newer: None,
             report: PutReport::default(),
             started: cx.now(),
@@ -164,31 +161,21 @@ impl<O: Overlay> Records<O> {
     ) {
         let copies = self.overlay.copies();
         let Some(Operation::Put(put)) = self.operations.get_mut(&op) else { return };
-        put.searches -= 1;
-        put.report.queried += report.requests;
-        put.report.timeouts += report.failures;
-        put.report.hops = put.report.hops.max(report.hops);
-        put.no_peers |= found == Err(FindError::NoPeers);
         let key = put.id.key;
-        let mut found: Vec<NodeId> =
-            found.unwrap_or_default().into_iter().take(copies).map(|node| node.id).collect();
-        let crowded = is_crowded(&self.overlay, key, &found, copies);
-        let Some(Operation::Put(put)) = self.operations.get_mut(&op) else { return };
-        if put.looked_around {
-            // Around the key, as far as a record would lie if nobody had chosen an id to be near it.
+        let mut found = put.searches.ended(found, report, copies);
+        if put.searches.are_around() {
+            // As far as a record would lie if nobody had chosen an id to be near it.
             found.retain(|node| self.overlay.distance(*node, key) <= put.reach);
-        } else if crowded {
-            put.looked_around = true;
-            let around = self.overlay.around(key, cx.rng());
-            put.searches += around.len();
-            around.into_iter().for_each(|key| self.search(op, key, cx));
         }
-        let Some(Operation::Put(put)) = self.operations.get_mut(&op) else { return };
+        let around = put.searches.around(&self.overlay, key, &found, cx.rng());
         let new = without(&found, &put.found.iter().copied().collect());
         put.found.extend(&new);
         put.report.queried += new.iter().filter(|node| !put.copies.contains_key(node)).count() as u32;
         for node in new {
             self.store_on(op, node, cx);
+        }
+        for key in around {
+            self.search(op, key, cx);
         }
         self.put_settled(op, cx);
     }
@@ -198,8 +185,14 @@ impl<O: Overlay> Records<O> {
         let copy = match tell {
             Tell::Stored => Copy::Stored,
             Tell::Refused(Refused::Newer(newer)) => {
-                let (ours, id) = (put.record.clone(), put.id);
-                self.newer_told(op, peer, ours, id, *newer, cx);
+                let (ours, after) = (put.record.clone(), put.after);
+                let newer = self.shown_newer(peer, &ours, after, *newer, cx);
+                let rules = &self.config.rules;
+                if let (Some(newer), Some(Operation::Put(put))) = (newer, self.operations.get_mut(&op))
+                    && put.newer.as_ref().is_none_or(|known| rules.worth(&newer, known) == Worth::Newer)
+                {
+                    put.newer = Some(newer);
+                }
                 Copy::Refused
             }
             Tell::Refused(_) | Tell::Found(_) | Tell::Wanted(_) => Copy::Refused,
@@ -208,33 +201,24 @@ impl<O: Overlay> Records<O> {
         self.put_settled(op, cx);
     }
 
-    /// A peer says that there is a newer version. That is believed if it shows it.
-    fn newer_told(
+    /// A peer says that there is a newer version than ours. That is believed if it shows it.
+    pub(super) fn shown_newer(
         &mut self,
-        op: OpId,
         peer: NodeId,
-        ours: Record,
-        id: RecordId,
+        ours: &Record,
+        after: Option<u64>,
         newer: Record,
         cx: &mut Context<'_, Self>,
-    ) {
+    ) -> Option<Record> {
         let now = self.now(cx);
-        let Ok(checked) = self.config.rules.checked(newer, now) else { return };
-        let after = match self.operations.get(&op) {
-            Some(Operation::Put(put)) => put.after,
-            _ => None,
-        };
+        let checked = self.config.rules.checked(newer, now).ok()?;
         let overtaken = after.is_some_and(|after| checked.record.seq().is_some_and(|seq| seq > after));
-        if checked.id != id || !(overtaken || self.config.rules.worth(&ours, &checked.record) == Worth::Older)
-        {
-            return self.violation(peer, PeerError::WrongRecord, cx);
+        let newer = overtaken || self.config.rules.worth(ours, &checked.record) == Worth::Older;
+        if checked.id == ours.id() && newer {
+            return Some(checked.record);
         }
-        let rules = &self.config.rules;
-        if let Some(Operation::Put(put)) = self.operations.get_mut(&op)
-            && put.newer.as_ref().is_none_or(|newer| rules.worth(&checked.record, newer) == Worth::Newer)
-        {
-            put.newer = Some(checked.record);
-        }
+        self.violation(peer, PeerError::WrongRecord, cx);
+        None
     }
 
     pub(super) fn put_failed(&mut self, op: OpId, peer: NodeId, cx: &mut Context<'_, Self>) {
@@ -249,17 +233,20 @@ impl<O: Overlay> Records<O> {
     fn put_settled(&mut self, op: OpId, cx: &mut Context<'_, Self>) {
         let Some(Operation::Put(put)) = self.operations.get_mut(&op) else { return };
         let waiting = put.found.iter().any(|node| put.copies.get(node) == Some(&Copy::Waiting));
-        if put.searches > 0 || waiting {
+        if !put.searches.are_over() || waiting {
             return;
         }
         let mut report = put.report;
+        report.queried += put.searches.requests;
+        report.timeouts += put.searches.failures;
+        report.hops = put.searches.hops;
         report.stored_on =
             put.found.iter().filter(|node| put.copies.get(node) == Some(&Copy::Stored)).count();
         report.of = put.found.len();
         report.elapsed = cx.now() - put.started;
         let (id, queried, timeouts) = (put.id, report.queried, report.timeouts);
         let newer = put.newer.take();
-        let result = match (&newer, put.no_peers, report.stored_on) {
+        let result = match (&newer, put.searches.no_peers, report.stored_on) {
             (Some(newer), ..) => Err(PutError::Conflict { seq: newer.seq().unwrap_or(0) }),
             (None, true, 0) => Err(PutError::NoPeers),
             (None, false, 0) => Err(PutError::NobodyStored { queried, timeouts }),
@@ -276,7 +263,7 @@ impl<O: Overlay> Records<O> {
     }
 
     /// Another version than ours counts now.
-    fn give_way(&mut self, id: RecordId, newer: Record, cx: &mut Context<'_, Self>) {
+    pub(super) fn give_way(&mut self, id: RecordId, newer: Record, cx: &mut Context<'_, Self>) {
         self.due.remove(&id);
         self.table.remove(&id);
         let now = self.now(cx);
@@ -292,12 +279,4 @@ impl<O: Overlay> Records<O> {
             cx.emit(Event::Put { op, result });
         }
     }
-}
-
-/// Whether so many nodes lie so near to a key that somebody may have chosen their ids: at less than a quarter of the
-/// distance at which the last of them would lie by chance. Of 20 honest ones, that happens once in 100,000 keys.
-pub(super) fn is_crowded<O: Overlay>(overlay: &O, key: crate::Key, found: &[NodeId], copies: usize) -> bool {
-    let last = found.last().map(|last| overlay.distance(*last, key));
-    found.len() >= copies
-        && last.is_some_and(|last| last.leading_zeros() >= overlay.reach().leading_zeros() + 3)
 }

@@ -39,7 +39,7 @@ const ROUND: usize = 1_024;
 const PULLED: usize = 2;
 /// So many new nodes are given what they should keep in the time of one repair, each once.
 const MAX_PULLS: usize = 256;
-/// So many of our own records are published again by a sweep.
+/// So many of our own records are published again by a sweep, fewer one by one.
 const SWEPT: usize = 16;
 /// A node that leaves tries other nodes so often in place of those that do not answer.
 const TRIES: u8 = 4;
@@ -89,7 +89,7 @@ impl<O: Overlay> Records<O> {
     pub(super) fn publish_due(&mut self, cx: &mut Context<'_, Self>) {
         let now = cx.now();
         let due: Vec<RecordId> = self.due.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
-        let (mut alone, mut many) = (Vec::new(), Vec::new());
+        let mut many = Vec::new();
         for id in due {
             let wall = self.now(cx);
             let Some(held) = self.table.get(&id, wall) else { continue };
@@ -97,25 +97,20 @@ impl<O: Overlay> Records<O> {
             if matches!(record, Record::Provider(_)) && left < self.config.rules.max_ttl / 2 {
                 cx.emit(Event::Renew(id));
             }
-            // Of what may change somebody may have a newer version, which only a put by itself is told.
-            match record {
-                Record::Mutable(_) => alone.push((id, record)),
-                _ => many.push((id, record)),
+            many.push((id, record));
+        }
+        if many.len() >= SWEPT {
+            // One at a time; what becomes due meanwhile waits for the next round.
+            if !self.operations.contains_key(&OpId::Republish) {
+                self.sweep(OpId::Republish, many.into_iter().map(|(_, record)| record).collect(), cx);
             }
+            return;
         }
-        // A few are put one by one: that is safer where somebody has crowded a key.
-        if many.len() < SWEPT {
-            alone.append(&mut many);
-        }
-        for (id, record) in alone {
+        for (id, record) in many {
             let room = self.operations.len() < self.config.max_operations;
             if room && !self.operations.contains_key(&OpId::Own(id)) {
                 self.put(OpId::Own(id), record, None, false, cx);
             }
-        }
-        // One at a time; what becomes due meanwhile waits for the next round.
-        if !many.is_empty() && !self.operations.contains_key(&OpId::Republish) {
-            self.sweep(OpId::Republish, many.into_iter().map(|(_, record)| record).collect(), cx);
         }
     }
 

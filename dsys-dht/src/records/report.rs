@@ -33,6 +33,8 @@ pub struct SweepReport {
     pub records: usize,
     /// Of these, so many do not hold, or are not newer than what is kept here.
     pub refused: usize,
+    /// Of so many somebody has shown a newer version, which is kept here now instead of ours.
+    pub overtaken: usize,
     /// The record of which the fewest nodes say that they keep it is kept by so many.
     pub fewest: usize,
     /// Copies of all of them that nodes say they keep, and copies that were sent.

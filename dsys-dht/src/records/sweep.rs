@@ -11,10 +11,11 @@ use dsys_core::{Context, NodeAddr, NodeId, Time};
 use super::call::About;
 use super::command::Event;
 use super::get::left;
-use super::machine::{OpId, Operation, Records};
-use super::message::{Ask, Tell};
+use super::machine::{OpId, Operation, Records, without};
+use super::message::{Ask, Refused, Tell};
 use super::record::{Record, RecordId};
 use super::report::{PutError, SweepReport};
+use super::searches::Searches;
 use crate::overlay::{FindError, Overlay, QueryReport};
 
 /// A sweep on its way.
@@ -30,7 +31,9 @@ pub(super) struct Sweep {
     /// How many keep each.
     copies: BTreeMap<RecordId, usize>,
     report: SweepReport,
-    no_peers: bool,
+    /// For those responsible for the next that is left, and who was found.
+    searches: Searches,
+    found: Vec<NodeId>,
     started: Time,
 }
 
@@ -46,7 +49,8 @@ impl<O: Overlay> Records<O> {
             waiting: 0,
             copies: BTreeMap::new(),
             report: SweepReport::default(),
-            no_peers: false,
+            searches: Searches::begun(),
+            found: Vec::new(),
             started: cx.now(),
         };
         for record in records {
@@ -87,8 +91,9 @@ impl<O: Overlay> Records<O> {
         }
         sweep.region.clear();
         match sweep.left.first_key_value() {
-            Some((id, _)) if !sweep.no_peers => {
+            Some((id, _)) if !sweep.searches.no_peers => {
                 let key = id.key;
+                sweep.searches = Searches::begun();
                 sweep.report.searches += 1;
                 self.search(op, key, cx);
             }
@@ -103,31 +108,55 @@ impl<O: Overlay> Records<O> {
         report: QueryReport,
         cx: &mut Context<'_, Self>,
     ) {
+        let copies = self.overlay.copies();
         let Some(Operation::Sweep(sweep)) = self.operations.get_mut(&op) else { return };
         sweep.report.queried += report.requests;
         sweep.report.timeouts += report.failures;
-        sweep.no_peers |= found == Err(FindError::NoPeers);
-        let mut found: Vec<NodeId> = found.unwrap_or_default().into_iter().map(|node| node.id).collect();
-        found.truncate(self.overlay.copies());
-        if let Some((first, record)) = sweep.left.pop_first() {
-            let mut region = BTreeMap::from([(first, record)]);
-            while let Some(next) = sweep.left.first_entry()
-                && self.overlay.alike(first.key, &found, next.key().key)
-            {
-                let (id, record) = next.remove_entry();
-                region.insert(id, record);
-            }
-            sweep.queue = region.keys().flat_map(|id| found.iter().map(|node| (*node, *id))).collect();
-            sweep.region = region;
+        let mut found = sweep.searches.ended(found, report, copies);
+        let Some((first, _)) = sweep.left.first_key_value() else { return };
+        let key = first.key;
+        if sweep.searches.are_around() {
+            // As far as the record would lie if nobody had chosen an id to be near it.
+            let reach = self.overlay.reach();
+            found.retain(|node| self.overlay.distance(*node, key) <= reach);
         }
-        self.sweep_on(op, cx);
+        let around = sweep.searches.around(&self.overlay, key, &found, cx.rng());
+        let new = without(&found, &sweep.found.iter().copied().collect());
+        sweep.found.extend(new);
+        sweep.report.searches += around.len() as u32;
+        let over = sweep.searches.are_over();
+        around.into_iter().for_each(|key| self.search(op, key, cx));
+        if over {
+            self.sweep_region(op);
+            self.sweep_on(op, cx);
+        }
     }
 
+    /// Takes out those that are to lie where the first that is left does, and plans their copies.
+    fn sweep_region(&mut self, op: OpId) {
+        let Some(Operation::Sweep(sweep)) = self.operations.get_mut(&op) else { return };
+        let found = std::mem::take(&mut sweep.found);
+        let Some((first, record)) = sweep.left.pop_first() else { return };
+        let mut region = BTreeMap::from([(first, record)]);
+        // Where ids crowd a key the nodes around it say nothing of its neighbours.
+        while !sweep.searches.are_around()
+            && let Some(next) = sweep.left.first_entry()
+            && self.overlay.alike(first.key, &found, next.key().key)
+        {
+            let (id, record) = next.remove_entry();
+            region.insert(id, record);
+        }
+        sweep.queue = region.keys().flat_map(|id| found.iter().map(|node| (*node, *id))).collect();
+        sweep.region = region;
+    }
+
+    /// What a node says of a copy; `None`: nothing.
     pub(super) fn sweep_told(
         &mut self,
         op: OpId,
+        peer: NodeId,
         id: RecordId,
-        tell: Option<&Tell>,
+        tell: Option<Tell>,
         cx: &mut Context<'_, Self>,
     ) {
         let Some(Operation::Sweep(sweep)) = self.operations.get_mut(&op) else { return };
@@ -136,6 +165,16 @@ impl<O: Overlay> Records<O> {
             Some(Tell::Stored) => {
                 sweep.report.stored += 1;
                 sweep.copies.entry(id).and_modify(|copies| *copies += 1);
+            }
+            Some(Tell::Refused(Refused::Newer(newer))) => {
+                let ours = sweep.region.get(&id).cloned();
+                let newer = ours.and_then(|ours| self.shown_newer(peer, &ours, None, *newer, cx));
+                if let (Some(newer), Some(Operation::Sweep(sweep))) = (newer, self.operations.get_mut(&op)) {
+                    sweep.region.remove(&id);
+                    sweep.copies.remove(&id);
+                    sweep.report.overtaken += 1;
+                    self.give_way(id, newer, cx);
+                }
             }
             Some(_) => {}
             None => sweep.report.timeouts += 1,
@@ -151,8 +190,8 @@ impl<O: Overlay> Records<O> {
         for (id, _) in sweep.copies.iter().filter(|(_, copies)| **copies == 0) {
             self.due.insert(*id, cx.now());
         }
-        self.lonely |= sweep.no_peers;
-        let result = if sweep.no_peers { Err(PutError::NoPeers) } else { Ok(report) };
+        self.lonely |= sweep.searches.no_peers;
+        let result = if sweep.searches.no_peers { Err(PutError::NoPeers) } else { Ok(report) };
         if let OpId::App(op) = op {
             cx.emit(Event::Swept { op, result });
         }

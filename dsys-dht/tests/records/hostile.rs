@@ -8,6 +8,7 @@ use dsys_dht::kademlia::{self, Kademlia};
 use dsys_dht::records::{Ask, Config, Letter, Message, Mutable, Record, Records, Refused, Tell, Value};
 use dsys_sim::Letter as Envelope;
 
+use crate::sweep::sweep;
 use crate::world::{
     EPOCH, World, get, get_all, joined, mutable, network, no_cache, provider, put, settled, value,
 };
@@ -177,9 +178,8 @@ fn a_refusal_that_shows_no_newer_record_is_not_believed() {
 }
 
 /// Twenty nodes whose ids are nearer to a key than any other's, and that say they have nothing.
-#[test]
-fn twenty_sybils_around_a_key_do_not_hide_it() {
-    for seed in 0..5 {
+fn hunted(seeds: std::ops::Range<u64>, store: impl Fn(&mut World, NodeId, Record)) {
+    for seed in seeds {
         let mut network = settled(500, seed, kademlia::Config::default(), no_cache());
         let record = value(&format!("hunted {seed}"));
         let key = record.id().key;
@@ -201,8 +201,7 @@ fn twenty_sybils_around_a_key_do_not_hide_it() {
             }
         });
         let writer = network.id(7);
-        let report = put(&mut network, writer, record.clone()).unwrap();
-        assert!(report.of > 30, "{report:?}");
+        store(&mut network, writer, record.clone());
         let readers = (0..20).map(|_| rng.below(500) as u32).collect::<Vec<_>>();
         for reader in readers {
             let reader = network.id(reader);
@@ -210,6 +209,23 @@ fn twenty_sybils_around_a_key_do_not_hide_it() {
             assert!(got.is_ok(), "seed {seed}: {got:?}");
         }
     }
+}
+
+#[test]
+fn twenty_sybils_around_a_key_do_not_hide_it() {
+    hunted(0..5, |network, writer, record| {
+        let report = put(network, writer, record).unwrap();
+        assert!(report.of > 30, "{report:?}");
+    });
+}
+
+#[test]
+fn twenty_sybils_around_a_key_do_not_hide_it_from_a_sweep() {
+    hunted(5..8, |network, writer, record| {
+        let others = (0..40).map(|number| value(&format!("beside it {number}")));
+        let report = sweep(network, writer, others.chain([record]).collect()).unwrap();
+        assert!(report.fewest >= 18 && report.overtaken == 0, "{report:?}");
+    });
 }
 
 #[test]

@@ -12,7 +12,11 @@ use crate::world::{
     OP, World, get, joined, keepers, mutable, nearest, no_cache, provider, put, settled, until, value,
 };
 
-fn sweep(network: &mut World, from: NodeId, records: Vec<Record>) -> Result<SweepReport, PutError> {
+pub(crate) fn sweep(
+    network: &mut World,
+    from: NodeId,
+    records: Vec<Record>,
+) -> Result<SweepReport, PutError> {
     network.take_events();
     network.command(from, Command::Sweep { op: OP, records });
     until(network, |event| match event {
@@ -75,6 +79,26 @@ fn a_sweep_says_what_did_not_hold_and_whom_it_could_not_ask() {
     network.run_for(std::time::Duration::from_secs(30));
     assert_eq!(keepers(&network, value("b").id()).len(), 2);
     network.command(lone, Command::Cancel(QueryId(1)));
+}
+
+#[test]
+fn what_others_have_newer_gives_way_and_is_told() {
+    let mut network = settled(200, 6, kademlia::Config::default(), no_cache());
+    let other = network.id(1);
+    for number in 1..=3 {
+        put(&mut network, other, mutable(number, 5, "theirs")).unwrap();
+    }
+    let ids: Vec<_> = (1..=30).map(|number| mutable(number, 4, "ours").id()).collect();
+    let writer = network.ids().find(|node| ids.iter().all(|id| !keepers(&network, *id).contains(node)));
+    let ours = (1..=30).map(|number| mutable(number, 4, "ours")).collect();
+    let report = sweep(&mut network, writer.unwrap(), ours).unwrap();
+    assert_eq!((report.records, report.refused, report.overtaken), (30, 0, 3), "{report:?}");
+    assert!(report.fewest >= 18, "of those that count: {report:?}");
+    for (number, id) in (1..).zip(ids) {
+        let (seq, text) = if number <= 3 { (5, "theirs") } else { (4, "ours") };
+        let got = get(&mut network, writer.unwrap(), id).unwrap();
+        assert_eq!((got.record, got.hops), (mutable(number, seq, text), 0), "kept where it was published");
+    }
 }
 
 #[test]
@@ -156,7 +180,8 @@ fn many_records_are_published_again_by_a_sweep() {
     config.republish = Duration::from_secs(600);
     let mut network = settled(200, 5, kademlia::Config::default(), config);
     let writer = network.id(3);
-    let records: Vec<Record> = (0..300).map(|number| value(&format!("record {number}"))).collect();
+    let records = (0..240).map(|number| value(&format!("record {number}")));
+    let records: Vec<Record> = records.chain((1..=60).map(|number| mutable(number, 1, "v"))).collect();
     sweep(&mut network, writer, records.clone()).unwrap();
     let requests = |network: &World| network.machine(writer).unwrap().overlay().stats().requests;
     let before = requests(&network);
