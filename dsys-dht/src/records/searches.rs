@@ -62,8 +62,8 @@ impl Searches {
         if self.around || !is_crowded(overlay, key, found) {
             return Vec::new();
         }
-        self.around = true;
         let keys = overlay.around(key, rng);
+        self.around = !keys.is_empty();
         self.open += keys.len();
         keys
     }

@@ -12,3 +12,6 @@ mod round_trips;
 mod swarm;
 mod wire;
 mod world;
+
+#[path = "../common/places.rs"]
+mod places;

@@ -8,6 +8,9 @@ use dsys_dht::kademlia::{Config, Kademlia, Message};
 use dsys_dht::{Command, Event, FindError, Key, QueryId, QueryReport};
 use dsys_sim::{Connections, Network};
 
+use crate::places::known;
+pub(crate) use crate::places::nearest;
+
 pub(crate) type Found = Result<Vec<NodeId>, FindError>;
 
 /// No connections: a message to a node that is not there is lost in silence.
@@ -25,17 +28,9 @@ pub(crate) fn settled(nodes: u32, seed: u64, config: Config) -> Network<Kademlia
     let ids: Vec<NodeId> = (0..nodes).map(|index| network.id(index)).collect();
     let mut rng = Rng::from_seed(seed);
     for &id in &ids {
-        let me = Key::of_node(id);
-        let mut others = ids.clone();
-        rng.shuffle(&mut others);
-        let mut room = vec![k; Key::BITS + 1];
-        others.retain(|other| {
-            let room = &mut room[me.common_prefix(Key::of_node(*other))];
-            *room = room.saturating_sub(1);
-            *room > 0
-        });
+        let known = known(id, &ids, k, &mut rng);
         let machine = Kademlia::new(id, Vec::new(), config.clone());
-        network.add(machine.with_contacts(others.into_iter().map(NodeAddr::new))).unwrap();
+        network.add(machine.with_contacts(known)).unwrap();
     }
     network.run_for(Duration::from_secs(20));
     network.take_events();
@@ -58,14 +53,6 @@ pub(crate) fn random_key(rng: &mut Rng) -> Key {
     let mut bytes = [0; 32];
     rng.fill(&mut bytes);
     Key::from_bytes(bytes)
-}
-
-/// The `count` nodes of these that are nearest to `key`, the nearest first.
-pub(crate) fn nearest(nodes: impl IntoIterator<Item = NodeId>, key: Key, count: usize) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = nodes.into_iter().collect();
-    nodes.sort_by_key(|node| Key::of_node(*node).xor(key));
-    nodes.truncate(count);
-    nodes
 }
 
 pub(crate) fn up(network: &Network<Kademlia>) -> Vec<NodeId> {

@@ -11,3 +11,6 @@ mod swarm;
 mod sweep;
 mod wire;
 mod world;
+
+#[path = "../common/places.rs"]
+mod places;

@@ -12,6 +12,9 @@ use dsys_dht::records::{
 use dsys_dht::{Key, QueryId};
 use dsys_sim::{Connections, Network};
 
+use crate::places::known;
+pub(crate) use crate::places::nearest;
+
 pub(crate) type World = Network<Records<Kademlia>>;
 
 /// What the wall clock shows when a simulation begins.
@@ -45,17 +48,9 @@ pub(crate) fn settled(nodes: u32, seed: u64, kad: kademlia::Config, config: Conf
     let ids: Vec<NodeId> = (0..nodes).map(|index| network.id(index)).collect();
     let mut rng = Rng::from_seed(seed);
     for &id in &ids {
-        let me = Key::of_node(id);
-        let mut others = ids.clone();
-        rng.shuffle(&mut others);
-        let mut room = vec![k; Key::BITS + 1];
-        others.retain(|other| {
-            let room = &mut room[me.common_prefix(Key::of_node(*other))];
-            *room = room.saturating_sub(1);
-            *room > 0
-        });
+        let known = known(id, &ids, k, &mut rng);
         let overlay = Kademlia::new(id, Vec::new(), kad.clone());
-        let overlay = overlay.with_contacts(others.into_iter().map(NodeAddr::new));
+        let overlay = overlay.with_contacts(known);
         network.add(Records::new(overlay, EPOCH, config.clone())).unwrap();
     }
     network.run_for(Duration::from_secs(20));
@@ -164,14 +159,6 @@ pub(crate) fn leave(network: &mut World, node: NodeId) -> dsys_dht::records::Lea
 /// Who keeps it now.
 pub(crate) fn keepers(network: &World, id: RecordId) -> Vec<NodeId> {
     network.machines().filter(|(_, machine)| machine.keeps(&id)).map(|(node, _)| node).collect()
-}
-
-/// The `count` nodes of these that are nearest to `key`, the nearest first.
-pub(crate) fn nearest(nodes: impl IntoIterator<Item = NodeId>, key: Key, count: usize) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = nodes.into_iter().collect();
-    nodes.sort_by_key(|node| Key::of_node(*node).xor(key));
-    nodes.truncate(count);
-    nodes
 }
 
 pub(crate) fn missing(number: u8) -> RecordId {

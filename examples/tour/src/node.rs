@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dsys_core::{NodeAddr, NodeId, Ticket};
-use dsys_dht::{Dht, Key};
+use dsys_dht::{ContentRouting, Dht, Key};
 use dsys_gossip::{Cursor, Event, Gossip, JoinError, SpawnError, Subscription, TopicHandle};
 use dsys_transport::{Node, ProtocolError};
 use indicatif::HumanBytes;
@@ -168,8 +168,8 @@ impl Drop for Participant {
 }
 
 /// Tells the DHT that we have chunks of a folder, or will have soon. Where nobody is there yet it is told again later.
-async fn provide(dht: &Dht, root: Hash) {
-    let _ = dht.provide(&Key::from_bytes(root)).await;
+async fn provide(routing: &impl ContentRouting, root: Hash) {
+    let _ = routing.provide(Key::from_bytes(root)).await;
 }
 
 struct Life {
@@ -245,13 +245,22 @@ impl Life {
     }
 }
 
-/// Asks the DHT again and again who has the folder. Nobody has proven that it is so; whoever dials will see.
-async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, notes: Arc<Notes>, me: NodeId) {
+/// Asks again and again who has the folder: the first who is known is enough to begin with. Nobody has proven that it is so;
+/// whoever dials will see.
+async fn search(
+    routing: impl ContentRouting,
+    root: Hash,
+    sources: Arc<watch::Sender<Sources>>,
+    notes: Arc<Notes>,
+    me: NodeId,
+) {
     let mut pause = ASK_AGAIN;
     for asked in 0_u32.. {
-        let mut providers = dht.find_providers(&Key::from_bytes(root));
-        while let Some(Ok(provider)) = providers.next().await {
-            let (addr, mut known) = (provider.addr, 0);
+        // Not again: of an earlier life we may be the first ourselves.
+        let most = if asked == 0 { 1 } else { MAX_SOURCES };
+        // Where nobody has said so yet, somebody will.
+        for addr in routing.providers(Key::from_bytes(root), most).await.unwrap_or_default() {
+            let mut known = 0;
             let new = sources.send_if_modified(|sources| {
                 let id = addr.id;
                 let room = id != me && (sources.len() < MAX_SOURCES || sources.contains_key(&id));
@@ -270,11 +279,11 @@ async fn search(dht: Dht, root: Hash, sources: Arc<watch::Sender<Sources>>, note
     }
 }
 
-async fn fetch_all(mut fetch: Fetch, dht: Dht) -> Result<(), FetchError> {
+async fn fetch_all(mut fetch: Fetch, routing: impl ContentRouting) -> Result<(), FetchError> {
     let store = fetch.prepare().await?;
     let root = fetch.root;
     // It is told while the first chunks come.
-    let (outcome, ()) = tokio::join!(fetch.run(store), provide(&dht, root));
+    let (outcome, ()) = tokio::join!(fetch.run(store), provide(&routing, root));
     outcome
 }
 

@@ -36,7 +36,7 @@ const LOOKUPS: u64 = 2_000;
 
 fn run(args: &Args, report: &mut Report) {
     let (nodes, lookups) = if args.smoke { (1_000, 200) } else { (10_000, LOOKUPS) };
-    let parts: [fn(u32, u64, u64, &mut Report); 12] = [
+    let parts: [fn(u32, u64, u64, &mut Report); 13] = [
         settled,
         joined,
         dead,
@@ -49,6 +49,7 @@ fn run(args: &Args, report: &mut Report) {
         chord_churn::run,
         chord_load::run,
         chord_load::lost,
+        crowd,
     ];
     let seeds = args.seeds.unwrap_or(1);
     let bar = progress(parts.len() as u64 * seeds);
@@ -122,6 +123,13 @@ fn joined(nodes: u32, lookups: u64, seed: u64, report: &mut Report) {
     report.row(format!("{nodes} that joined: requests a join"), "-", per_join, Allowed::Anything, two_digits);
     let name = format!("{nodes} that joined: CPU time");
     report.row(name, "-", Some(cpu.as_secs_f64()), Allowed::Anything, seconds);
+}
+
+/// Ten times as many that joined; some minutes, so not in a smoke run.
+fn crowd(nodes: u32, lookups: u64, seed: u64, report: &mut Report) {
+    if nodes >= 10_000 {
+        joined(10 * nodes, lookups.min(500), seed, report);
+    }
 }
 
 /// Half of all nodes fall silent at once; the `k` nearest to a key before that are its holders.
