@@ -1,7 +1,7 @@
 //! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
 //!
 //! ```text
-//! "dsysdoc" 2       magic and version, of the head
+//! "dsysdoc" 3       magic and version, of the head
 //! postcard of       the head of the log, the state
 //! CRC-32            of everything before it; also behind each chunk of changes
 //! ```
@@ -15,13 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Doc;
 use super::container::{Container, Id, Kind};
+use super::list_field::SavedList;
 use super::state::State;
 use super::text_field::SavedText;
 use crate::Agent;
 use crate::change::saved::Head;
 use crate::change::{Bundle, Log, LogConfig, Policy};
 
-const MAGIC: &[u8; 8] = b"dsysdoc\x02";
+const MAGIC: &[u8; 8] = b"dsysdoc\x03";
 
 /// A document's bytes for one's own disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +41,9 @@ pub struct Snapshot {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// It is of a version that this one does not know.
-    #[error("the document was kept by version {0} of the format, and this is version 2: update dsys-crdt")]
+    #[error(
+        "the document was kept by version {0} of the format, and this is version 3: open it with the dsys-crdt that kept it, or fetch it from a peer"
+    )]
     Version(u8),
     /// It is not what was written.
     #[error("the kept document is damaged ({0}): fetch it from a peer, or from a backup")]
@@ -62,7 +65,7 @@ type SavedContainer = (Id, u32, u32, Option<(Id, Option<String>)>, SavedKind);
 #[derive(Serialize, Deserialize)]
 enum SavedKind {
     Map(BTreeMap<String, Vec<super::container::Entry>>),
-    List(super::container::List),
+    List(SavedList),
     Text(SavedText),
     Counter(i128),
     Tree(Box<crate::types::Tree>),
@@ -78,7 +81,7 @@ impl<P: Policy> Doc<P> {
         let container = |(id, it): (&Id, &Container)| {
             let kind = match &it.kind {
                 Kind::Map(map) => SavedKind::Map(map.clone()),
-                Kind::List(list) => SavedKind::List(list.clone()),
+                Kind::List(field) => SavedKind::List(field.save()),
                 Kind::Text(field) => SavedKind::Text(field.save()?),
                 Kind::Counter(sum) => SavedKind::Counter(*sum),
                 Kind::Tree(tree) => SavedKind::Tree(tree.clone()),
@@ -128,7 +131,7 @@ impl<P: Policy> Doc<P> {
         let containers = state.containers.into_iter().map(|(id, by, depth, parent, kind)| {
             let kind = match kind {
                 SavedKind::Map(map) => Kind::Map(map),
-                SavedKind::List(list) => Kind::List(list),
+                SavedKind::List(list) => Kind::List(Box::new(list.load()?)),
                 SavedKind::Text(text) => Kind::Text(Box::new(text.load()?)),
                 SavedKind::Counter(sum) => Kind::Counter(sum),
                 SavedKind::Tree(tree) => Kind::Tree(tree),
@@ -136,7 +139,7 @@ impl<P: Policy> Doc<P> {
             Some((id, Container { by, depth, parent, kind }))
         });
         let state = State {
-            containers: containers.collect::<Option<_>>().ok_or(damaged("a text"))?,
+            containers: containers.collect::<Option<_>>().ok_or(damaged("a text or a list"))?,
             ends: sums(&state.ends),
             void: state.void,
             keys: state.keys,

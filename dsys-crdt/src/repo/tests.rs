@@ -68,7 +68,7 @@ async fn handles_are_of_one_document_and_subscribers_hear_of_it() {
     assert_eq!(updates.next().await, Some(Update::Local(vec![text])));
     assert_eq!(again.get("/body").unwrap(), Some(Value::Text("hello".into())));
     let error = doc.change(|doc| doc.insert_text("/body", 9, "far")).unwrap_err();
-    assert!(matches!(error, ChangeError::Doc(DocError::Text(_))));
+    assert!(matches!(error, ChangeError::Doc(DocError::Place(_))));
     assert!(matches!(repo.create::<()>("a"), Err(RepoError::Exists)));
     assert!(matches!(repo.create::<()>(""), Err(RepoError::Bound(_))));
     for _ in 0..2_000 {

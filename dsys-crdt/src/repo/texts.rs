@@ -2,7 +2,7 @@
 
 use super::document::Doc;
 use super::{ChangeError, RepoError};
-use crate::doc::{DocError, Edit, TextUndo};
+use crate::doc::{DocError, Edit, Undo};
 use crate::{Places, Span};
 
 impl<T> Doc<T> {
@@ -30,11 +30,11 @@ impl<T> Doc<T> {
         self.with_text(|doc| doc.to_markdown(pointer))
     }
 
-    /// What is done here to a text from now on can be taken back by [`Doc::take_back`]: as [`crate::doc::Doc::undo`].
+    /// What is done here to a text or a list from now on can be taken back by [`Doc::take_back`]: as [`crate::doc::Doc::undo`].
     ///
     /// # Errors
     /// As [`Doc::places`].
-    pub fn undo(&self, pointer: &str) -> Result<TextUndo, ChangeError> {
+    pub fn undo(&self, pointer: &str) -> Result<Undo, ChangeError> {
         let author = self.author();
         self.with_text(|doc| doc.undo(&author, pointer))
     }
@@ -43,7 +43,7 @@ impl<T> Doc<T> {
     ///
     /// # Errors
     /// If the document cannot be read from the file.
-    pub fn end_group(&self, undo: &mut TextUndo) -> Result<(), RepoError> {
+    pub fn end_group(&self, undo: &mut Undo) -> Result<(), RepoError> {
         self.read(|doc| doc.end_group(undo))
     }
 
@@ -51,7 +51,7 @@ impl<T> Doc<T> {
     ///
     /// # Errors
     /// As [`Doc::change_raw`].
-    pub fn take_back(&self, undo: &mut TextUndo) -> Result<bool, ChangeError> {
+    pub fn take_back(&self, undo: &mut Undo) -> Result<bool, ChangeError> {
         self.unless_nothing(|edit| edit.undo(undo))
     }
 
@@ -59,7 +59,7 @@ impl<T> Doc<T> {
     ///
     /// # Errors
     /// As [`Doc::change_raw`].
-    pub fn bring_back(&self, undo: &mut TextUndo) -> Result<bool, ChangeError> {
+    pub fn bring_back(&self, undo: &mut Undo) -> Result<bool, ChangeError> {
         self.unless_nothing(|edit| edit.redo(undo))
     }
 

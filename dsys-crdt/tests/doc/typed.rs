@@ -52,7 +52,7 @@ fn all_fields_can_be_edited_and_read() {
     assert_eq!(serde_json::to_string(&doc.value().unwrap()).unwrap(), expected);
     assert_eq!(doc.read(|doc| doc.log().len()).unwrap(), 1, "one change");
     let far = doc.change(|n| n.body.insert(99, "far")).unwrap_err();
-    assert!(matches!(far, ChangeError::Doc(DocError::Text(_))));
+    assert!(matches!(far, ChangeError::Doc(DocError::Place(_))));
 }
 
 #[test]
