@@ -45,6 +45,7 @@ mod saved;
 mod stage;
 mod state;
 mod text_field;
+mod trimmed;
 mod undo;
 mod value;
 
@@ -386,8 +387,8 @@ impl<P: Policy> Doc<P> {
     }
 
     fn rebuild(&mut self) {
-        self.state = State::default();
-        let all: Vec<u32> = self.log.counting_from(0).collect();
+        self.state = self.begin();
+        let all: Vec<u32> = self.log.counting_from(self.log.trimmed() as u32).collect();
         self.state.apply(&self.log, &all);
         self.state.texts().for_each(TextField::tell_nobody);
         self.state.lists().for_each(ListField::tell_nobody);
