@@ -269,6 +269,41 @@ fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
     }
 }
 
+/// The same for elements of a list: one that its author has not seen, and one of a change that says nothing.
+#[test]
+fn elements_that_are_none_are_not_moved() {
+    let (doc, made) = base();
+    let mut nine = doc.clone();
+    let inserted = nine.change(&key(9), 0, |doc| doc.insert("/list/0", 8)).unwrap();
+    let mut log = Log::new(DOCUMENT, Open);
+    log.receive([made], 0);
+    let on_8 = list(0, ListOp::Move(Name::Other(1, 4)));
+    let blind = log.commit(&key(3), 0, on_8.clone()).unwrap();
+    let mut orders = [doc.clone(), doc];
+    orders[0].receive([inserted.clone()], 0);
+    orders[0].receive([blind.clone()], 0);
+    orders[1].receive([blind, inserted], 0);
+    let mut log = orders[0].log().clone();
+    let seeing = log.commit(&key(4), 0, list(2, ListOp::Move(Name::Other(1, 4)))).unwrap();
+    let half = vec![Op::List(LIST, 0, ListOp::Insert(Item::Int(5))), edit(99, 0, "nonsense")];
+    let half = log.commit(&key(9), 0, body(half)).unwrap();
+    for doc in &mut orders {
+        assert_eq!((doc.void().count(), doc.get("/list")), (1, Some(vec![8, 7].into())));
+        doc.receive([seeing.clone(), half.clone()], 0);
+        assert_eq!((doc.void().count(), doc.get("/list")), (2, Some(vec![8, 7].into())));
+        // It stood where this stands now.
+        doc.change(&key(5), 0, |doc| doc.insert("/list/-", 6)).unwrap();
+        let at = doc.log().counting().count() as u64;
+        let mut log = doc.log().clone();
+        for time in 0..at + 4 {
+            let moved = log.commit(&key(6), 0, list(0, ListOp::Move(Name::Other(1, time)))).unwrap();
+            doc.receive([moved], 0);
+        }
+        // But for 8, which there is: it has another slot now, where it has the first one.
+        assert_eq!((doc.void().count() as u64, doc.count("/list")), (2 + at + 3, Some(3)));
+    }
+}
+
 /// The same for characters that a mark is anchored to.
 #[test]
 fn marks_on_what_their_author_has_not_seen_are_nonsense() {

@@ -36,6 +36,14 @@ fn all_fields_can_be_edited_and_read() {
         n.about.lines.push("one")?;
         n.about.lines.insert(0, "zero")?;
         n.about.lines.move_to(0, 1)?;
+        n.about.lines.push("none")?;
+        n.about.lines.set(0, "one!")?;
+        n.about.lines.set(0, "one")?;
+        n.about.lines.remove(2)?;
+        assert_eq!(
+            (n.about.lines.len(), n.about.lines.at(1), n.about.lines.at(2)),
+            (2, Some("zero".into()), None)
+        );
         n.about.sizes.set("big", 9u32)
     })
     .unwrap();
