@@ -37,6 +37,7 @@ mod edit_list;
 mod edit_text;
 mod events;
 mod forest;
+mod json;
 mod list_field;
 mod mark;
 mod op;

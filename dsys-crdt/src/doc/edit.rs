@@ -143,6 +143,7 @@ impl<'a> Edit<'a> {
                 values.try_for_each(|(at, value)| self.insert_element(id, at, value))
             }
             Value::Text(text) => self.type_text(id, 0..0, &text),
+            Value::Marked(spans) => self.type_marked(id, &spans),
             Value::Tree(nodes) => self.plant(id, nodes),
             Value::Counter(by) if by != 0 => {
                 let name = self.name(id);
@@ -215,7 +216,7 @@ pub(super) fn split(value: Value) -> (Item, Value) {
         Value::Blob(blob) => (Item::Blob(blob), Value::Null),
         inner @ Value::Map(_) => (Item::Map, inner),
         inner @ Value::List(_) => (Item::List, inner),
-        inner @ Value::Text(_) => (Item::Text, inner),
+        inner @ (Value::Text(_) | Value::Marked(_)) => (Item::Text, inner),
         inner @ Value::Counter(_) => (Item::Counter, inner),
         inner @ Value::Tree(_) => (Item::Tree, inner),
     }

@@ -1,8 +1,8 @@
-//! Texts of a kept document by more than their characters.
+//! Texts and lists of a kept document by more than what stands in them.
 
 use super::document::Doc;
 use super::{ChangeError, RepoError};
-use crate::doc::{DocError, Edit, Undo};
+use crate::doc::{DocError, Edit, Undo, Value};
 use crate::{Places, Span};
 
 impl<T> Doc<T> {
@@ -28,6 +28,14 @@ impl<T> Doc<T> {
     /// As [`Doc::places`].
     pub fn to_markdown(&self, pointer: &str) -> Result<String, ChangeError> {
         self.with_text(|doc| doc.to_markdown(pointer))
+    }
+
+    /// Everything with the marks of texts, for JSON: as [`crate::doc::Doc::value_with_marks`].
+    ///
+    /// # Errors
+    /// As [`Doc::places`].
+    pub fn value_with_marks(&self) -> Result<Value, ChangeError> {
+        self.with_text(crate::doc::Doc::value_with_marks)
     }
 
     /// What is done here to a text or a list from now on can be taken back by [`Doc::take_back`]: as [`crate::doc::Doc::undo`].

@@ -24,6 +24,79 @@ fn json_goes_in_and_comes_out() {
     assert_eq!(there.value(), doc.value());
 }
 
+/// Marks and trees go out as JSON, and come in again.
+#[test]
+fn marks_and_trees_go_out_and_come_in() {
+    let mut doc = empty();
+    let part = |text: &str, marks: &[(&str, &str)]| dsys_crdt::Span {
+        range: 0..0,
+        text: text.into(),
+        marks: marks.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+    };
+    let spans = vec![
+        part("a ", &[]),
+        part("bold ", &[("bold", "")]),
+        part("link", &[("bold", ""), ("link", "https://example.org")]),
+        part(", é", &[]),
+    ];
+    doc.change(&key(1), 0, |doc| {
+        doc.set("/tree", Value::Tree(vec![]))?;
+        let node = doc.create_node("/tree", None, None)?;
+        let below = doc.create_node("/tree", Some(&node), None)?;
+        doc.set(&format!("/tree/{below}/text"), Value::Marked(spans.clone()))?;
+        doc.set("/list", Value::List(vec![Value::Text("plain".into()), Value::Marked(spans)]))
+    })
+    .unwrap();
+    assert_eq!(doc.get("/list/1"), Some(Value::Text("a bold link, é".into())));
+    let out = doc.value_with_marks().unwrap();
+    let out = serde_json::to_string(&out).unwrap();
+    let marked = concat!(
+        r#"[{"insert":"a "},{"insert":"bold ","attributes":{"bold":""}},"#,
+        r#"{"insert":"link","attributes":{"bold":"","link":"https://example.org"}},{"insert":", é"}]"#
+    );
+    assert!(
+        out.contains(&format!(r#""list":["plain",{marked}]"#)) && out.contains(r#""parent":null"#),
+        "{out}"
+    );
+    // One mark each, which grows, and a link, which does not.
+    doc.change(&key(1), 0, |doc| doc.insert_text("/list/1", 11, "!")).unwrap();
+    let bold = |span: &dsys_crdt::Span| span.marks.keys().cloned().collect::<Vec<_>>() == ["bold"];
+    assert!(doc.spans("/list/1").unwrap().iter().any(|span| span.text == "!" && bold(span)));
+    // In again.
+    let Value::Map(mut all) = serde_json::from_str(&out).unwrap() else { panic!("a map") };
+    let Some(Value::List(list)) = all.remove("list") else { panic!("a list") };
+    let tree = all.remove("tree").unwrap().into_tree().unwrap();
+    let text = list[1].clone().into_marked().unwrap();
+    let mut copy = empty();
+    copy.change(&key(1), 0, |doc| {
+        let Value::Tree(mut nodes) = tree else { panic!("a tree") };
+        let inner = nodes[1].value.remove("text").unwrap().into_marked().unwrap();
+        nodes[1].value.insert("text".into(), inner);
+        doc.set("/tree", Value::Tree(nodes))?;
+        doc.set("/list", Value::List(vec![Value::Text("plain".into()), text]))
+    })
+    .unwrap();
+    let again = serde_json::to_string(&copy.value_with_marks().unwrap()).unwrap();
+    let masked = |json: &str| json.split(r#""id":""#).map(|it| it.to_owned()).collect::<Vec<_>>().len();
+    assert_eq!((masked(&again), again.contains(marked), again.len()), (masked(&out), true, out.len()));
+    for wrong in [
+        r#"[{"insert":1}]"#,
+        r#"[{"insert":"a","more":1}]"#,
+        r#"{}"#,
+        r#"[{"insert":"a","attributes":{"b":2}}]"#,
+    ] {
+        assert_eq!(serde_json::from_str::<Value>(wrong).unwrap().into_marked(), None, "{wrong}");
+    }
+    for wrong in [
+        r#"[{"id":"a","parent":"a","value":{}}]"#,
+        r#"[{"id":"a","value":1}]"#,
+        r#"[{"id":"a","value":{}},{"id":"a","value":{}}]"#,
+        "1",
+    ] {
+        assert_eq!(serde_json::from_str::<Value>(wrong).unwrap().into_tree(), None, "{wrong}");
+    }
+}
+
 #[test]
 fn each_edit_sees_the_one_before() {
     let mut doc = empty();
