@@ -100,6 +100,22 @@ fn what_was_kept_opens_as_it_was_over_many_histories() {
     (0..2_000).for_each(|seed| opens(seed, seed % 2 == 0));
 }
 
+/// An element whose first value came back is the same element, under the name of that value.
+#[test]
+fn elements_keep_their_names() {
+    let policy = Members::owned_by(key(0).public());
+    let mut here = Doc::new(DOCUMENT, policy);
+    here.change(&key(0), 0, |doc| doc.set("/list", vec![1, 2, 3])).unwrap();
+    let mut undo = here.undo(&key(0).public(), "/list").unwrap();
+    here.change(&key(0), 0, |doc| doc.set("/list/0", 9)).unwrap();
+    here.change(&key(0), 0, |doc| doc.undo(&mut undo).map(|some| assert!(some))).unwrap();
+    let mut opened = Doc::restore(policy, &here.snapshot(0).unwrap()).unwrap();
+    assert_eq!(json(&opened), r#"{"list":[1,2,3]}"#);
+    let moved = here.change(&key(0), 0, |doc| doc.move_to("/list/0", 2)).unwrap();
+    opened.receive([moved], 0);
+    assert_eq!((json(&opened), opened.void().count()), (r#"{"list":[2,3,1]}"#.into(), 0));
+}
+
 #[test]
 fn chunks_are_kept_once() {
     let mut doc = Doc::new(DOCUMENT, Members::owned_by(key(0).public()));
