@@ -197,3 +197,48 @@ fn measure_opening() {
         }
     }
 }
+
+/// Prints what a long list takes, and what is left of a history that is cut.
+#[test]
+#[ignore = "a measurement"]
+fn measure_a_list() {
+    let policy = Members::owned_by(key(0).public());
+    let timed = |what: &str, act: &mut dyn FnMut()| {
+        let started = Instant::now();
+        act();
+        println!("{what}: {:?}", started.elapsed());
+    };
+    let mut random = Random::new(1);
+    let mut doc = Doc::new(DOCUMENT, policy);
+    timed("100,000 elements in one change", &mut || {
+        doc.change(&key(0), 0, |doc| doc.set("/list", (0..100_000).collect::<Vec<i64>>())).unwrap();
+    });
+    timed("10,000 moves in one change", &mut || {
+        let moved = doc.change(&key(0), 0, |doc| {
+            (0..10_000).try_for_each(|_| {
+                doc.move_to(&format!("/list/{}", random.below(100_000)), random.below(100_000) as usize)
+            })
+        });
+        moved.unwrap();
+    });
+    timed("10,000 elements looked at", &mut || {
+        (0..10_000).for_each(|_| drop(doc.get(&format!("/list/{}", random.below(100_000)))));
+    });
+    for number in 0..9_000 {
+        doc.change(&key(0), 0, |doc| doc.set("/list/7", number)).unwrap();
+    }
+    let all = doc.encode_since(&[]);
+    timed("taken in by another", &mut || {
+        drop(Doc::new(DOCUMENT, policy).decode_and_receive(&all, 0).unwrap());
+    });
+    let size = |doc: &Doc<Members>| {
+        let kept = doc.snapshot(0).unwrap();
+        let chunks: Vec<usize> = kept.chunks.iter().map(|(_, chunk)| chunk.len()).collect();
+        (kept.head.len(), chunks.iter().sum::<usize>())
+    };
+    let kept = doc.snapshot(0).unwrap();
+    timed("opened from a snapshot", &mut || drop(Doc::restore(policy, &kept).unwrap()));
+    println!("kept: state and chunks {:?}", size(&doc));
+    timed("cut", &mut || assert_eq!(doc.trim(&doc.heads()), Ok(9_002)));
+    println!("kept: state and chunks with the state at the cut {:?}", size(&doc));
+}
