@@ -42,7 +42,7 @@ impl Edit<'_> {
     /// Gives a key a value over a range of characters of a text: see [`RichText::mark`].
     ///
     /// # Errors
-    /// If there is no such text, or [`MarkError`].
+    /// If there is no such text, or [`MarkError`](crate::MarkError).
     pub fn mark(
         &mut self,
         pointer: &str,
