@@ -32,6 +32,7 @@ mod log;
 mod policy;
 mod receive;
 pub(crate) mod saved;
+mod trimmed;
 mod waiting;
 
 pub use bundle::Bundle;
@@ -210,6 +211,12 @@ pub enum Refused {
     /// The author is suspended: the key was revoked, or has signed two changes in one place.
     #[error("this key is suspended here, because it was revoked or has forked: go on under another")]
     Suspended,
+    /// It says something of changes that were cut here: who has forked there, or which of them do not count any more. It
+    /// cannot be taken in without them.
+    #[error(
+        "the change bears on history that was cut here: open the document anew from a peer who has all of it"
+    )]
+    Trimmed,
     /// The log has as many changes as it can number.
     #[error("the log is full: begin a new document")]
     Full,

@@ -28,13 +28,17 @@
 //! ```
 //!
 //! A map's entry that several set at once keeps all values: the greatest is shown, [`Doc::conflicts`] gives the others. A
-//! list's elements can be moved; runs that several insert at one place at once may be interleaved. In a text they are not.
+//! list's elements can be moved and set. What several insert into a list or a text at one place at once is not interleaved.
 //! How it works: `ARCHITECTURE.md`, "How a document is kept".
 
 mod container;
 mod edit;
+mod edit_list;
 mod edit_text;
+mod events;
 mod forest;
+mod json;
+mod list_field;
 mod mark;
 mod op;
 mod read;
@@ -42,26 +46,28 @@ mod saved;
 mod stage;
 mod state;
 mod text_field;
+mod trimmed;
 mod undo;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use container::{Id, Kind};
+use container::{Entry, Id, Kind};
 use dsys_core::Signer;
 pub use edit::Edit;
+use list_field::ListField;
 use read::tokens;
 pub use saved::{Snapshot, SnapshotError};
 use state::{Sound, State, What};
 use text_field::TextField;
-pub use undo::TextUndo;
+pub use undo::Undo;
 pub use value::{TreeNode, Value};
 
 use crate::blob::Blob;
 use crate::change::{Bundle, BundleError, Change, ChangeId, DocumentId, Log, Policy, Received, Refused};
 use crate::types::{Move, Position, Stamp, TreeError, TreeId};
-use crate::{Agent, DecodeError, EditError, MarkError, Text};
+use crate::{Agent, DecodeError, EditError, ListEdit, MarkError, Text};
 
 /// A document, with its whole history.
 #[derive(Clone, Debug)]
@@ -83,12 +89,12 @@ pub enum DocError {
     /// Containers are nested 64 deep at most.
     #[error("that is nested too deep")]
     TooDeep,
-    /// A list, or a tree, has no such place, or no room there.
+    /// A tree has no such place, or no room there.
     #[error(transparent)]
-    List(#[from] TreeError),
-    /// A text has no such place, or is full.
+    Tree(#[from] TreeError),
+    /// A text or a list has no such place, or is full.
     #[error(transparent)]
-    Text(#[from] EditError),
+    Place(#[from] EditError),
     /// A mark was not made.
     #[error(transparent)]
     Mark(#[from] MarkError),
@@ -107,7 +113,7 @@ pub enum DocError {
 }
 
 /// What a change of somebody else has changed, where that is to be seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// An entry of a map was set or removed.
@@ -117,10 +123,13 @@ pub enum Event {
         /// The entry.
         key: String,
     },
-    /// Elements of a list were inserted, moved or removed.
+    /// Elements of a list were inserted, moved, set or removed.
     List {
         /// The list.
         pointer: String,
+        /// What was done to it, in order, so that a view can do it too: what is moved goes, and comes elsewhere; what is set
+        /// goes, and comes. With the values as they are now.
+        edits: Vec<ListEdit<Value>>,
     },
     /// Nodes of a tree were made, moved or removed.
     Tree {
@@ -195,19 +204,20 @@ impl<P: Policy> Doc<P> {
         let agent = Agent::new(author.as_bytes()).map_err(|_| DocError::NotFound)?;
         let mut edits = Edit::new(&mut self.state, self.log.graph(), number, start, agent);
         let done = edit(&mut edits);
-        let Edit { body, texts, done: ops, .. } = edits;
+        let Edit { body, fields, done: ops, .. } = edits;
         let committed = done.and_then(|()| Ok(self.log.commit(key, wall, body.encode())?));
         match &committed {
             Ok(_) => {
                 self.state.end(&self.log, number, body.ops.len());
-                for id in texts {
-                    if let Some(Kind::Text(field)) = self.state.containers.get_mut(&id).map(|it| &mut it.kind)
-                    {
-                        field.note(self.log.graph(), number);
+                for id in fields {
+                    match self.state.containers.get_mut(&id).map(|it| &mut it.kind) {
+                        Some(Kind::Text(field)) => field.note(self.log.graph(), number),
+                        Some(Kind::List(field)) => field.note(self.log.graph(), number),
+                        _ => {}
                     }
                 }
             }
-            Err(_) if body.ops.is_empty() && texts.is_empty() => {}
+            Err(_) if body.ops.is_empty() && fields.is_empty() => {}
             Err(_) => self.rebuild(),
         }
         Ok((committed?, self.events(&ops)))
@@ -249,9 +259,9 @@ impl<P: Policy> Doc<P> {
             let pointer = pointers.entry(&op.at).or_insert_with(|| self.state.pointer(&op.at));
             let Some(pointer) = pointer.clone() else { continue };
             let key = if let What::Set(key, _) | What::Unset(key) = &op.what { key } else { "" };
-            let in_tree = || matches!(self.state.kind(&op.at), Ok(Kind::Tree(_)));
+            let is_list = || matches!(self.state.kind(&op.at), Ok(Kind::List(_)));
             let event = events.entry((&op.at, key)).or_insert_with(|| match &op.what {
-                What::Place(_) if in_tree() => Event::Tree { pointer },
+                What::Edit if is_list() => Event::List { pointer, edits: Vec::new() },
                 what => event(pointer, what),
             });
             if let (Event::Counter { by: sum, .. }, What::Add(by)) = (event, &op.what) {
@@ -259,6 +269,16 @@ impl<P: Policy> Doc<P> {
             }
         }
         for (id, _) in pointers {
+            let told = self.state.list_mut(id).map(ListField::take_told).unwrap_or_default();
+            if let Some(Event::List { edits, .. }) = events.get_mut(&(id, "")) {
+                let value = |entry: Entry| self.state.value(&entry.stamp, &entry.item);
+                let edit = |edit: ListEdit<Entry>| ListEdit {
+                    at: edit.at,
+                    deleted: edit.deleted,
+                    inserted: edit.inserted.into_iter().map(value).collect(),
+                };
+                *edits = told.into_iter().map(edit).collect();
+            }
             let Some(field) = self.state.text_mut(id) else { continue };
             let (told, from) = (std::mem::take(&mut field.told), field.marks_told);
             field.marks_told = field.rich.marks_made();
@@ -368,17 +388,18 @@ impl<P: Policy> Doc<P> {
     }
 
     fn rebuild(&mut self) {
-        self.state = State::default();
-        let all: Vec<u32> = self.log.counting_from(0).collect();
+        self.state = self.begin();
+        let all: Vec<u32> = self.log.counting_from(self.log.trimmed() as u32).collect();
         self.state.apply(&self.log, &all);
         self.state.texts().for_each(TextField::tell_nobody);
+        self.state.lists().for_each(ListField::tell_nobody);
     }
 }
 
 fn event(pointer: String, what: &What) -> Event {
     match what {
         What::Set(key, _) | What::Unset(key) => Event::Map { pointer, key: key.clone() },
-        What::Place(_) => Event::List { pointer },
+        What::Place(_) => Event::Tree { pointer },
         What::Edit | What::Mark(_) => Event::Text { pointer, edits: Vec::new(), marked: Vec::new() },
         What::Add(_) => Event::Counter { pointer, by: 0 },
     }
@@ -394,7 +415,7 @@ fn get(state: &State, pointer: &str) -> Option<Value> {
     Some(state.value(&stamp, &item))
 }
 
-/// An element of a list goes where nobody looks.
+/// A node of a tree goes where nobody looks.
 fn removal(stamp: Stamp, node: Stamp) -> Move {
     Move { stamp, node, parent: TreeId::Trash, position: Position::first() }
 }

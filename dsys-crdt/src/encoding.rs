@@ -253,16 +253,17 @@ impl Text {
                 error => Failed::Refused(error),
             })
             .and_then(|()| {
-                crate::text::catch_up(&self.history, &mut self.rope, old, told).map_err(|refused| {
-                    match refused {
-                        Refused::Past => Failed::Past,
-                        refused => Failed::Refused(refused.into()),
-                    }
+                crate::text::walked(&self.history, &self.rope, old).map_err(|refused| match refused {
+                    Refused::Past => Failed::Past,
+                    refused => Failed::Refused(refused.into()),
                 })
             });
-        if let Err(error) = applied {
-            self.history.truncate(old);
-            return Err(error);
+        match applied {
+            Ok(walked) => walked.make(&self.history, &mut self.rope, told),
+            Err(error) => {
+                self.history.truncate(old);
+                return Err(error);
+            }
         }
         Ok((self.history.len() - old.len) as usize)
     }

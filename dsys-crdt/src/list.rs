@@ -3,22 +3,28 @@
 mod item;
 mod moves;
 mod sets;
+mod told;
 mod undo;
 mod versions;
+#[cfg(feature = "keys")]
+mod within;
 
 use std::ops::Range;
 
 use crate::agent::{Agent, VersionVector};
 use crate::encoding::{self, DecodeError};
-use crate::history::{History, Limits, Op, Version};
+use crate::history::{History, Limits, Version};
 use crate::text::EditError;
-use crate::walk::{Nowhere, Refused, Sequence, Sink};
+use crate::walk::{Refused, Sequence};
 
 pub(crate) use item::Item;
 pub use item::{Element, ElementId};
 use moves::Moves;
 use sets::Sets;
+use told::Told;
 pub use undo::ListUndo;
+#[cfg(feature = "keys")]
+pub(crate) use within::SlotEdit;
 
 /// A list that many agents edit at once, each on a replica of its own, and that merges without conflict. Elements are
 /// inserted, deleted and moved, and set as a whole. What changes in parts stands elsewhere, under an element's
@@ -54,6 +60,7 @@ pub struct List<T> {
     sequence: Sequence,
     moves: Moves,
     sets: Sets,
+    told: Told,
     agent: u32,
 }
 
@@ -73,8 +80,8 @@ impl<T: Element> List<T> {
     pub fn new(agent: Agent) -> List<T> {
         let mut history = History::default();
         let agent = history.agents.number(&agent);
-        let (sequence, moves, sets) = Default::default();
-        List { history, sequence, moves, sets, agent }
+        let (sequence, moves, sets, told) = Default::default();
+        List { history, sequence, moves, sets, told, agent }
     }
 
     /// The agent to whom edits made here belong.
@@ -253,7 +260,7 @@ impl<T: Element> List<T> {
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then.
     pub fn apply(&mut self, changes: &[u8]) -> Result<usize, DecodeError> {
         let before = self.events();
-        self.merge(changes, &mut Nowhere, &mut |_, _, _| {})?;
+        self.merge(changes)?;
         Ok(self.events() - before)
     }
 
@@ -263,19 +270,11 @@ impl<T: Element> List<T> {
     /// # Errors
     /// As [`List::apply`].
     pub fn apply_edits(&mut self, changes: &[u8]) -> Result<Vec<ListEdit<T>>, DecodeError> {
-        let mut walked = Steps(Vec::new());
-        let mut flips = Vec::new();
-        self.merge(changes, &mut walked, &mut |at, slot, shown| flips.push((at, slot, shown)))?;
-        let edit = |at: u32, deleted: u32, (from, to): (u32, u32)| ListEdit {
-            at: at as usize,
-            deleted: deleted as usize,
-            inserted: self.values(from, to).cloned().collect(),
-        };
-        let walked = walked.0.into_iter().map(|(at, deleted, inserted)| edit(at, deleted, inserted));
-        let flips = flips.into_iter().map(|(at, slot, shown)| {
-            if shown { edit(at, 0, (slot, slot + 1)) } else { edit(at, 1, (slot, slot)) }
-        });
-        Ok(walked.chain(flips).collect())
+        self.listen();
+        let merged = self.merge(changes);
+        let edits = self.take_told();
+        self.told = Told::default();
+        merged.map(|()| edits)
     }
 
     fn check(&self, position: usize) -> Result<(), EditError> {
@@ -297,10 +296,9 @@ impl<T: Element> List<T> {
 
     /// Inserts the value of an element, in place of those that it has.
     fn put_value(&mut self, element: u32, position: u32, value: T) {
-        let old = self.sets.of(element).to_vec();
-        old.into_iter().rev().for_each(|slot| self.delete_run(slot, 1));
-        let id = self.name(element);
+        let (old, id) = (self.sets.of(element).to_vec(), self.name(element));
         self.put(position, Item::Set(id, value));
+        old.into_iter().rev().for_each(|slot| self.delete_run(slot, 1));
     }
 
     /// How many slots stand before what is inserted at a position, hidden ones too.
@@ -328,19 +326,14 @@ impl<T: Element> List<T> {
 
     /// Takes in what was done here, which follows everything.
     fn go_on(&mut self) {
-        let done = self.walk(&mut Nowhere, &mut |_, _, _| {});
+        let done = self.walk();
         debug_assert_eq!(done, Ok(()), "our own edits are in range, and cost nothing");
         if done.is_err() {
             self.rebuild();
         }
     }
 
-    fn merge(
-        &mut self,
-        changes: &[u8],
-        sink: &mut impl Sink,
-        flips: &mut dyn FnMut(u32, u32, bool),
-    ) -> Result<(), DecodeError> {
+    fn merge(&mut self, changes: &[u8]) -> Result<(), DecodeError> {
         let heads = self.history.graph.heads().to_vec();
         let old = Version { len: self.history.len(), heads: &heads };
         if let Err(error) =
@@ -349,7 +342,7 @@ impl<T: Element> List<T> {
             self.history.truncate(old);
             return Err(error);
         }
-        if let Err(refused) = self.walk(sink, flips) {
+        if let Err(refused) = self.walk() {
             self.history.truncate(old);
             self.rebuild();
             return Err(refused.into());
@@ -371,10 +364,21 @@ impl<T: Element> List<T> {
         Ok(())
     }
 
-    /// Walks the events that are new; tells of slots that are hidden or shown again afterwards.
-    fn walk(&mut self, sink: &mut impl Sink, flips: &mut dyn FnMut(u32, u32, bool)) -> Result<(), Refused> {
+    /// Walks the events that are new, then hides and shows slots of elements that have several.
+    fn walk(&mut self) -> Result<(), Refused> {
+        let mut told = std::mem::take(&mut self.told);
+        let known = told.len();
+        let walked = self.walk_telling(&mut told);
+        if walked.is_err() {
+            told.truncate(known);
+        }
+        self.told = told;
+        walked
+    }
+
+    fn walk_telling(&mut self, told: &mut Told) -> Result<(), Refused> {
         let old = self.sequence.events();
-        self.sequence.update(&self.history, sink)?;
+        self.sequence.update(&self.history, told)?;
         self.sequence.prepare(&self.history, self.history.graph.heads())?;
         let mut touched = Vec::new();
         for op in self.history.ops.slices(old, self.history.len()) {
@@ -395,13 +399,13 @@ impl<T: Element> List<T> {
         touched.sort_unstable();
         touched.dedup();
         for element in touched {
-            self.moves.settle(element, &mut self.sequence, &self.history.agents, flips);
-            if self.sets.settle(element, &mut self.sequence, &self.history.agents, flips)
+            self.moves.settle(element, &mut self.sequence, &self.history.agents, told);
+            if self.sets.settle(element, &mut self.sequence, &self.history.agents, told)
                 && let Some(slot) = self.shown_slot(element)
             {
                 let at = self.sequence.place_of(slot).0;
-                flips(at, slot, false);
-                flips(at, slot, true);
+                told.flip(at, slot, false);
+                told.flip(at, slot, true);
             }
             // Slots of one element are concurrent, or somebody made them with malice.
             let live = self.moves.live_of(element).max(self.sets.of(element).len());
@@ -418,7 +422,7 @@ impl<T: Element> List<T> {
         self.history.limits =
             Limits { branches: u32::MAX, events_in_walk: u32::MAX, steps_per_edit: u32::MAX };
         (self.sequence, self.moves, self.sets) = Default::default();
-        let done = self.walk(&mut Nowhere, &mut |_, _, _| {});
+        let done = self.walk_telling(&mut Told::default());
         debug_assert_eq!(done, Ok(()), "it was walked before");
         self.history.limits = limits;
     }
@@ -474,19 +478,6 @@ impl<T: Element> List<T> {
 
     fn find(&self, id: &ElementId) -> Option<u32> {
         self.history.agents.local(self.history.agents.find(&id.agent)?, id.seq)
-    }
-}
-
-/// Edits of the slots that are shown: where, how many go, the events that come.
-struct Steps(Vec<(u32, u32, (u32, u32))>);
-
-impl Sink for Steps {
-    fn insert(&mut self, at: u32, op: &Op) {
-        self.0.push((at, 0, (op.start, op.start + op.len)));
-    }
-
-    fn delete(&mut self, at: u32, count: u32) {
-        self.0.push((at, count, (0, 0)));
     }
 }
 

@@ -343,10 +343,7 @@ impl Repo {
     /// It is closed anyway, soon.
     pub async fn close(&self) {
         let open: Vec<Arc<Cell>> = self.table().open.values().filter_map(Weak::upgrade).collect();
-        for snapshot in open.iter().filter_map(|cell| cell.due_snapshot(true)) {
-            // The changes themselves are written anyway.
-            let _ = self.inner.writer.write(snapshot, None);
-        }
+        open.iter().for_each(|cell| cell.compact(true));
         self.inner.writer.close().await;
     }
 

@@ -34,6 +34,7 @@
 //! one stays hidden.
 
 mod nested;
+mod typing;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -355,96 +356,6 @@ impl<T: Plain> RegisterView<'_, T> {
     }
 }
 
-impl TextView<'_> {
-    /// Inserts before the character (code point) at `position`.
-    ///
-    /// # Errors
-    /// As [`Edit::insert_text`].
-    pub fn insert(&mut self, position: usize, text: &str) -> Result<(), DocError> {
-        self.replace(position..position, text)
-    }
-
-    /// Deletes characters.
-    ///
-    /// # Errors
-    /// As [`Edit::delete_text`].
-    pub fn delete(&mut self, range: Range<usize>) -> Result<(), DocError> {
-        self.replace(range, "")
-    }
-
-    /// Deletes characters and inserts others in their place.
-    ///
-    /// # Errors
-    /// As [`Edit::delete_text`].
-    pub fn replace(&mut self, range: Range<usize>, text: &str) -> Result<(), DocError> {
-        self.place.edit(|edits, pointer| edits.splice(pointer, range, text))
-    }
-
-    /// The text.
-    pub fn get(&self) -> String {
-        match self.place.get() {
-            Some(Value::Text(text)) => text,
-            _ => String::new(),
-        }
-    }
-}
-
-impl RichTextView<'_> {
-    /// Inserts before the character (code point) at `position`.
-    ///
-    /// # Errors
-    /// As [`Edit::insert_text`].
-    pub fn insert(&mut self, position: usize, text: &str) -> Result<(), DocError> {
-        self.replace(position..position, text)
-    }
-
-    /// Deletes characters.
-    ///
-    /// # Errors
-    /// As [`Edit::delete_text`].
-    pub fn delete(&mut self, range: Range<usize>) -> Result<(), DocError> {
-        self.replace(range, "")
-    }
-
-    /// Deletes characters and inserts others in their place.
-    ///
-    /// # Errors
-    /// As [`Edit::delete_text`].
-    pub fn replace(&mut self, range: Range<usize>, text: &str) -> Result<(), DocError> {
-        self.place.edit(|edits, pointer| edits.splice(pointer, range, text))
-    }
-
-    /// Gives a key a value over a range of characters.
-    ///
-    /// # Errors
-    /// As [`Edit::mark`].
-    pub fn mark(
-        &mut self,
-        range: Range<usize>,
-        key: &str,
-        value: &str,
-        expand: Expand,
-    ) -> Result<(), DocError> {
-        self.place.edit(|edits, pointer| edits.mark(pointer, range, (key, Some(value), expand)))
-    }
-
-    /// Takes the value of a key away over a range of characters.
-    ///
-    /// # Errors
-    /// As [`Edit::mark`].
-    pub fn unmark(&mut self, range: Range<usize>, key: &str, expand: Expand) -> Result<(), DocError> {
-        self.place.edit(|edits, pointer| edits.mark(pointer, range, (key, None, expand)))
-    }
-
-    /// The text without marks.
-    pub fn get(&self) -> String {
-        match self.place.get() {
-            Some(Value::Text(text)) => text,
-            _ => String::new(),
-        }
-    }
-}
-
 impl CounterView<'_> {
     /// Adds to it; less than nothing takes away.
     ///
@@ -494,49 +405,6 @@ impl SetView<'_, String> {
     pub fn get(&self) -> Vec<String> {
         match self.place.get() {
             Some(Value::Map(elements)) => elements.into_keys().collect(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-impl<T: Plain> ListView<'_, T> {
-    /// Puts an element behind the last.
-    ///
-    /// # Errors
-    /// As [`Edit::insert`].
-    pub fn push(&mut self, value: impl Into<T>) -> Result<(), DocError> {
-        self.place.child("-").edit(|edits, pointer| edits.insert(pointer, value.into().into_value()))
-    }
-
-    /// Puts an element before the one at `index`.
-    ///
-    /// # Errors
-    /// As [`Edit::insert`].
-    pub fn insert(&mut self, index: usize, value: impl Into<T>) -> Result<(), DocError> {
-        let place = self.place.child(&index.to_string());
-        place.edit(|edits, pointer| edits.insert(pointer, value.into().into_value()))
-    }
-
-    /// Takes an element out.
-    ///
-    /// # Errors
-    /// As [`Edit::remove`].
-    pub fn remove(&mut self, index: usize) -> Result<(), DocError> {
-        self.place.child(&index.to_string()).edit(|edits, pointer| edits.remove(pointer))
-    }
-
-    /// Moves an element; `to` is its index afterwards.
-    ///
-    /// # Errors
-    /// As [`Edit::move_to`].
-    pub fn move_to(&mut self, index: usize, to: usize) -> Result<(), DocError> {
-        self.place.child(&index.to_string()).edit(|edits, pointer| edits.move_to(pointer, to))
-    }
-
-    /// All of them.
-    pub fn get(&self) -> Vec<T> {
-        match self.place.get() {
-            Some(Value::List(values)) => values.into_iter().filter_map(T::of_value).collect(),
             _ => Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ mod traces;
 use crate::agent::Agent;
 use crate::history::{History, Kind, Version};
 use crate::rope::Rope;
-use crate::text::catch_up;
+use crate::text::walked;
 
 /// A history that is given event by event, as if every one had come from somebody else.
 #[derive(Clone, Default)]
@@ -53,7 +53,7 @@ impl Builder {
     /// Brings the text to all events.
     pub(crate) fn catch_up(&mut self) {
         let old = Version { len: self.known, heads: &self.heads };
-        catch_up(&self.history, &mut self.rope, old, None).unwrap();
+        walked(&self.history, &self.rope, old).unwrap().make(&self.history, &mut self.rope, None);
         self.known = self.history.len();
         self.heads = self.history.graph.heads().to_vec();
     }

@@ -209,31 +209,39 @@ impl Sink for Steps {
     }
 }
 
-/// Brings a text that holds the version `old` to all of `history`, and tells what it did to who asks; on an error the text
-/// is as it was.
-pub(crate) fn catch_up(
-    history: &History,
-    rope: &mut Rope,
-    old: Version<'_>,
-    told: Option<&mut Vec<Edit>>,
-) -> Result<(), walk::Refused> {
+/// Edits that are known to be in range, of a text that holds a version or, if that is nothing, its content.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    whole: Option<Rope>,
+    steps: Vec<Step>,
+}
+
+/// What brings a text that holds the version `old` to all of `history`.
+pub(crate) fn walked(history: &History, rope: &Rope, old: Version<'_>) -> Result<Walked, walk::Refused> {
     if old.len == 0 {
         let mut fresh = Fresh(Rope::new(), &history.ops);
         walk::walk(history, old, 0, &mut fresh)?;
-        *rope = fresh.0;
-        if let Some(told) = told.filter(|_| rope.len(CHARS) > 0) {
-            told.push(Edit { at: Units::default(), deleted: Units::default(), inserted: rope.text() });
-        }
-        return Ok(());
+        return Ok(Walked { whole: Some(fresh.0), steps: Vec::new() });
     }
     let mut steps = Steps(Vec::new());
     walk::walk(history, old, rope.len(CHARS), &mut steps)?;
-    match told {
-        None => steps.0.iter().for_each(|step| step.make(rope, &history.ops)),
-        Some(told) => steps.0.iter().for_each(|step| {
-            told.push(step.tell(rope, &history.ops));
+    Ok(Walked { whole: None, steps: steps.0 })
+}
+
+impl Walked {
+    /// Makes the edits, and tells who asks.
+    pub(crate) fn make(self, history: &History, rope: &mut Rope, mut told: Option<&mut Vec<Edit>>) {
+        if let Some(whole) = self.whole {
+            *rope = whole;
+            if let Some(told) = told.as_deref_mut().filter(|_| rope.len(CHARS) > 0) {
+                told.push(Edit { at: Units::default(), deleted: Units::default(), inserted: rope.text() });
+            }
+        }
+        for step in &self.steps {
+            if let Some(told) = told.as_deref_mut() {
+                told.push(step.tell(rope, &history.ops));
+            }
             step.make(rope, &history.ops);
-        }),
+        }
     }
-    Ok(())
 }

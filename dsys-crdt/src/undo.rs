@@ -1,8 +1,12 @@
 //! Taking back what one author did.
 #![allow(clippy::indexing_slicing)] // Segments are pushed before they are looked at.
 
+mod groups;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+pub(crate) use groups::{EventGroups, Groups, Way};
 
 use crate::encoding::DecodeError;
 use crate::history::History;
@@ -16,11 +20,7 @@ use crate::walk::Sequence;
 /// other replicas need not know of undo.
 #[derive(Clone, Debug)]
 pub struct Undo {
-    /// The agent's number in the text, and how many of its events are in groups.
-    agent: u32,
-    seen: u32,
-    done: Vec<Range<u32>>,
-    undone: Vec<Range<u32>>,
+    groups: EventGroups,
     /// By character, the one that was inserted in its place when its deletion was taken back; and the way back.
     copies: BTreeMap<u32, u32>,
     originals: BTreeMap<u32, u32>,
@@ -39,10 +39,7 @@ impl Undo {
         let agent = text.agent;
         let seen = text.history.agents.events(agent);
         Undo {
-            agent,
-            seen,
-            done: Vec::new(),
-            undone: Vec::new(),
+            groups: EventGroups::new(agent, seen),
             copies: BTreeMap::new(),
             originals: BTreeMap::new(),
             deleted: BTreeSet::new(),
@@ -54,19 +51,16 @@ impl Undo {
     /// Ends a group: the edits made since the last one will be taken back together. What was taken back before them cannot
     /// be brought back any more. Does nothing, and says so, if there are none.
     pub fn end_group(&mut self, text: &Text) -> bool {
-        let now = text.history.agents.events(self.agent);
-        let some = now > self.seen;
-        if some {
-            push(&mut self.done, self.seen..now);
-            self.undone.clear();
-            self.seen = now;
-        }
-        some
+        self.groups.end(self.events(text))
+    }
+
+    fn events(&self, text: &Text) -> u32 {
+        text.history.agents.events(self.groups.agent)
     }
 
     /// Nothing can be brought back any more.
     pub(crate) fn forget_undone(&mut self) {
-        self.undone.clear();
+        self.groups.groups.forget_undone();
     }
 
     /// Every character that stands for deleted ones that came back, with them and itself.
@@ -82,12 +76,12 @@ impl Undo {
 
     /// How many groups can be taken back.
     pub fn len(&self) -> usize {
-        self.done.len()
+        self.groups.groups.len()
     }
 
     /// Whether none can be.
     pub fn is_empty(&self) -> bool {
-        self.done.is_empty()
+        self.len() == 0
     }
 
     /// Takes back the last group, which ends here if it has not. False if there is none, or the text has another agent now.
@@ -95,14 +89,7 @@ impl Undo {
     /// # Errors
     /// As [`Text::read_past`], or if the history is full.
     pub fn undo(&mut self, text: &mut Text) -> Result<bool, DecodeError> {
-        self.end_group(text);
-        let Some(group) = self.done.last().cloned().filter(|_| text.agent == self.agent) else {
-            return Ok(false);
-        };
-        let inverse = self.invert(text, group)?;
-        self.done.pop();
-        push(&mut self.undone, inverse);
-        Ok(true)
+        self.turn(text, Way::Back)
     }
 
     /// Brings back what was taken back last. False if there is nothing: it was brought back, or something was edited since.
@@ -110,18 +97,19 @@ impl Undo {
     /// # Errors
     /// As [`Undo::undo`].
     pub fn redo(&mut self, text: &mut Text) -> Result<bool, DecodeError> {
-        self.end_group(text);
-        let Some(group) = self.undone.last().cloned().filter(|_| text.agent == self.agent) else {
-            return Ok(false);
-        };
-        let inverse = self.invert(text, group)?;
-        self.undone.pop();
-        push(&mut self.done, inverse);
+        self.turn(text, Way::Forth)
+    }
+
+    fn turn(&mut self, text: &mut Text, way: Way) -> Result<bool, DecodeError> {
+        let now = self.events(text);
+        let Some(group) = self.groups.next(way, text.agent, now) else { return Ok(false) };
+        self.invert(text, group)?;
+        self.groups.turned(way, self.events(text));
         Ok(true)
     }
 
-    /// Does the opposite of a group; gives the events that did it.
-    fn invert(&mut self, text: &mut Text, group: Range<u32>) -> Result<Range<u32>, DecodeError> {
+    /// Does the opposite of a group.
+    fn invert(&mut self, text: &mut Text, group: Range<u32>) -> Result<(), DecodeError> {
         let (sequence, history) = text.sequence()?;
         let heads = history.graph.heads();
         sequence.prepare(history, heads)?;
@@ -145,8 +133,7 @@ impl Undo {
                 self.restored.push((original, copy));
             }
         }
-        let now = text.history.agents.events(self.agent);
-        Ok(std::mem::replace(&mut self.seen, now)..now)
+        Ok(())
     }
 
     /// What is to be done to each character, in the order of the text. The sequence is prepared at the present version.
@@ -155,7 +142,7 @@ impl Undo {
         let by_others =
             |character: &u32| sequence.deletions(*character) > u32::from(self.deleted.contains(character));
         let (mut found, mut gone, mut own) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for event in group.filter_map(|seq| history.agents.local(self.agent, seq)) {
+        for event in group.filter_map(|seq| history.agents.local(self.groups.agent, seq)) {
             let inserts = inserts(event);
             let stood = if inserts { event } else { sequence.target_of(event) };
             let mut character = stood;
@@ -219,8 +206,8 @@ impl Undo {
 
     /// Takes note of what the agent has deleted since it was looked at last.
     fn note_deletions(&mut self, history: &History, sequence: &Sequence) {
-        let now = history.agents.events(self.agent);
-        let events = (self.noted..now).filter_map(|seq| history.agents.local(self.agent, seq));
+        let now = history.agents.events(self.groups.agent);
+        let events = (self.noted..now).filter_map(|seq| history.agents.local(self.groups.agent, seq));
         let deletes =
             |&event: &u32| history.ops.slices(event, event + 1).next().is_some_and(|op| !op.inserts());
         self.deleted.extend(events.filter(deletes).map(|event| sequence.target_of(event)));
@@ -255,11 +242,4 @@ fn segments(opposites: &[Opposite]) -> Vec<Segment> {
         }
     }
     all
-}
-
-pub(crate) fn push(groups: &mut Vec<Range<u32>>, group: Range<u32>) {
-    if groups.len() == Undo::GROUPS {
-        groups.remove(0);
-    }
-    groups.push(group);
 }

@@ -26,18 +26,27 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     while let Some((&head, after)) = rest.split_first() {
         let (body, after) = after.split_at(usize::from(head >> 1).min(after.len()));
         let author = usize::from(head & 1);
-        let body = [&[1], body].concat();
+        let body = [&[3], body].concat();
         changes.extend(logs[author].commit(&keys[author], 0, body));
         rest = after;
     }
-    let mut one_by_one = first.clone();
-    changes.iter().cloned().for_each(|change| drop(one_by_one.receive([change], 0)));
+    let (mut one_by_one, mut cut) = (first.clone(), first.clone());
+    for (at, change) in changes.iter().enumerate() {
+        one_by_one.receive([change.clone()], 0);
+        cut.receive([change.clone()], 0);
+        if at % 3 == 1 {
+            cut.trim(&cut.heads()).expect("nothing is damaged");
+        }
+    }
     let mut at_once = first;
     changes.reverse();
     at_once.receive(changes, 0);
     assert_eq!(one_by_one.value(), at_once.value());
     assert_eq!(one_by_one.heads(), at_once.heads());
+    assert_eq!((cut.value(), cut.heads()), (at_once.value(), at_once.heads()));
     // Kept and opened it is the same.
-    let kept = Doc::restore(Open, &at_once.snapshot(0).expect("nothing is damaged")).expect("it was kept");
-    assert_eq!(kept.value(), at_once.value());
+    for doc in [&cut, &at_once] {
+        let kept = Doc::restore(Open, &doc.snapshot(0).expect("nothing is damaged")).expect("it was kept");
+        assert_eq!(kept.value(), at_once.value());
+    }
 });

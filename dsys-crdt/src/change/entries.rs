@@ -20,6 +20,8 @@ pub(crate) struct Entries {
     /// How many changes are packed.
     past: usize,
     recent: Vec<Change>,
+    /// So many, the first ones, were cut: nothing but their names is left.
+    cut: usize,
     /// Whether each counts.
     pub(super) counts: Vec<bool>,
 }
@@ -31,10 +33,10 @@ struct Chunk {
 }
 
 impl Entries {
-    /// Those of a saved log.
-    pub(super) fn packed(chunks: Vec<Arc<[u8]>>, counts: Vec<bool>) -> Entries {
+    /// Those of a saved log, of which the first were cut.
+    pub(super) fn packed(chunks: Vec<Arc<[u8]>>, counts: Vec<bool>, cut: usize) -> Entries {
         let packed = chunks.into_iter().map(|bytes| Chunk { bytes, changes: Arc::default() }).collect();
-        Entries { packed, past: counts.len(), recent: Vec::new(), counts }
+        Entries { packed, past: counts.len(), recent: Vec::new(), cut, counts }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -43,10 +45,28 @@ impl Entries {
 
     pub(super) fn get(&self, number: u32) -> Option<&Change> {
         let number = number as usize;
+        if number < self.cut {
+            return None;
+        }
         match number.checked_sub(self.past) {
             Some(recent) => self.recent.get(recent),
-            None => self.packed.get(number / CHUNK)?.changes()?.get(number % CHUNK),
+            None => {
+                let at = number / CHUNK;
+                self.packed.get(at)?.changes()?.get(number - self.cut.max(at * CHUNK))
+            }
         }
+    }
+
+    /// How many were cut.
+    pub(super) fn cut(&self) -> usize {
+        self.cut
+    }
+
+    /// Forgets all before a number but that they were.
+    pub(super) fn trim(&mut self, cut: usize) {
+        self.recent =
+            (cut as u32..self.len() as u32).filter_map(|number| self.get(number).cloned()).collect();
+        (self.packed, self.past, self.cut) = (Vec::new(), cut, cut);
     }
 
     pub(super) fn counts(&self, number: u32) -> bool {
@@ -64,11 +84,13 @@ impl Entries {
         self.recent.split_off(before.saturating_sub(self.past).min(self.recent.len()))
     }
 
-    /// A chunk as [`columns::encode`] gives it: as it is, if it was packed and full. The names are all of the log's.
+    /// A chunk as [`columns::encode`] gives it, without those that were cut: as it is, if it was packed and full. The names
+    /// are all of the log's.
     pub(super) fn chunk(&self, at: usize, names: &[ChangeId]) -> Vec<u8> {
         let numbers = at * CHUNK..((at + 1) * CHUNK).min(self.len());
         match self.packed.get(at).filter(|_| numbers.end <= self.past) {
             Some(chunk) => chunk.bytes.to_vec(),
+            None if numbers.end <= self.cut => Vec::new(),
             None => columns::encode_named(numbers.filter_map(|number| {
                 let change = self.get(number as u32)?;
                 Some((*names.get(number)?, change, change.signature))

@@ -66,15 +66,13 @@ impl Branch {
     }
 }
 
-/// The proof for the first fork of an author in a log.
+/// The proof for the first fork of an author in a log; none if one of the branches was cut.
 pub(super) fn prove<P: Policy>(log: &Log<P>, author: &NodeId, seq: u64) -> Option<Fork> {
     let graph = &log.known.graph;
-    let forked = (0..graph.len()).find(|&number| {
-        *graph.author(number) == *author && log.at(number).is_some_and(|change| change.header.seq == seq)
-    })?;
-    let previous = log.at(forked)?.header.previous;
-    let previous = previous.and_then(|id| log.number(&id));
-    let mut branches = graph.next_of(author, previous).into_iter().map(|first| branch(log, first));
+    let forked =
+        (0..graph.len()).find(|&number| *graph.author(number) == *author && graph.seq(number) == seq)?;
+    let mut branches =
+        graph.next_of(author, graph.previous(forked)).into_iter().map(|first| branch(log, first));
     Some(Fork { left: branches.next()??, right: branches.next()?? })
 }
 

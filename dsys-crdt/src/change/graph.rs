@@ -72,6 +72,14 @@ impl Graph {
         self.parents(change).first().copied().filter(|_| self.has_previous(change))
     }
 
+    /// A change's number among its author's.
+    pub(super) fn seq(&self, change: u32) -> u64 {
+        let (line, at) = self.place(change);
+        let first = self.lines[line as usize].changes[0];
+        // A branch begins behind one of another line; an author has few.
+        u64::from(at) + self.previous(first).map_or(0, |previous| self.seq(previous) + 1)
+    }
+
     /// Those that no other follows.
     pub(super) fn tips(&self) -> BTreeSet<u32> {
         let mut followed = vec![false; self.nodes.len()];

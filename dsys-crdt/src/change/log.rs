@@ -1,6 +1,7 @@
 //! All changes of one document.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use dsys_core::{NodeId, Signature, Signer};
 
@@ -31,6 +32,8 @@ pub struct Log<P> {
     pub(super) forks: BTreeMap<NodeId, u64>,
     /// Authors of whom a branch was found since the last call that told of them.
     pub(super) branched: BTreeSet<NodeId>,
+    /// What was built of the changes that were cut.
+    pub(super) base: Option<Arc<[u8]>>,
 }
 
 /// The bounds of a [`Log`].
@@ -93,6 +96,7 @@ impl<P: Policy> Log<P> {
             waiting: Waiting::default(),
             forks: BTreeMap::new(),
             branched: BTreeSet::new(),
+            base: None,
         }
     }
 
@@ -147,8 +151,7 @@ impl<P: Policy> Log<P> {
         let (previous, seq) = match last.as_slice() {
             [] => (None, 0),
             [last] if self.entries.counts(*last) && !self.forks.contains_key(&author) => {
-                let seq = self.at(*last).and_then(|change| change.header.seq.checked_add(1));
-                (self.id_of(*last), seq.ok_or(Refused::Full)?)
+                (self.id_of(*last), self.known.graph.seq(*last) + 1)
             }
             _ => return Err(Refused::Suspended),
         };
@@ -354,8 +357,7 @@ impl<P: Policy> Log<P> {
 
     /// Whether its author has signed another change in this one's place.
     pub(crate) fn begins_branch(&self, number: u32) -> bool {
-        let Some(header) = self.at(number).map(|change| &change.header) else { return false };
-        let previous = header.previous.and_then(|previous| self.number(&previous));
-        self.known.graph.next_of(&header.author, previous).len() > 1
+        let graph = &self.known.graph;
+        graph.next_of(graph.author(number), graph.previous(number)).len() > 1
     }
 }

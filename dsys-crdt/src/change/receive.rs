@@ -49,9 +49,11 @@ impl<P: Policy> Log<P> {
             }
         }
         let mut signed = authentic(new, &mut received.refused);
+        let mut changed;
         loop {
+            changed = false;
             for (id, change) in signed {
-                self.take(id, change, now, &mut received);
+                changed |= self.take_within(id, change, now, before, &mut received);
             }
             // Where the change that vouched for others was refused itself, nobody could be shown whose they are.
             let orphans = self.orphans(before);
@@ -63,7 +65,7 @@ impl<P: Policy> Log<P> {
             received.refused.extend(orphans.into_iter().map(|id| (id, Refused::Unsigned)));
         }
         received.accepted = self.entries.len() - before;
-        received.rebuild = self.count_from(before, &forks);
+        received.rebuild = self.count_from(before, &forks).is_some() || changed;
         received.counting =
             self.counting_from(before as u32).filter_map(|number| self.id_of(number)).collect();
         received.forked = std::mem::take(&mut self.branched).into_iter().collect();
@@ -91,6 +93,32 @@ impl<P: Policy> Log<P> {
             return Err(Refused::WrongPrevious);
         }
         Ok(())
+    }
+
+    /// As [`Log::take`]; but what would have another of the changes count that were cut, which nobody can build again here,
+    /// is refused. Gives whether one of the first `before` counts otherwise now.
+    fn take_within(
+        &mut self,
+        id: ChangeId,
+        change: Change,
+        now: u64,
+        before: usize,
+        received: &mut Received,
+    ) -> bool {
+        if self.trimmed() == 0 {
+            self.take(id, change, now, received);
+            return false;
+        }
+        let (at, forks, branched) = (self.entries.len(), self.forks.clone(), self.branched.clone());
+        self.take(id, change, now, received);
+        let changed = self.count_from(at, &forks).map(|first| first as usize);
+        if changed.is_some_and(|first| first < self.trimmed()) {
+            let removed = self.back_to(at, &forks);
+            self.branched = branched;
+            received.refused.extend(removed.into_iter().map(|(id, _)| (id, Refused::Trimmed)));
+            return false;
+        }
+        changed.is_some_and(|first| first < before)
     }
 
     /// Admits a change and those that have waited for it, or lets it wait.
@@ -135,21 +163,21 @@ impl<P: Policy> Log<P> {
             return Err(Refused::FarFuture { by });
         }
         let number = |id: &ChangeId| self.number(id);
-        let previous = header.previous.as_ref().and_then(number);
-        let before = previous.and_then(|previous| self.at(previous)).map(|change| &change.header);
-        match before {
-            Some(before)
-                if before.author != header.author || before.seq.checked_add(1) != Some(header.seq) =>
-            {
-                return Err(Refused::WrongPrevious);
-            }
-            _ => {}
+        let (previous, graph) = (header.previous.as_ref().and_then(number), &self.known.graph);
+        let goes_on =
+            |previous: u32| *graph.author(previous) == header.author && graph.seq(previous) + 1 == header.seq;
+        if !previous.is_none_or(goes_on) {
+            return Err(Refused::WrongPrevious);
         }
         let others: Vec<u32> = header.others.iter().filter_map(number).collect();
         let parents: Vec<u32> = previous.into_iter().chain(others.iter().copied()).collect();
         let sight = self.known.graph.sight(&parents);
         self.policy.check(&change, &Past { known: &self.known, sight: &sight })?;
-        let forks = !self.known.graph.next_of(&header.author, previous).is_empty();
+        let beside = self.known.graph.next_of(&header.author, previous);
+        if beside.iter().any(|other| (*other as usize) < self.trimmed()) {
+            return Err(Refused::Trimmed);
+        }
+        let forks = !beside.is_empty();
         if forks && self.known.graph.lines_of(&header.author) >= self.config.max_branches {
             return Err(Refused::Suspended);
         }
@@ -204,9 +232,9 @@ impl<P: Policy> Log<P> {
         ids.into_iter().zip(removed).collect()
     }
 
-    /// Finds out which of the changes from `before` on count, where `forks` were known before them. Gives whether it is
-    /// otherwise than it was for older ones.
-    pub(super) fn count_from(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> bool {
+    /// Finds out which of the changes from `before` on count, where `forks` were known before them. Gives the first of the
+    /// older ones for which it is otherwise than it was.
+    pub(super) fn count_from(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> Option<u32> {
         let graph = &self.known.graph;
         let counts = |number: &u32| self.entries.counts(*number);
         let plain = |number: u32| !self.is_suspended(number) && graph.parents(number).iter().all(counts);
@@ -217,21 +245,23 @@ impl<P: Policy> Log<P> {
             && !self.known.access.iter().rev().any(is_new)
             && (before as u32..graph.len()).all(plain)
         {
-            return false;
+            return None;
         }
         self.recount(before)
     }
 
-    /// Finds out which changes count; gives whether it is otherwise than it was for one of the first `before`.
-    fn recount(&mut self, before: usize) -> bool {
+    /// Finds out which changes count; gives the first of those before a number for which it is otherwise than it was.
+    fn recount(&mut self, before: usize) -> Option<u32> {
         let mut backed = vec![false; self.entries.len()];
-        let mut changed = false;
+        let mut changed = None;
         self.heads.clear();
         for at in (0..self.entries.len()).rev() {
             let is_backed = backed.get(at) == Some(&true);
             let counts = is_backed || !self.is_suspended(at as u32);
             let Some(counted) = self.entries.counts.get_mut(at) else { continue };
-            changed |= at < before && *counted != counts;
+            if at < before && *counted != counts {
+                changed = Some(at as u32);
+            }
             *counted = counts;
             if counts && !is_backed {
                 self.heads.extend(self.known.names.of(at as u32));
@@ -252,8 +282,7 @@ impl<P: Policy> Log<P> {
         let graph = &self.known.graph;
         let author = graph.author(change);
         let concurrent = |other| !graph.has_seen(change, other) && !graph.has_seen(other, change);
-        let seq = || self.at(change).map_or(0, |change| change.header.seq);
-        self.forks.get(author).is_some_and(|&first| seq() >= first)
+        self.forks.get(author).is_some_and(|&first| graph.seq(change) >= first)
             || self.known.access.iter().any(|(number, access)| {
                 *access == Access::Revoke(*author) && *number != change && concurrent(*number)
             })

@@ -1,6 +1,7 @@
 //! A log as it is kept on one's own disk: nothing of it is verified again.
 //!
-//! A chunk is [`CHUNK`] changes: their names, then [`columns::encode`] of them. The head is what the log knows about them all.
+//! A chunk is [`CHUNK`] changes: their names, then [`columns::encode`] of those that were not cut. The head is what the log knows
+//! about them all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use super::{Access, Bundle, ChangeId, DocumentId, Log, LogConfig, Policy, Refuse
 pub(crate) struct Head {
     document: DocumentId,
     len: u32,
+    /// So many were cut.
+    cut: u32,
     authors: Vec<NodeId>,
     runs: Vec<Run>,
     /// The numbers in the order of the names.
@@ -64,6 +67,7 @@ impl<P: Policy> Log<P> {
         Head {
             document: self.document,
             len: graph.len(),
+            cut: self.trimmed() as u32,
             authors,
             runs,
             sorted: self.known.names.sorted(),
@@ -84,9 +88,18 @@ impl<P: Policy> Log<P> {
         })
     }
 
-    /// The log of a head and all chunks; none if they do not fit each other.
-    pub(crate) fn of_saved(policy: P, config: LogConfig, head: Head, chunks: &[Vec<u8>]) -> Option<Log<P>> {
-        let len = head.len as usize;
+    /// The log of a head and all chunks, and of what was built of those that were cut; none if they do not fit each other.
+    pub(crate) fn of_saved(
+        policy: P,
+        config: LogConfig,
+        head: Head,
+        chunks: &[Vec<u8>],
+        base: Option<Arc<[u8]>>,
+    ) -> Option<Log<P>> {
+        let (len, cut) = (head.len as usize, head.cut as usize);
+        if cut > len || base.is_none() != (cut == 0) {
+            return None;
+        }
         let mut ids = Vec::with_capacity(len.min(chunks.len().saturating_mul(CHUNK)));
         let mut packed: Vec<Arc<[u8]>> = Vec::new();
         for (at, chunk) in chunks.iter().enumerate() {
@@ -120,7 +133,8 @@ impl<P: Policy> Log<P> {
         let known = Known { graph, tips, names: Names::saved(ids, head.sorted), access: head.access };
         Some(Log {
             known,
-            entries: Entries::packed(packed, counts),
+            entries: Entries::packed(packed, counts, cut),
+            base,
             heads,
             forks: head.forks.into_iter().collect(),
             ..Log::with_config(head.document, policy, config)
@@ -141,7 +155,7 @@ impl<P: Policy> Log<P> {
             }
             self.admit(id, change, u64::MAX)?;
         }
-        let changed = self.count_from(before, &forks);
+        let changed = self.count_from(before, &forks).is_some();
         Ok(changed || !std::mem::take(&mut self.branched).is_empty())
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::op::{Item, Name};
+use super::list_field::ListField;
+use super::op::Item;
 use super::text_field::TextField;
 use crate::Agent;
 use crate::types::{Stamp, Tree};
@@ -29,29 +30,17 @@ pub(super) struct Container {
 pub(super) enum Kind {
     /// For each key the values that no later change has seen, the greatest stamp first.
     Map(BTreeMap<String, Vec<Entry>>),
-    List(List),
+    List(Box<ListField>),
     Text(Box<TextField>),
     Counter(i128),
     /// Whose nodes are maps, each under the name of the operation that made it.
     Tree(Box<Tree>),
 }
 
+/// What stands in an entry of a map, or in an element of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) stamp: Stamp,
-    pub(super) by: u32,
-    pub(super) item: Item,
-}
-
-/// The children of a tree's root, and what stands in them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct List {
-    pub(super) tree: Tree,
-    pub(super) elements: BTreeMap<Stamp, Element>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Element {
     pub(super) by: u32,
     pub(super) item: Item,
 }
@@ -70,38 +59,11 @@ impl Kind {
     pub(super) fn of(item: &Item, agent: &Agent) -> Option<Kind> {
         match item {
             Item::Map => Some(Kind::Map(BTreeMap::new())),
-            Item::List => Some(Kind::List(List::default())),
+            Item::List => Some(Kind::List(Box::new(ListField::new(agent.clone())))),
             Item::Text => Some(Kind::Text(Box::new(TextField::new(agent.clone())))),
             Item::Counter => Some(Kind::Counter(0)),
             Item::Tree => Some(Kind::Tree(Box::default())),
             _ => None,
-        }
-    }
-}
-
-impl List {
-    pub(super) fn insert(&mut self, by: u32, stamp: Stamp, item: Item) {
-        self.elements.insert(stamp, Element { by, item });
-    }
-
-    pub(super) fn element(
-        &self,
-        name: Name,
-        agents: &[Agent],
-        here: &dyn Fn(u32) -> Stamp,
-        sees: &dyn Fn(u32) -> bool,
-    ) -> Option<Stamp> {
-        let known = |stamp: &Stamp| self.elements.get(stamp).is_some_and(|element| sees(element.by));
-        match name {
-            Name::Root => None,
-            Name::Here(at) => Some(here(at)).filter(known),
-            Name::Other(agent, time) => {
-                let agent = agents.get(agent as usize)?;
-                resolve(agent, time, known, |from| {
-                    let later = self.elements.range(from..).map(|(stamp, _)| stamp);
-                    later.take_while(|stamp| stamp.time == time).cloned().collect()
-                })
-            }
         }
     }
 }

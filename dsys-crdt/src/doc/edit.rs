@@ -10,7 +10,7 @@ use super::state::{MAX_DEPTH, Sound, State, What};
 use super::value::Value;
 use crate::Agent;
 use crate::change::graph::Graph;
-use crate::types::{Move, Position, Spot, Stamp, TreeId};
+use crate::types::Stamp;
 
 /// A change in the making. Places are JSON Pointers (RFC 6901): `/lists/0/title`; in a list, `-` is behind the last.
 /// Each edit is seen by the next.
@@ -19,28 +19,31 @@ pub struct Edit<'a> {
     pub(super) state: &'a mut State,
     pub(super) graph: &'a Graph,
     /// The number that the change will have.
-    number: u32,
+    pub(super) number: u32,
     pub(super) start: u64,
     pub(super) agent: Agent,
     pub(super) body: Body,
-    pub(super) texts: BTreeSet<Id>,
+    /// Texts and lists that have new events.
+    pub(super) fields: BTreeSet<Id>,
     pub(super) done: Vec<Sound>,
 }
 
 impl<'a> Edit<'a> {
     pub(super) fn new(state: &'a mut State, graph: &'a Graph, number: u32, start: u64, agent: Agent) -> Self {
-        let (body, texts, done) = Default::default();
-        Edit { state, graph, number, start, agent, body, texts, done }
+        let (body, fields, done) = Default::default();
+        Edit { state, graph, number, start, agent, body, fields, done }
     }
 
-    /// Sets an entry of a map, in place of whatever stood there.
+    /// Sets an entry of a map, or an element of a list, in place of whatever stood there. An element stays where it is, and
+    /// goes with it if somebody else moves it meanwhile.
     ///
     /// # Errors
-    /// If there is no such map, or it would be nested too deep.
+    /// If there is no such map or element, or it would be nested too deep.
     pub fn set(&mut self, pointer: &str, value: impl Into<Value>) -> Result<(), DocError> {
-        let (map, key) = self.parent(pointer)?;
-        match self.state.kind(&map)? {
-            Kind::Map(_) => self.fill(&map, Some(key), value.into()),
+        let (parent, token) = self.parent(pointer)?;
+        match self.state.kind(&parent)? {
+            Kind::Map(_) => self.fill(&parent, Some(token), value.into()),
+            Kind::List(_) => self.set_element(&parent, index(&token)?, value.into()),
             _ => Err(DocError::WrongKind),
         }
     }
@@ -58,14 +61,10 @@ impl<'a> Edit<'a> {
     /// # Errors
     /// If there is no such list or element, or it would be nested too deep.
     pub fn insert(&mut self, pointer: &str, value: impl Into<Value>) -> Result<(), DocError> {
-        let (list, index) = self.parent(pointer)?;
-        let Kind::List(elements) = self.state.kind(&list)? else { return Err(DocError::WrongKind) };
-        let spot = match index.as_str() {
-            "-" => Spot::Last,
-            index => Spot::At(index.parse().map_err(|_| DocError::NotFound)?),
-        };
-        let position = elements.tree.place(&TreeId::Root, None, spot, &self.next())?;
-        self.fill_at(&list, position, value.into())
+        let (list, token) = self.parent(pointer)?;
+        let Kind::List(field) = self.state.kind(&list)? else { return Err(DocError::WrongKind) };
+        let at = if token == "-" { field.list.len() } else { index(&token)? };
+        self.insert_element(&list, at, value.into())
     }
 
     /// Removes an entry of a map, an element of a list, or a node of a tree with all below it.
@@ -84,9 +83,8 @@ impl<'a> Edit<'a> {
                 self.push(Op::Fell(name, node), &parent, What::Place(removal));
             }
             _ => {
-                let element = self.name(&Id::Made(stamp.clone()));
-                let removal = super::removal(self.next(), stamp);
-                self.push(Op::Remove(name, element), &parent, What::Place(removal));
+                let at = index(&token)?;
+                self.edit_list(&parent, |list| Ok(list.delete(at..at + 1)?))?;
             }
         }
         Ok(())
@@ -98,14 +96,9 @@ impl<'a> Edit<'a> {
     /// If it is not there, or the list is shorter.
     pub fn move_to(&mut self, pointer: &str, to: usize) -> Result<(), DocError> {
         let (list, token) = self.parent(pointer)?;
-        let stamp = self.state.child(&list, &token)?.0.clone();
-        let Kind::List(elements) = self.state.kind(&list)? else { return Err(DocError::WrongKind) };
-        let node = TreeId::Made(stamp.clone());
-        let position = elements.tree.place(&TreeId::Root, Some(&node), Spot::At(to), &self.next())?;
-        let (name, element) = (self.name(&list), self.name(&Id::Made(stamp.clone())));
-        let to = Move { stamp: self.next(), node: stamp, parent: TreeId::Root, position: position.clone() };
-        self.push(Op::Move(name, element, position), &list, What::Place(to));
-        Ok(())
+        self.state.child(&list, &token)?;
+        let from = index(&token)?;
+        self.edit_list(&list, |list| Ok(list.move_to(from, to)?))
     }
 
     /// Adds to a counter.
@@ -140,30 +133,17 @@ impl<'a> Edit<'a> {
         self.fill_inner(&Id::Made(stamp), inner)
     }
 
-    fn fill_at(&mut self, list: &Id, position: Position, value: Value) -> Result<(), DocError> {
-        let (item, inner) = split(value);
-        let (stamp, name) = (self.next(), self.name(list));
-        self.make(&stamp, &item, (list.clone(), None))?;
-        if let Some(Kind::List(elements)) = self.state.containers.get_mut(list).map(|list| &mut list.kind) {
-            elements.insert(self.number, stamp.clone(), item.clone());
-        }
-        let (node, parent) = (stamp.clone(), TreeId::Root);
-        let place = Move { stamp: stamp.clone(), node, parent, position: position.clone() };
-        self.push(Op::Insert(name, position, item), list, What::Place(place));
-        self.fill_inner(&Id::Made(stamp), inner)
-    }
-
-    fn fill_inner(&mut self, id: &Id, inner: Value) -> Result<(), DocError> {
+    pub(super) fn fill_inner(&mut self, id: &Id, inner: Value) -> Result<(), DocError> {
         match inner {
             Value::Map(values) => {
                 values.into_iter().try_for_each(|(key, value)| self.fill(id, Some(key), value))
             }
-            Value::List(values) => values.into_iter().try_for_each(|value| {
-                let Kind::List(list) = self.state.kind(id)? else { return Err(DocError::WrongKind) };
-                let position = list.tree.place(&TreeId::Root, None, Spot::Last, &self.next())?;
-                self.fill_at(id, position, value)
-            }),
+            Value::List(values) => {
+                let mut values = values.into_iter().enumerate();
+                values.try_for_each(|(at, value)| self.insert_element(id, at, value))
+            }
             Value::Text(text) => self.type_text(id, 0..0, &text),
+            Value::Marked(spans) => self.type_marked(id, &spans),
             Value::Tree(nodes) => self.plant(id, nodes),
             Value::Counter(by) if by != 0 => {
                 let name = self.name(id);
@@ -200,11 +180,8 @@ impl<'a> Edit<'a> {
     }
 
     pub(super) fn name(&mut self, id: &Id) -> Name {
-        let Some(Stamp { time, agent }) = id.stamp() else { return Name::Root };
-        if *agent == self.agent && *time >= self.start {
-            return Name::Here((time - self.start) as u32);
-        }
-        self.body.other(agent, *time)
+        let own = (self.agent.clone(), self.start);
+        id.stamp().map_or(Name::Root, |stamp| self.body.name(stamp, &own))
     }
 
     /// Does an operation, and notes it.
@@ -223,8 +200,12 @@ impl<'a> Edit<'a> {
     }
 }
 
+fn index(token: &str) -> Result<usize, DocError> {
+    token.parse().map_err(|_| DocError::NotFound)
+}
+
 /// What an operation carries, and what is filled in behind it.
-fn split(value: Value) -> (Item, Value) {
+pub(super) fn split(value: Value) -> (Item, Value) {
     match value {
         Value::Null => (Item::Null, Value::Null),
         Value::Bool(value) => (Item::Bool(value), Value::Null),
@@ -235,7 +216,7 @@ fn split(value: Value) -> (Item, Value) {
         Value::Blob(blob) => (Item::Blob(blob), Value::Null),
         inner @ Value::Map(_) => (Item::Map, inner),
         inner @ Value::List(_) => (Item::List, inner),
-        inner @ Value::Text(_) => (Item::Text, inner),
+        inner @ (Value::Text(_) | Value::Marked(_)) => (Item::Text, inner),
         inner @ Value::Counter(_) => (Item::Counter, inner),
         inner @ Value::Tree(_) => (Item::Tree, inner),
     }

@@ -1,7 +1,6 @@
-//! Editing texts: typing, marks, and taking back.
+//! Editing texts: typing and marks.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::DocError;
 use super::container::{Id, Kind};
@@ -10,9 +9,8 @@ use super::mark::number;
 use super::op::{Mark, Op, TextEdit};
 use super::read::tokens;
 use super::state::{What, time};
-use super::undo::TextUndo;
-use crate::edit::{Step, Units};
-use crate::{DecodeError, EditError, Expand, MarkError, RichText, RichUndo};
+use crate::edit::Units;
+use crate::{DecodeError, EditError, Expand, RichText};
 
 impl Edit<'_> {
     /// Inserts into a text, before the character (code point) at `position`. It gets the marks within which it stands, and
@@ -44,7 +42,7 @@ impl Edit<'_> {
     /// Gives a key a value over a range of characters of a text: see [`RichText::mark`].
     ///
     /// # Errors
-    /// If there is no such text, or [`MarkError`].
+    /// If there is no such text, or [`MarkError`](crate::MarkError).
     pub fn mark(
         &mut self,
         pointer: &str,
@@ -70,46 +68,6 @@ impl Edit<'_> {
     ) -> Result<(), DocError> {
         let id = self.state.find(&tokens(pointer)?)?;
         self.edit_rich(&id, |rich| Ok(rich.unmark(range, key, expand)?))
-    }
-
-    /// Takes back the last group of what was done to a text since [`Doc::undo`](super::Doc::undo). False if there is none, or the document was
-    /// built anew, after a revocation or a fork: then nothing can be taken back any more.
-    ///
-    /// # Errors
-    /// If the text is gone, or its history full.
-    pub fn undo(&mut self, undo: &mut TextUndo) -> Result<bool, DocError> {
-        self.take_back(undo, |undo, rich| undo.undo(rich))
-    }
-
-    /// Brings back what was taken back last. False if there is nothing.
-    ///
-    /// # Errors
-    /// As [`Edit::undo`].
-    pub fn redo(&mut self, undo: &mut TextUndo) -> Result<bool, DocError> {
-        self.take_back(undo, |undo, rich| undo.redo(rich))
-    }
-
-    fn take_back(
-        &mut self,
-        undo: &mut TextUndo,
-        act: impl FnOnce(&mut RichUndo, &mut RichText) -> Result<bool, MarkError>,
-    ) -> Result<bool, DocError> {
-        if !Arc::ptr_eq(&undo.life, &self.state.life) {
-            return Ok(false);
-        }
-        let field = self.state.text_mut(&undo.text).ok_or(DocError::NotFound)?;
-        let (from, mut rope) = (field.text().history.len(), field.text().rope.clone());
-        let done = self.edit_rich(&undo.text.clone(), |rich| Ok(act(&mut undo.undo, rich)?))?;
-        let Some(field) = self.state.text_mut(&undo.text) else { return Ok(done) };
-        let history = &field.rich.text().history;
-        let ops = &history.ops;
-        for op in ops.slices(from, history.len()).filter(|op| op.len > 0) {
-            let insert = op.inserts();
-            let step = if insert { Step::Insert(op.at, op.content) } else { Step::Delete(op.low(), op.len) };
-            field.told.push(step.tell(&rope, ops));
-            step.make(&mut rope, ops);
-        }
-        Ok(done)
     }
 
     pub(super) fn type_text(&mut self, id: &Id, range: Range<usize>, insert: &str) -> Result<(), DocError> {
@@ -140,7 +98,7 @@ impl Edit<'_> {
     }
 
     /// Does something to a text, and notes what it did as operations.
-    fn edit_rich<R>(
+    pub(super) fn edit_rich<R>(
         &mut self,
         id: &Id,
         act: impl FnOnce(&mut RichText) -> Result<R, DocError>,
@@ -153,7 +111,7 @@ impl Edit<'_> {
         let done = act(&mut field.rich);
         // If it fails it may have done a part.
         if done.is_err() || (field.text().history.len(), field.rich.marks_made()) != (events, marks) {
-            self.texts.insert(id.clone());
+            self.fields.insert(id.clone());
         }
         let done = done?;
         let history = &field.text().history;

@@ -1,13 +1,13 @@
-//! What a change's body says. Format version 2: a byte for the version, then postcard of [`Body`].
+//! What a change's body says. Format version 3: a byte for the version, then postcard of [`Body`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::Agent;
 use crate::blob::Blob;
-use crate::types::Position;
+use crate::types::{Position, Stamp};
 
 /// The first byte of every body.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The operations of one change. The Lamport time of each is one above the last; the first one's is above all that the
 /// change has seen.
@@ -34,12 +34,8 @@ pub(super) enum Op {
     Set(Name, String, Item),
     /// Removes a map's entry: all that were seen.
     Unset(Name, String),
-    /// Puts a new element into a list.
-    Insert(Name, Position, Item),
-    /// Moves an element of a list.
-    Move(Name, Name, Position),
-    /// Removes an element of a list.
-    Remove(Name, Name),
+    /// Edits a list at a slot. Positions count the slots that are not deleted where the operation before has been done.
+    List(Name, u32, ListOp),
     /// Edits a text.
     Edit(Name, Vec<TextEdit>),
     /// Adds to a counter.
@@ -52,6 +48,22 @@ pub(super) enum Op {
     Carry(Name, Name, Option<Name>, Position),
     /// Removes a node of a tree, with all below it.
     Fell(Name, Name),
+}
+
+/// What is done at a slot of a list. To move an element is to delete the slots in which it stands, and to give it another one;
+/// to set it, to give it a slot with its new entry, and to delete those with older ones (`list/moves.rs`, `list/sets.rs`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum ListOp {
+    /// A new element.
+    Insert(Item),
+    /// So many slots go.
+    Delete(u32),
+    /// An element, by the operation that inserted it, stands here too.
+    Move(Name),
+    /// What stands in an element.
+    Set(Name, Item),
+    /// The same, of what stood there before: the operation that put it there.
+    SetAgain(Name, Name),
 }
 
 /// What stands in an entry or an element: a value, or a new container that the operation names.
@@ -106,6 +118,14 @@ impl Body {
         let mut bytes = vec![VERSION];
         bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
         bytes
+    }
+
+    /// The name of what an operation has made, in a change of `own` that begins at that time.
+    pub(super) fn name(&mut self, made: &Stamp, own: &(Agent, u64)) -> Name {
+        match made.time.checked_sub(own.1).filter(|_| made.agent == own.0) {
+            Some(at) => Name::Here(at as u32),
+            None => self.other(&made.agent, made.time),
+        }
     }
 
     /// The name of what another change has made.

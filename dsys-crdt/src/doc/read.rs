@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::DocError;
-use super::container::{Container, Id, Kind, List};
+use super::container::{Container, Id, Kind};
 use super::forest::{name_of, node_of};
 use super::op::Item;
 use super::state::State;
@@ -40,8 +40,8 @@ impl State {
             }
             Kind::List(list) => {
                 let index = token.parse().map_err(|_| DocError::NotFound)?;
-                let stamp = list.at(index).ok_or(DocError::NotFound)?;
-                list.elements.get(stamp).map(|element| (stamp, &element.item)).ok_or(DocError::NotFound)
+                let entry = list.list.get(index).ok_or(DocError::NotFound)?;
+                Ok((&entry.stamp, &entry.item))
             }
             Kind::Tree(tree) => {
                 let id = Id::Made(node_of(token).ok_or(DocError::NotFound)?);
@@ -82,8 +82,7 @@ impl State {
                 Value::Map(values.collect::<BTreeMap<String, Value>>())
             }
             Ok(Kind::List(list)) => {
-                let elements = list.stamps().filter_map(|stamp| Some((stamp, list.elements.get(stamp)?)));
-                Value::List(elements.map(|(stamp, element)| self.value(stamp, &element.item)).collect())
+                Value::List(list.list.iter().map(|entry| self.value(&entry.stamp, &entry.item)).collect())
             }
             Ok(Kind::Text(field)) => Value::Text(field.text().to_string()),
             Ok(Kind::Counter(sum)) => Value::Counter((*sum).clamp(i64::MIN.into(), i64::MAX.into()) as i64),
@@ -97,10 +96,7 @@ impl State {
         let items = self.containers.values().flat_map(|container| {
             let (map, list) = match &container.kind {
                 Kind::Map(map) => (Some(map.values().flatten().map(|entry| &entry.item)), None),
-                Kind::List(list) => {
-                    let elements = list.stamps().filter_map(|stamp| list.elements.get(stamp));
-                    (None, Some(elements.map(|element| &element.item)))
-                }
+                Kind::List(field) => (None, Some(field.list.iter().map(|entry| &entry.item))),
                 _ => (None, None),
             };
             map.into_iter().flatten().chain(list.into_iter().flatten())
@@ -113,7 +109,7 @@ impl State {
     pub(super) fn count(&self, pointer: &str) -> Option<usize> {
         match self.kind(&self.find(&tokens(pointer).ok()?).ok()?).ok()? {
             Kind::Map(map) => Some(map.len()),
-            Kind::List(list) => Some(list.len()),
+            Kind::List(list) => Some(list.list.len()),
             Kind::Text(field) => Some(field.text().len()),
             Kind::Tree(tree) => Some(self.nodes(tree).len()),
             Kind::Counter(_) => None,
@@ -134,7 +130,7 @@ impl State {
                 (None, Kind::Tree(tree)) => {
                     Some(name_of(stamp)).filter(|_| tree.contains(&TreeId::Made(stamp.clone())))?
                 }
-                (None, Kind::List(list)) => list.stamps().position(|other| other == stamp)?.to_string(),
+                (None, Kind::List(list)) => list.index_of(stamp)?.to_string(),
                 _ => return None,
             };
             parts.push(part);
@@ -145,23 +141,5 @@ impl State {
 
     pub(super) fn container(&self, id: &Id) -> Result<&Container, DocError> {
         self.containers.get(id).ok_or(DocError::NotFound)
-    }
-}
-
-impl List {
-    /// The elements in their order.
-    pub(super) fn stamps(&self) -> impl Iterator<Item = &Stamp> {
-        self.tree.children(&TreeId::Root).filter_map(|id| match id {
-            TreeId::Made(stamp) => Some(stamp),
-            _ => None,
-        })
-    }
-
-    pub(super) fn at(&self, index: usize) -> Option<&Stamp> {
-        self.stamps().nth(index)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.tree.count(&TreeId::Root)
     }
 }

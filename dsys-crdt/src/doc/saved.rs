@@ -1,9 +1,13 @@
 //! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
 //!
 //! ```text
-//! "dsysdoc" 2       magic and version, of the head
+//! "dsysdoc" 3       magic and version, of the head
 //! postcard of       the head of the log, the state
 //! CRC-32            of everything before it; also behind each chunk of changes
+//!
+//! "dsysdoc" 3       of what was built of the changes that were cut, which stands behind all chunks as number 2^32 - 1
+//! postcard of       that state
+//! CRC-32
 //! ```
 //!
 //! None of it is verified again, so it must never come from a peer: what a peer has to say are changes.
@@ -15,13 +19,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Doc;
 use super::container::{Container, Id, Kind};
+use super::list_field::SavedList;
 use super::state::State;
 use super::text_field::SavedText;
 use crate::Agent;
 use crate::change::saved::Head;
 use crate::change::{Bundle, Log, LogConfig, Policy};
 
-const MAGIC: &[u8; 8] = b"dsysdoc\x02";
+const MAGIC: &[u8; 8] = b"dsysdoc\x03";
 
 /// A document's bytes for one's own disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +36,8 @@ pub struct Snapshot {
     pub changes: u32,
     /// The state at the heads, and what is known about the changes.
     pub head: Vec<u8>,
-    /// The changes, with the number of each chunk. Chunks that are full never change again.
+    /// The changes, with the number of each chunk, in ascending order. Chunks that are full never change again, before more of
+    /// the document is cut; the last number stands for what was built of what was cut.
     pub chunks: Vec<(u32, Vec<u8>)>,
 }
 
@@ -40,7 +46,9 @@ pub struct Snapshot {
 #[non_exhaustive]
 pub enum SnapshotError {
     /// It is of a version that this one does not know.
-    #[error("the document was kept by version {0} of the format, and this is version 2: update dsys-crdt")]
+    #[error(
+        "the document was kept by version {0} of the format, and this is version 3: open it with the dsys-crdt that kept it, or fetch it from a peer"
+    )]
     Version(u8),
     /// It is not what was written.
     #[error("the kept document is damaged ({0}): fetch it from a peer, or from a backup")]
@@ -62,42 +70,28 @@ type SavedContainer = (Id, u32, u32, Option<(Id, Option<String>)>, SavedKind);
 #[derive(Serialize, Deserialize)]
 enum SavedKind {
     Map(BTreeMap<String, Vec<super::container::Entry>>),
-    List(super::container::List),
+    List(SavedList),
     Text(SavedText),
     Counter(i128),
     Tree(Box<crate::types::Tree>),
 }
 
+/// The number of the chunk with what was built of the changes that were cut.
+const BASE: u32 = u32::MAX;
+
 impl<P: Policy> Doc<P> {
-    /// What is to be kept, where the chunks with the changes before number `from` are kept already.
+    /// What is to be kept, where the chunks with the changes before number `from` are kept already; all, from 0, after
+    /// [`Doc::trim`].
     ///
     /// # Errors
     /// If a text that was opened from a damaged snapshot cannot be read.
     pub fn snapshot(&self, from: u32) -> Result<Snapshot, SnapshotError> {
-        let State { containers, ends, void, keys, branches, broken: _, life: _ } = &self.state;
-        let container = |(id, it): (&Id, &Container)| {
-            let kind = match &it.kind {
-                Kind::Map(map) => SavedKind::Map(map.clone()),
-                Kind::List(list) => SavedKind::List(list.clone()),
-                Kind::Text(field) => SavedKind::Text(field.save()?),
-                Kind::Counter(sum) => SavedKind::Counter(*sum),
-                Kind::Tree(tree) => SavedKind::Tree(tree.clone()),
-            };
-            Some((id.clone(), it.by, it.depth, it.parent.clone(), kind))
-        };
-        let containers = containers.iter().map(container).collect::<Option<Vec<_>>>();
-        let state = SavedState {
-            containers: containers.ok_or(SnapshotError::Damaged("a text's history"))?,
-            // Mostly one more than the last.
-            ends: deltas(ends),
-            void: void.clone(),
-            keys: keys.clone(),
-            branches: branches.clone(),
-        };
         let mut head = MAGIC.to_vec();
         // Writing to memory fails only for types that postcard does not know.
-        head.extend(postcard::to_allocvec(&(self.log.head(), state)).unwrap_or_default());
-        let chunks = self.log.chunks(from).map(|(at, bytes)| (at, sealed(bytes))).collect();
+        head.extend(postcard::to_allocvec(&(self.log.head(), self.state.save()?)).unwrap_or_default());
+        let chunks = self.log.chunks(from).map(|(at, bytes)| (at, sealed(bytes)));
+        let base = self.log.base().filter(|_| from as usize <= self.log.trimmed());
+        let chunks = chunks.chain(base.map(|base| (BASE, base.to_vec()))).collect();
         Ok(Snapshot { changes: self.log.len() as u32, head: sealed(head), chunks })
     }
 
@@ -107,44 +101,22 @@ impl<P: Policy> Doc<P> {
     /// If it is damaged, or of another version.
     pub fn restore(policy: P, snapshot: &Snapshot) -> Result<Doc<P>, SnapshotError> {
         let damaged = SnapshotError::Damaged;
-        let head = unsealed(&snapshot.head)?;
-        let (magic, head) = head.split_first_chunk::<8>().ok_or(damaged("too short"))?;
-        match (magic, MAGIC) {
-            _ if magic == MAGIC => {}
-            ([name @ .., version], [ours @ .., _]) if name == ours => {
-                return Err(SnapshotError::Version(*version));
-            }
-            _ => return Err(damaged("its first bytes")),
-        }
-        let read = postcard::from_bytes(head).map_err(|_| damaged("its head"));
+        let read = postcard::from_bytes(versioned(&snapshot.head)?).map_err(|_| damaged("its head"));
         let (head, state): (Head, SavedState) = read?;
-        let chunks = snapshot.chunks.iter().zip(0..).map(|((at, chunk), expected)| match *at == expected {
+        let (base, chunks) = match snapshot.chunks.split_last() {
+            Some(((BASE, base), chunks)) => (Some(base), chunks),
+            _ => (None, snapshot.chunks.as_slice()),
+        };
+        base.map_or(Ok(()), |base| versioned(base).map(drop))?;
+        let chunks = chunks.iter().zip(0..).map(|((at, chunk), expected)| match *at == expected {
             true => Ok(unsealed(chunk)?.to_vec()),
             false => Err(damaged("a chunk is missing")),
         });
         let chunks = chunks.collect::<Result<Vec<Vec<u8>>, _>>()?;
-        let log = Log::of_saved(policy, LogConfig::default(), head, &chunks);
+        let base = base.map(|base| base.as_slice().into());
+        let log = Log::of_saved(policy, LogConfig::default(), head, &chunks, base);
         let log = log.ok_or(damaged("the chunks do not fit the head"))?;
-        let containers = state.containers.into_iter().map(|(id, by, depth, parent, kind)| {
-            let kind = match kind {
-                SavedKind::Map(map) => Kind::Map(map),
-                SavedKind::List(list) => Kind::List(list),
-                SavedKind::Text(text) => Kind::Text(Box::new(text.load()?)),
-                SavedKind::Counter(sum) => Kind::Counter(sum),
-                SavedKind::Tree(tree) => Kind::Tree(tree),
-            };
-            Some((id, Container { by, depth, parent, kind }))
-        });
-        let state = State {
-            containers: containers.collect::<Option<_>>().ok_or(damaged("a text"))?,
-            ends: sums(&state.ends),
-            void: state.void,
-            keys: state.keys,
-            branches: state.branches,
-            broken: false,
-            life: Default::default(),
-        };
-        Ok(Doc { log, state })
+        Ok(Doc { log, state: state.load().ok_or(damaged("a text or a list"))? })
     }
 
     /// Takes in what came after a snapshot: what [`encode`](crate::change::encode) gives of changes that were taken in here
@@ -162,6 +134,79 @@ impl<P: Policy> Doc<P> {
             Err(_) => return Err(SnapshotError::Damaged("a change does not fit the others")),
         }
         Ok(())
+    }
+}
+
+impl State {
+    fn save(&self) -> Result<SavedState, SnapshotError> {
+        let State { containers, ends, void, keys, branches, broken: _, life: _ } = self;
+        let container = |(id, it): (&Id, &Container)| {
+            let kind = match &it.kind {
+                Kind::Map(map) => SavedKind::Map(map.clone()),
+                Kind::List(field) => SavedKind::List(field.save()),
+                Kind::Text(field) => SavedKind::Text(field.save()?),
+                Kind::Counter(sum) => SavedKind::Counter(*sum),
+                Kind::Tree(tree) => SavedKind::Tree(tree.clone()),
+            };
+            Some((id.clone(), it.by, it.depth, it.parent.clone(), kind))
+        };
+        let containers = containers.iter().map(container).collect::<Option<Vec<_>>>();
+        Ok(SavedState {
+            containers: containers.ok_or(SnapshotError::Damaged("a text's history"))?,
+            // Mostly one more than the last.
+            ends: deltas(ends),
+            void: void.clone(),
+            keys: keys.clone(),
+            branches: branches.clone(),
+        })
+    }
+
+    /// By itself, as bytes.
+    pub(super) fn to_base(&self) -> Result<Vec<u8>, SnapshotError> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(postcard::to_allocvec(&self.save()?).unwrap_or_default());
+        Ok(sealed(bytes))
+    }
+
+    /// What [`State::to_base`] gave; none if it is damaged.
+    pub(super) fn of_base(bytes: &[u8]) -> Option<State> {
+        postcard::from_bytes::<SavedState>(versioned(bytes).ok()?).ok()?.load()
+    }
+}
+
+impl SavedState {
+    /// None if a text or a list is damaged.
+    fn load(self) -> Option<State> {
+        let containers = self.containers.into_iter().map(|(id, by, depth, parent, kind)| {
+            let kind = match kind {
+                SavedKind::Map(map) => Kind::Map(map),
+                SavedKind::List(list) => Kind::List(Box::new(list.load()?)),
+                SavedKind::Text(text) => Kind::Text(Box::new(text.load()?)),
+                SavedKind::Counter(sum) => Kind::Counter(sum),
+                SavedKind::Tree(tree) => Kind::Tree(tree),
+            };
+            Some((id, Container { by, depth, parent, kind }))
+        });
+        Some(State {
+            containers: containers.collect::<Option<_>>()?,
+            ends: sums(&self.ends),
+            void: self.void,
+            keys: self.keys,
+            branches: self.branches,
+            broken: false,
+            life: Default::default(),
+        })
+    }
+}
+
+/// What stands behind the magic and the version.
+fn versioned(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
+    let (magic, content) =
+        unsealed(bytes)?.split_first_chunk::<8>().ok_or(SnapshotError::Damaged("too short"))?;
+    match (magic, MAGIC) {
+        _ if magic == MAGIC => Ok(content),
+        ([name @ .., version], [ours @ .., _]) if name == ours => Err(SnapshotError::Version(*version)),
+        _ => Err(SnapshotError::Damaged("its first bytes")),
     }
 }
 

@@ -1,11 +1,10 @@
 //! Looking at changes before anything of them is done that could not be taken back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::container::{Container, Element, Id, Kind, resolve};
-use super::op::{Body, Item, Name, Op};
+use super::container::{Container, Id, Kind, resolve};
+use super::op::{Body, Item, ListOp, Name, Op};
 use super::state::{MAX_DEPTH, Sound, State, What};
-use super::text_field::TextField;
 use crate::Agent;
 use crate::change::{Log, Policy};
 use crate::types::{Move, Stamp, TreeId};
@@ -14,13 +13,14 @@ use crate::types::{Move, Stamp, TreeId};
 #[derive(Default)]
 pub(super) struct Staged {
     made: Vec<Id>,
-    elements: Vec<(Id, Stamp)>,
-    pub(super) texts: BTreeSet<Id>,
+    entries: Vec<(Id, Stamp)>,
+    /// Texts and lists with new events.
+    pub(super) fields: BTreeSet<Id>,
     pub(super) sound: Vec<Sound>,
 }
 
 impl State {
-    /// Looks at a change's operations, makes its containers and elements, and appends its edits of texts.
+    /// Looks at a change's operations, makes its containers and elements, and appends its edits of texts and lists.
     pub(super) fn stage<P: Policy>(&mut self, log: &Log<P>, number: u32, staged: &mut Staged) -> Option<()> {
         // Also of a change that says nothing that makes sense, for the author's next one.
         let own = self.agent_of(log, number)?;
@@ -28,7 +28,6 @@ impl State {
         let start = self.end(log, number, ops.len());
         let stamp = |at: u32| Stamp { time: start + u64::from(at), agent: own.clone() };
         for (at, op) in (0..).zip(ops) {
-            let sees = |by: u32| log.graph().has_seen(number, by);
             let id = self.named(log, number, &agents, op.name(), &stamp)?;
             // Named by what this change has seen, or made itself.
             let container = self.containers.get_mut(&id)?;
@@ -40,23 +39,19 @@ impl State {
                     What::Set(key, item)
                 }
                 (Op::Unset(_, key), Kind::Map(_)) => What::Unset(key),
-                (Op::Insert(_, position, item), Kind::List(list)) => {
-                    made = Some((item.clone(), None));
-                    list.elements.insert(stamp(at), Element { by: number, item });
-                    staged.elements.push((id.clone(), stamp(at)));
-                    let node = stamp(at);
-                    What::Place(Move { stamp: stamp(at), node, parent: TreeId::Root, position })
-                }
-                (Op::Move(_, element, position), Kind::List(list)) => {
-                    let node = list.element(element, &agents, &stamp, &sees)?;
-                    What::Place(Move { stamp: stamp(at), node, parent: TreeId::Root, position })
-                }
-                (Op::Remove(_, element), Kind::List(list)) => {
-                    let node = list.element(element, &agents, &stamp, &sees)?;
-                    What::Place(super::removal(stamp(at), node))
+                (Op::List(_, slot, op), Kind::List(field)) => {
+                    if let ListOp::Insert(item) | ListOp::Set(_, item) = &op {
+                        made = Some((item.clone(), None));
+                    }
+                    staged.fields.insert(id.clone());
+                    let op = (slot, op);
+                    if field.push(log.graph(), (number, &own, stamp(at)), op, &agents, &stamp)? {
+                        staged.entries.push((id.clone(), stamp(at)));
+                    }
+                    What::Edit
                 }
                 (Op::Edit(_, edits), Kind::Text(field)) => {
-                    staged.texts.insert(id.clone());
+                    staged.fields.insert(id.clone());
                     let pushed = field.push(log.graph(), number, &own, &edits);
                     self.broken |= field.broken;
                     pushed?;
@@ -155,50 +150,41 @@ impl State {
         Some(agent)
     }
 
-    /// Shows the new edits of texts, all or none.
-    pub(super) fn show(&mut self, texts: &BTreeSet<Id>) -> Option<()> {
-        // One text takes back what makes no sense; several are kept as they were.
-        let field =
-            |containers: &BTreeMap<Id, Container>, id: &Id| match containers.get(id).map(|it| &it.kind) {
-                Some(Kind::Text(field)) => {
-                    let mut field = field.clone();
-                    field.forget();
-                    Some((id.clone(), field))
-                }
-                _ => None,
-            };
-        let kept: Vec<(Id, Box<TextField>)> = match texts.len() {
-            0 | 1 => Vec::new(),
-            _ => texts.iter().filter_map(|id| field(&self.containers, id)).collect(),
-        };
-        let shown =
-            texts.iter().try_for_each(|id| match self.containers.get_mut(id).map(|it| &mut it.kind) {
-                Some(Kind::Text(field)) => {
-                    let shown = field.show();
+    /// Shows the new edits of texts and lists, all or none.
+    pub(super) fn show(&mut self, fields: &BTreeSet<Id>) -> Option<()> {
+        let mut walked = Vec::new();
+        for id in fields {
+            walked.push(match &mut self.containers.get_mut(id)?.kind {
+                Kind::Text(field) => {
+                    let walked = field.walk();
                     self.broken |= field.broken;
-                    shown
+                    Some(walked?)
                 }
+                Kind::List(field) => field.makes_sense().then_some(None)?,
                 _ => None,
             });
-        if shown.is_none() {
-            for (id, field) in kept {
-                if let Some(Container { kind, .. }) = self.containers.get_mut(&id) {
-                    *kind = Kind::Text(field);
-                }
+        }
+        for (id, walked) in fields.iter().zip(walked) {
+            match (self.containers.get_mut(id).map(|it| &mut it.kind), walked) {
+                (Some(Kind::Text(field)), Some(walked)) => field.show(walked),
+                (Some(Kind::List(field)), _) => field.show(),
+                _ => {}
             }
         }
-        shown
+        Some(())
     }
 
     pub(super) fn take_back(&mut self, staged: Staged) {
-        for id in &staged.texts {
-            if let Some(Container { kind: Kind::Text(field), .. }) = self.containers.get_mut(id) {
-                field.forget();
+        for id in &staged.fields {
+            match self.containers.get_mut(id).map(|it| &mut it.kind) {
+                Some(Kind::Text(field)) => field.forget(),
+                Some(Kind::List(field)) => field.forget(),
+                _ => {}
             }
         }
-        for (id, element) in staged.elements {
-            if let Some(Container { kind: Kind::List(list), .. }) = self.containers.get_mut(&id) {
-                list.elements.remove(&element);
+        for (id, entry) in staged.entries {
+            if let Some(Container { kind: Kind::List(field), .. }) = self.containers.get_mut(&id) {
+                field.drop_entry(&entry);
             }
         }
         staged.made.iter().for_each(|id| drop(self.containers.remove(id)));
@@ -210,9 +196,7 @@ impl Op {
         match self {
             Op::Set(name, ..)
             | Op::Unset(name, _)
-            | Op::Insert(name, ..)
-            | Op::Move(name, ..)
-            | Op::Remove(name, _)
+            | Op::List(name, ..)
             | Op::Edit(name, _)
             | Op::Add(name, _)
             | Op::Mark(name, _)

@@ -79,7 +79,7 @@ impl State {
     pub(super) fn apply<P: Policy>(&mut self, log: &Log<P>, changes: &[u32]) -> Vec<Sound> {
         let mut staged = Staged::default();
         let made_sense = changes.iter().try_for_each(|&number| self.stage(log, number, &mut staged));
-        if made_sense.and_then(|()| self.show(&staged.texts)).is_some() {
+        if made_sense.and_then(|()| self.show(&staged.fields)).is_some() {
             staged.sound.iter().for_each(|op| self.run(log, op));
             return staged.sound;
         }
@@ -137,7 +137,6 @@ impl State {
                     }
                 }
             }
-            (What::Place(to), Kind::List(list)) => drop(list.tree.apply_all([to.clone()])),
             (What::Place(to), Kind::Tree(tree)) => drop(tree.apply_all([to.clone()])),
             (What::Add(by), Kind::Counter(sum)) => *sum += i128::from(*by),
             (What::Mark(marking), Kind::Text(field)) => {

@@ -1,51 +1,68 @@
-//! Texts of a document by more than their characters: who wrote what, marks, taking back.
+//! Texts and lists of a document by more than what stands in them: taking back, who wrote what, marks.
 
 use std::sync::Arc;
 
 use dsys_core::NodeId;
 
-use super::container::{Id, Kind};
+use super::container::{Entry, Id, Kind};
+use super::edit::Edit;
 use super::read::tokens;
 use super::text_field::TextField;
 use super::{Doc, DocError};
 use crate::change::Policy;
-use crate::{Agent, Places, RichText, RichUndo, Span};
+use crate::edit::Step;
+use crate::{Agent, EditError, List, ListUndo, MarkError, Places, RichText, RichUndo, Span};
 
-/// Takes back what one author does to one text of a document, from [`Doc::undo`] on, in groups: [`Edit::undo`] and
+/// Takes back what one author does to one text or list of a document, from [`Doc::undo`] on, in groups: [`Edit::undo`] and
 /// [`Edit::redo`], which are edits like any other to everybody else. It belongs to the document that gave it.
-///
-/// [`Edit::undo`]: super::Edit::undo
-/// [`Edit::redo`]: super::Edit::redo
 #[derive(Clone, Debug)]
-pub struct TextUndo {
-    pub(super) text: Id,
-    pub(super) life: Arc<()>,
-    pub(super) undo: RichUndo,
+pub struct Undo {
+    at: Id,
+    life: Arc<()>,
+    groups: Groups,
+}
+
+#[derive(Clone, Debug)]
+enum Groups {
+    Text(RichUndo),
+    List(ListUndo),
 }
 
 impl<P: Policy> Doc<P> {
-    /// What `author` does to a text from now on can be taken back.
+    /// What `author` does to a text or a list from now on can be taken back.
     ///
     /// # Errors
-    /// If there is no such text.
-    pub fn undo(&mut self, author: &NodeId, pointer: &str) -> Result<TextUndo, DocError> {
-        let text = self.state.find(&tokens(pointer)?)?;
+    /// If there is none.
+    pub fn undo(&mut self, author: &NodeId, pointer: &str) -> Result<Undo, DocError> {
+        let at = self.state.find(&tokens(pointer)?)?;
         let life = self.state.life.clone();
-        let field = self.state.text_mut(&text).ok_or(DocError::WrongKind)?;
         // 32 bytes are a name.
         let agent = Agent::new(author.as_bytes()).map_err(|_| DocError::NotFound)?;
-        field.rich.text_mut().set_agent(agent);
-        let undo = RichUndo::new(&field.rich);
-        Ok(TextUndo { text, life, undo })
+        let groups = match self.state.containers.get_mut(&at).map(|it| &mut it.kind) {
+            Some(Kind::Text(field)) => {
+                field.rich.text_mut().set_agent(agent);
+                Groups::Text(RichUndo::new(&field.rich))
+            }
+            Some(Kind::List(field)) => {
+                field.list.set_agent(agent);
+                Groups::List(ListUndo::new(&field.list))
+            }
+            _ => return Err(DocError::WrongKind),
+        };
+        Ok(Undo { at, life, groups })
     }
 
     /// What was done since the last group is one more, to be taken back together. Without this everything since then is.
-    pub fn end_group(&self, undo: &mut TextUndo) {
+    pub fn end_group(&self, undo: &mut Undo) {
         if !Arc::ptr_eq(&undo.life, &self.state.life) {
             return;
         }
-        if let Ok(Kind::Text(field)) = self.state.kind(&undo.text) {
-            undo.undo.end_group(&field.rich);
+        match (self.state.kind(&undo.at), &mut undo.groups) {
+            (Ok(Kind::Text(field)), Groups::Text(undo)) => undo.end_group(&field.rich),
+            (Ok(Kind::List(field)), Groups::List(undo)) => {
+                undo.end_group(&field.list);
+            }
+            _ => {}
         }
     }
 
@@ -83,5 +100,52 @@ impl<P: Policy> Doc<P> {
         let text = self.state.find(&tokens(pointer)?)?;
         let TextField { rich, .. } = self.state.text_mut(&text).ok_or(DocError::WrongKind)?;
         look(rich)
+    }
+}
+
+impl Edit<'_> {
+    /// Takes back the last group of what was done to a text or a list since [`Doc::undo`]. False if there is none, or the
+    /// document was built anew, after a revocation or a fork: then nothing can be taken back any more.
+    ///
+    /// # Errors
+    /// If the text or the list is gone, or its history full.
+    pub fn undo(&mut self, undo: &mut Undo) -> Result<bool, DocError> {
+        self.invert(undo, RichUndo::undo, ListUndo::undo)
+    }
+
+    /// Brings back what was taken back last. False if there is nothing.
+    ///
+    /// # Errors
+    /// As [`Edit::undo`].
+    pub fn redo(&mut self, undo: &mut Undo) -> Result<bool, DocError> {
+        self.invert(undo, RichUndo::redo, ListUndo::redo)
+    }
+
+    fn invert(
+        &mut self,
+        undo: &mut Undo,
+        in_text: impl FnOnce(&mut RichUndo, &mut RichText) -> Result<bool, MarkError>,
+        in_list: impl FnOnce(&mut ListUndo, &mut List<Entry>) -> Result<bool, EditError>,
+    ) -> Result<bool, DocError> {
+        if !Arc::ptr_eq(&undo.life, &self.state.life) {
+            return Ok(false);
+        }
+        let groups = match &mut undo.groups {
+            Groups::Text(groups) => groups,
+            Groups::List(groups) => return self.edit_list(&undo.at, |list| Ok(in_list(groups, list)?)),
+        };
+        let field = self.state.text_mut(&undo.at).ok_or(DocError::NotFound)?;
+        let (from, mut rope) = (field.text().history.len(), field.text().rope.clone());
+        let done = self.edit_rich(&undo.at, |rich| Ok(in_text(groups, rich)?))?;
+        let Some(field) = self.state.text_mut(&undo.at) else { return Ok(done) };
+        let history = &field.rich.text().history;
+        let ops = &history.ops;
+        for op in ops.slices(from, history.len()).filter(|op| op.len > 0) {
+            let insert = op.inserts();
+            let step = if insert { Step::Insert(op.at, op.content) } else { Step::Delete(op.low(), op.len) };
+            field.told.push(step.tell(&rope, ops));
+            step.make(&mut rope, ops);
+        }
+        Ok(done)
     }
 }

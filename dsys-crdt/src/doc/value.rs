@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::json::Stretch;
+use crate::Span;
 use crate::blob::Blob;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeStruct;
@@ -28,6 +30,9 @@ pub enum Value {
     Blob(Blob),
     /// A text that many edit at once; a string in JSON.
     Text(String),
+    /// A text with its marks, in stretches, as [`Doc::value_with_marks`](super::Doc::value_with_marks) gives it; a list of maps
+    /// of `insert` and `attributes` in JSON. Ranges are taken from the stretches' texts.
+    Marked(Vec<Span>),
     /// A number that many add to at once; a number in JSON.
     Counter(i64),
     /// A list.
@@ -93,6 +98,7 @@ impl Serialize for Value {
                 fields.serialize_field("length", &value.length)?;
                 fields.end()
             }
+            Value::Marked(spans) => to.collect_seq(spans.iter().map(Stretch)),
             Value::List(values) => to.collect_seq(values),
             Value::Map(values) => to.collect_map(values),
             Value::Tree(nodes) => to.collect_seq(nodes),
@@ -101,7 +107,8 @@ impl Serialize for Value {
 }
 
 impl<'de> Deserialize<'de> for Value {
-    /// Strings become [`Value::String`], whole numbers [`Value::Int`]; texts and counters an app makes itself.
+    /// Strings become [`Value::String`], whole numbers [`Value::Int`]; texts and counters an app makes itself, trees and texts
+    /// with marks by [`Value::into_tree`] and [`Value::into_marked`].
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(Any)
     }

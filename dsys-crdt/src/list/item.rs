@@ -43,7 +43,7 @@ impl<T> Item<T> {
         }
     }
 
-    pub(super) fn value(&self) -> Option<&T> {
+    pub(crate) fn value(&self) -> Option<&T> {
         match self {
             Item::New(value) | Item::Set(_, value) => Some(value),
             Item::Moved(_) => None,

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use super::told::Told;
 use crate::history::Agents;
 use crate::walk::Sequence;
 
@@ -52,13 +53,7 @@ impl Moves {
 
     /// Forgets slots of an element that are deleted, and shows one of those that are left: that of the agent whose name
     /// is greatest. Tells what it hides and shows, where.
-    pub(super) fn settle(
-        &mut self,
-        element: u32,
-        sequence: &mut Sequence,
-        agents: &Agents,
-        flips: &mut dyn FnMut(u32, u32, bool),
-    ) {
+    pub(super) fn settle(&mut self, element: u32, sequence: &mut Sequence, agents: &Agents, told: &mut Told) {
         let Some(slots) = self.slots.get_mut(&element) else { return };
         let before = slots.len();
         slots.retain(|&slot| sequence.stood(slot));
@@ -71,7 +66,7 @@ impl Moves {
             let (at, shown) = sequence.place_of(slot);
             if shown != (slot == winner) {
                 sequence.set_hidden(slot, shown);
-                flips(at, slot, !shown);
+                told.flip(at, slot, !shown);
             }
         }
     }

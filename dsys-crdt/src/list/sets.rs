@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::told::Told;
 use crate::history::Agents;
 use crate::walk::Sequence;
 
@@ -44,7 +45,7 @@ impl Sets {
         element: u32,
         sequence: &mut Sequence,
         agents: &Agents,
-        flips: &mut dyn FnMut(u32, u32, bool),
+        told: &mut Told,
     ) -> bool {
         let Some(Values { slots, winner }) = self.0.get_mut(&element) else { return false };
         slots.retain(|&slot| sequence.stood(slot));
@@ -53,7 +54,7 @@ impl Sets {
             let (at, shown) = sequence.place_of(slot);
             if shown {
                 sequence.set_hidden(slot, true);
-                flips(at, slot, false);
+                told.flip(at, slot, false);
             }
         }
         let last = std::mem::replace(winner, slots.last().copied());

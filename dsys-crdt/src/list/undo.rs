@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{Element, Item, List};
 use crate::text::EditError;
-use crate::undo::push;
+use crate::undo::{EventGroups, Way};
 
 /// As [`Undo`](crate::Undo), for a [`List`]: takes back what its agent inserted, deleted and moved, in groups, and brings it back.
 ///
@@ -13,11 +13,7 @@ use crate::undo::push;
 /// was moved goes back, and what was set gets the value that it had, unless somebody has done the same to it since.
 #[derive(Clone, Debug)]
 pub struct ListUndo {
-    /// The agent's number in the list, and how many of its events are in groups.
-    agent: u32,
-    seen: u32,
-    done: Vec<Range<u32>>,
-    undone: Vec<Range<u32>>,
+    groups: EventGroups,
     /// By slot that the agent has deleted: the event that did; of its events up to this one.
     deleted: BTreeMap<u32, u32>,
     noted: u32,
@@ -26,32 +22,27 @@ pub struct ListUndo {
 impl ListUndo {
     /// What the list's agent does from now on can be taken back.
     pub fn new<T: Element>(list: &List<T>) -> ListUndo {
-        let agent = list.agent;
-        let seen = list.history.agents.events(agent);
-        let (done, undone) = (Vec::new(), Vec::new());
-        ListUndo { agent, seen, done, undone, deleted: BTreeMap::new(), noted: seen }
+        let seen = list.history.agents.events(list.agent);
+        ListUndo { groups: EventGroups::new(list.agent, seen), deleted: BTreeMap::new(), noted: seen }
     }
 
     /// As [`Undo::end_group`](crate::Undo::end_group).
     pub fn end_group<T: Element>(&mut self, list: &List<T>) -> bool {
-        let now = list.history.agents.events(self.agent);
-        let some = now > self.seen;
-        if some {
-            push(&mut self.done, self.seen..now);
-            self.undone.clear();
-            self.seen = now;
-        }
-        some
+        self.groups.end(self.events(list))
+    }
+
+    fn events<T: Element>(&self, list: &List<T>) -> u32 {
+        list.history.agents.events(self.groups.agent)
     }
 
     /// How many groups can be taken back, [`Undo::GROUPS`](crate::Undo::GROUPS) at most.
     pub fn len(&self) -> usize {
-        self.done.len()
+        self.groups.groups.len()
     }
 
     /// Whether none can be.
     pub fn is_empty(&self) -> bool {
-        self.done.is_empty()
+        self.len() == 0
     }
 
     /// As [`Undo::undo`](crate::Undo::undo).
@@ -59,14 +50,7 @@ impl ListUndo {
     /// # Errors
     /// If the history is full. Nothing changed.
     pub fn undo<T: Element>(&mut self, list: &mut List<T>) -> Result<bool, EditError> {
-        self.end_group(list);
-        let Some(group) = self.done.last().cloned().filter(|_| list.agent == self.agent) else {
-            return Ok(false);
-        };
-        let inverse = self.invert(list, group)?;
-        self.done.pop();
-        push(&mut self.undone, inverse);
-        Ok(true)
+        self.turn(list, Way::Back)
     }
 
     /// As [`Undo::redo`](crate::Undo::redo).
@@ -74,21 +58,23 @@ impl ListUndo {
     /// # Errors
     /// As [`ListUndo::undo`].
     pub fn redo<T: Element>(&mut self, list: &mut List<T>) -> Result<bool, EditError> {
-        self.end_group(list);
-        let Some(group) = self.undone.last().cloned().filter(|_| list.agent == self.agent) else {
-            return Ok(false);
-        };
-        let inverse = self.invert(list, group)?;
-        self.undone.pop();
-        push(&mut self.done, inverse);
+        self.turn(list, Way::Forth)
+    }
+
+    fn turn<T: Element>(&mut self, list: &mut List<T>, way: Way) -> Result<bool, EditError> {
+        let now = self.events(list);
+        let Some(group) = self.groups.next(way, list.agent, now) else { return Ok(false) };
+        self.invert(list, group)?;
+        self.groups.turned(way, self.events(list));
         Ok(true)
     }
 
-    /// Does the opposite of a group; gives the events that did it.
-    fn invert<T: Element>(&mut self, list: &mut List<T>, group: Range<u32>) -> Result<Range<u32>, EditError> {
+    /// Does the opposite of a group.
+    fn invert<T: Element>(&mut self, list: &mut List<T>, group: Range<u32>) -> Result<(), EditError> {
         self.note_deletions(list);
-        let events: Vec<u32> = group.filter_map(|seq| list.history.agents.local(self.agent, seq)).collect();
-        let Some(&start) = events.first() else { return Ok(self.seen..self.seen) };
+        let events: Vec<u32> =
+            group.filter_map(|seq| list.history.agents.local(self.groups.agent, seq)).collect();
+        let Some(&start) = events.first() else { return Ok(()) };
         let by_group = |slot: u32| events.binary_search(&slot).is_ok();
         // Of each element that the group is about, the slot in which it stood before; and the one with its value.
         let mut before: BTreeMap<u32, Option<u32>> = BTreeMap::new();
@@ -131,8 +117,7 @@ impl ListUndo {
                 list.put_value(element, 0, value);
             }
         }
-        let now = list.history.agents.events(self.agent);
-        Ok(std::mem::replace(&mut self.seen, now)..now)
+        Ok(())
     }
 
     /// Where what stood in a slot is to stand again: behind the next one before it that stood there when the group began,
@@ -156,13 +141,13 @@ impl ListUndo {
 
     /// Whether it was the agent who put an element into a slot.
     fn put<T: Element>(&self, list: &List<T>, slot: u32) -> bool {
-        list.history.agents.id(slot).0 == self.agent
+        list.history.agents.id(slot).0 == self.groups.agent
     }
 
     /// Takes note of what the agent has deleted since it was looked at last.
     fn note_deletions<T: Element>(&mut self, list: &List<T>) {
-        let now = list.history.agents.events(self.agent);
-        let events = (self.noted..now).filter_map(|seq| list.history.agents.local(self.agent, seq));
+        let now = list.history.agents.events(self.groups.agent);
+        let events = (self.noted..now).filter_map(|seq| list.history.agents.local(self.groups.agent, seq));
         let deletes = events.filter(|&event| !list.inserts(event));
         self.deleted.extend(deletes.map(|event| (list.sequence.target_of(event), event)));
         self.noted = now;

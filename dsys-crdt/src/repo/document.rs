@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 #[cfg(feature = "net")]
 use std::time::{Duration, Instant};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,6 +52,9 @@ pub(crate) struct Cell {
     /// Itself.
     cell: Weak<Cell>,
     state: Mutex<State>,
+    /// Held by whoever makes a snapshot until it is to be written: so they are written in the order in which they were made.
+    /// The store's thread never waits for it.
+    compacting: Mutex<()>,
     /// So many changes are on the disk.
     stored: watch::Sender<u32>,
     subscribers: Subscribers,
@@ -139,6 +142,15 @@ impl<T> Doc<T> {
     /// As [`Doc::grant`].
     pub fn revoke(&self, from: impl IntoIterator<Item = NodeId>) -> Result<(), ChangeError> {
         self.cell.commit(|log, inner| log.revoke(&*inner.key, now(), from))
+    }
+
+    /// Cuts the history that a version has, as [`doc::Doc::trim`]: on the disk, too, with the next write. Give it
+    /// [`Doc::heads`] that all have had for a while. Gives how many changes have been cut by now.
+    ///
+    /// # Errors
+    /// As [`Doc::read`], and the disk's. Nothing is cut then.
+    pub fn trim(&self, version: &[ChangeId]) -> Result<usize, RepoError> {
+        self.cell.trim(version)
     }
 
     /// Waits until all that is in the document now is on the disk, so that peers may hear of it.
@@ -264,6 +276,7 @@ impl Cell {
                 #[cfg(feature = "net")]
                 heads: None,
             }),
+            compacting: Mutex::default(),
             stored: watch::Sender::new(0),
             subscribers: Subscribers::default(),
             removed: AtomicBool::new(false),
@@ -277,10 +290,7 @@ impl Cell {
         if !self.state.try_lock().is_ok_and(|state| idles(&state)) {
             return;
         }
-        if let Some(snapshot) = self.due_snapshot(true) {
-            // Its changes are written anyway.
-            let _ = self.repo.writer.write(snapshot, None);
-        }
+        self.compact(true);
         let mut state = self.state();
         let Some(doc) = state.doc.as_ref().filter(|_| idles(&state)) else { return };
         if doc.log().len() == self.stored_count() as usize && doc.log().waiting() == 0 {
@@ -428,21 +438,50 @@ impl Cell {
         });
     }
 
-    /// A snapshot to be written, if much has come since the last one; with `any`, if anything worth it has. None while
-    /// somebody works on the document.
-    pub(super) fn due_snapshot(&self, any: bool) -> Option<Write> {
-        let mut state = self.state.try_lock().ok()?;
-        let kept = state.kept;
-        let doc = state.doc.as_ref()?;
-        let new = (doc.log().len() as u32).saturating_sub(kept);
-        let after = self.repo.config.compact_after;
-        if new < if any { (after / 8).max(1) } else { after.max(kept / 2) } {
-            return None;
+    /// Has a snapshot written, if much has come since the last one; with `any`, if anything worth it has. Not while somebody
+    /// works on the document, who then need not wait for more than a copy.
+    pub(super) fn compact(&self, any: bool) {
+        let Ok(_one_at_a_time) = self.compacting.try_lock() else { return };
+        let Some((copy, kept)) = self.due(any, |doc, kept| (doc.clone(), kept)) else { return };
+        // A document that cannot be kept so is opened by its changes, which are written anyway.
+        let Ok(snapshot) = copy.snapshot(kept) else { return };
+        let changes = snapshot.changes;
+        let written = self.repo.writer.write(Write::Snapshot(self.link.document, Box::new(snapshot)), None);
+        if let (Ok(()), Ok(mut state)) = (written, self.state.try_lock()) {
+            state.kept = changes;
         }
-        // A document that cannot be kept so is opened by its changes.
-        let snapshot = doc.snapshot(kept).ok()?;
-        state.kept = snapshot.changes;
-        Some(Write::Snapshot(self.link.document, Box::new(snapshot)))
+    }
+
+    /// Looks at a document of which a snapshot is due, and of which so many changes are in the last one.
+    fn due<R>(&self, any: bool, look: impl FnOnce(&doc::Doc<Rule>, u32) -> R) -> Option<R> {
+        let state = self.state.try_lock().ok()?;
+        let (doc, kept, after) = (state.doc.as_ref()?, state.kept, self.repo.config.compact_after);
+        let new = (doc.log().len() as u32).saturating_sub(kept);
+        let enough = if any { (after / 8).max(1) } else { after.max(kept / 2) };
+        (new >= enough).then(|| look(doc, kept))
+    }
+
+    /// Cuts a document's history, and has what is left written in place of what was there.
+    fn trim(&self, version: &[ChangeId]) -> Result<usize, RepoError> {
+        self.repo.writer.room()?;
+        let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        let doc = self.open(&mut state)?;
+        let before = doc.log().trimmed();
+        let cut = doc.trim(version)?;
+        if cut > before {
+            let written = doc.snapshot(0).map_err(RepoError::from).and_then(|snapshot| {
+                let changes = snapshot.changes;
+                let write = Write::Snapshot(self.link.document, Box::new(snapshot));
+                self.repo.writer.write(write, None).map(|()| changes)
+            });
+            match written {
+                Ok(changes) => state.kept = changes,
+                Err(_) => state.doc = None,
+            }
+            written?;
+        }
+        Ok(cut)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -462,9 +501,9 @@ impl Drop for Cell {
         if self.removed.load(Ordering::Acquire) || self.repo.writer.failure().is_some() {
             return;
         }
-        if let Some(snapshot) = self.due_snapshot(true) {
+        if let Some(Ok(snapshot)) = self.due(true, |doc, kept| doc.snapshot(kept)) {
             // Its changes are written anyway.
-            let _ = self.repo.writer.write(snapshot, None);
+            let _ = self.repo.writer.write(Write::Snapshot(self.link.document, Box::new(snapshot)), None);
         }
     }
 }

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use crate::doc::Event;
 
 /// What has happened to a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update {
     /// It was changed here: what is different now.

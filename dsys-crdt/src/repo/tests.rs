@@ -56,6 +56,41 @@ async fn what_was_saved_is_there_again() {
 }
 
 #[tokio::test]
+async fn what_was_cut_stays_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.redb");
+    let repo = Repo::open(&path).await.unwrap();
+    let doc = with_text(&repo, "shopping");
+    type_into(&doc, 1_500);
+    let heads = doc.heads().unwrap();
+    type_into(&doc, 10);
+    assert_eq!(doc.trim(&heads).unwrap(), 1_501);
+    assert_eq!(doc.trim(&heads).unwrap(), 1_501);
+    type_into(&doc, 10);
+    let value = doc.value().unwrap();
+    drop((repo, doc));
+    for _ in 0..2 {
+        let repo = Repo::open(&path).await.unwrap();
+        let doc: Doc = repo.get("shopping").unwrap();
+        assert_eq!(doc.value().unwrap(), value);
+        let lens = doc.read(|doc| (doc.log().len(), doc.log().trimmed(), doc.log().counting().count()));
+        assert_eq!(lens, Ok((1_521, 1_501, 20)));
+        // It is built again from what was built of what was cut.
+        assert!(doc.change(|doc| doc.insert_text("/body", 0, "x").and(Err(DocError::NotFound))).is_err());
+        assert_eq!(doc.value().unwrap(), value);
+    }
+    let repo = Repo::open(&path).await.unwrap();
+    let doc: Doc = repo.get("shopping").unwrap();
+    type_into(&doc, 2_000);
+    assert_eq!(doc.trim(&doc.heads().unwrap()).unwrap(), 3_521);
+    let value = doc.value().unwrap();
+    repo.close().await;
+    drop((repo, doc));
+    let repo = Repo::open(&path).await.unwrap();
+    assert_eq!(repo.get::<crate::repo::Dynamic>("shopping").unwrap().value().unwrap(), value);
+}
+
+#[tokio::test]
 async fn handles_are_of_one_document_and_subscribers_hear_of_it() {
     let repo = Repo::memory().unwrap();
     let doc = with_text(&repo, "a");
@@ -68,7 +103,7 @@ async fn handles_are_of_one_document_and_subscribers_hear_of_it() {
     assert_eq!(updates.next().await, Some(Update::Local(vec![text])));
     assert_eq!(again.get("/body").unwrap(), Some(Value::Text("hello".into())));
     let error = doc.change(|doc| doc.insert_text("/body", 9, "far")).unwrap_err();
-    assert!(matches!(error, ChangeError::Doc(DocError::Text(_))));
+    assert!(matches!(error, ChangeError::Doc(DocError::Place(_))));
     assert!(matches!(repo.create::<()>("a"), Err(RepoError::Exists)));
     assert!(matches!(repo.create::<()>(""), Err(RepoError::Bound(_))));
     for _ in 0..2_000 {

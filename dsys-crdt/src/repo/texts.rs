@@ -1,8 +1,8 @@
-//! Texts of a kept document by more than their characters.
+//! Texts and lists of a kept document by more than what stands in them.
 
 use super::document::Doc;
 use super::{ChangeError, RepoError};
-use crate::doc::{DocError, Edit, TextUndo};
+use crate::doc::{DocError, Edit, Undo, Value};
 use crate::{Places, Span};
 
 impl<T> Doc<T> {
@@ -30,11 +30,19 @@ impl<T> Doc<T> {
         self.with_text(|doc| doc.to_markdown(pointer))
     }
 
-    /// What is done here to a text from now on can be taken back by [`Doc::take_back`]: as [`crate::doc::Doc::undo`].
+    /// Everything with the marks of texts, for JSON: as [`crate::doc::Doc::value_with_marks`].
     ///
     /// # Errors
     /// As [`Doc::places`].
-    pub fn undo(&self, pointer: &str) -> Result<TextUndo, ChangeError> {
+    pub fn value_with_marks(&self) -> Result<Value, ChangeError> {
+        self.with_text(crate::doc::Doc::value_with_marks)
+    }
+
+    /// What is done here to a text or a list from now on can be taken back by [`Doc::take_back`]: as [`crate::doc::Doc::undo`].
+    ///
+    /// # Errors
+    /// As [`Doc::places`].
+    pub fn undo(&self, pointer: &str) -> Result<Undo, ChangeError> {
         let author = self.author();
         self.with_text(|doc| doc.undo(&author, pointer))
     }
@@ -43,7 +51,7 @@ impl<T> Doc<T> {
     ///
     /// # Errors
     /// If the document cannot be read from the file.
-    pub fn end_group(&self, undo: &mut TextUndo) -> Result<(), RepoError> {
+    pub fn end_group(&self, undo: &mut Undo) -> Result<(), RepoError> {
         self.read(|doc| doc.end_group(undo))
     }
 
@@ -51,7 +59,7 @@ impl<T> Doc<T> {
     ///
     /// # Errors
     /// As [`Doc::change_raw`].
-    pub fn take_back(&self, undo: &mut TextUndo) -> Result<bool, ChangeError> {
+    pub fn take_back(&self, undo: &mut Undo) -> Result<bool, ChangeError> {
         self.unless_nothing(|edit| edit.undo(undo))
     }
 
@@ -59,7 +67,7 @@ impl<T> Doc<T> {
     ///
     /// # Errors
     /// As [`Doc::change_raw`].
-    pub fn bring_back(&self, undo: &mut TextUndo) -> Result<bool, ChangeError> {
+    pub fn bring_back(&self, undo: &mut Undo) -> Result<bool, ChangeError> {
         self.unless_nothing(|edit| edit.redo(undo))
     }
 

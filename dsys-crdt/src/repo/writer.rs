@@ -235,15 +235,14 @@ impl Shared {
         }
         contained(|| file.write(writes))?;
         writes.clear();
-        let mut snapshots = Vec::new();
         for (cell, changes) in told.drain(..) {
             let Some(cell) = cell.upgrade() else { continue };
             cell.stored(changes);
             self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(cell.link.document);
-            snapshots.extend(cell.due_snapshot(false));
+            cell.compact(false);
         }
         self.news.notify_one();
-        if snapshots.is_empty() { Ok(()) } else { contained(|| file.write(&snapshots)) }
+        Ok(())
     }
 }
 

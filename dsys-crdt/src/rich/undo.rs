@@ -7,7 +7,7 @@ use super::marks::{Marks, Winners};
 use super::{Expand, MarkError, RichText, at_position};
 use crate::agent::Agent;
 use crate::places::Places;
-use crate::undo::Undo;
+use crate::undo::{Groups, Undo, Way};
 
 /// As [`Undo`], for a [`RichText`]: takes back edits and marks of its text's agent, in groups, and brings them back.
 ///
@@ -19,8 +19,7 @@ pub struct RichUndo {
     agent: Agent,
     /// How many of the agent's marks are in groups.
     seen: u32,
-    done: Vec<Group>,
-    undone: Vec<Group>,
+    groups: Groups<Group>,
     /// Marks that do not count, by their place among all: those that were taken back, and those that were made here to
     /// show how the text looks without them.
     void: BTreeSet<usize>,
@@ -47,9 +46,8 @@ impl RichUndo {
     pub fn new(rich: &RichText) -> RichUndo {
         let agent = rich.text.agent().clone();
         let seen = rich.marks.known(&agent);
-        let (done, undone) = (Vec::new(), Vec::new());
-        let (void, born) = Default::default();
-        RichUndo { text: Undo::new(&rich.text), agent, seen, done, undone, void, born }
+        let (groups, void, born) = Default::default();
+        RichUndo { text: Undo::new(&rich.text), agent, seen, groups, void, born }
     }
 
     /// As [`Undo::end_group`].
@@ -57,11 +55,7 @@ impl RichUndo {
         let text = self.text.end_group(&rich.text);
         let now = rich.marks.known(&self.agent);
         if text || now > self.seen {
-            if self.done.len() == Undo::GROUPS {
-                self.done.remove(0);
-            }
-            self.done.push(Group { text, marks: self.seen..now });
-            self.undone.clear();
+            self.groups.end(Group { text, marks: self.seen..now });
             self.text.forget_undone();
             self.seen = now;
         }
@@ -72,19 +66,7 @@ impl RichUndo {
     /// # Errors
     /// As [`Undo::undo`] and [`RichText::mark`]; a part may have been taken back then.
     pub fn undo(&mut self, rich: &mut RichText) -> Result<bool, MarkError> {
-        self.end_group(rich);
-        if *rich.text.agent() != self.agent {
-            return Ok(false);
-        }
-        let Some(group) = self.done.pop() else { return Ok(false) };
-        let marks = self.marks(rich, &group);
-        self.void.extend(&marks);
-        if group.text {
-            self.text.undo(&mut rich.text)?;
-        }
-        self.show(rich, &marks, group.text)?;
-        self.undone.push(group);
-        Ok(true)
+        self.turn(rich, Way::Back)
     }
 
     /// As [`Undo::redo`].
@@ -92,18 +74,26 @@ impl RichUndo {
     /// # Errors
     /// As [`RichUndo::undo`].
     pub fn redo(&mut self, rich: &mut RichText) -> Result<bool, MarkError> {
+        self.turn(rich, Way::Forth)
+    }
+
+    fn turn(&mut self, rich: &mut RichText, way: Way) -> Result<bool, MarkError> {
         self.end_group(rich);
-        if *rich.text.agent() != self.agent {
-            return Ok(false);
-        }
-        let Some(group) = self.undone.pop() else { return Ok(false) };
+        let next = self.groups.next(way).filter(|_| *rich.text.agent() == self.agent);
+        let Some(group) = next else { return Ok(false) };
         let marks = self.marks(rich, &group);
-        self.void.retain(|mark| !marks.contains(mark));
+        self.groups.turned(way, group.clone());
+        match way {
+            Way::Back => self.void.extend(&marks),
+            Way::Forth => self.void.retain(|mark| !marks.contains(mark)),
+        }
         if group.text {
-            self.text.redo(&mut rich.text)?;
+            match way {
+                Way::Back => self.text.undo(&mut rich.text),
+                Way::Forth => self.text.redo(&mut rich.text),
+            }?;
         }
         self.show(rich, &marks, group.text)?;
-        self.done.push(group);
         Ok(true)
     }
 

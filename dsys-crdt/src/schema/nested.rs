@@ -1,19 +1,84 @@
-//! Lists and trees of structs.
+//! Lists, and lists and trees of structs.
 
-use super::{Crdt, RecordsView, TreeView};
+use super::{Crdt, ListView, Plain, RecordsView, TreeView};
 use crate::doc::{DocError, Value};
 
+/// What is done to the elements of a list, whatever they are.
+macro_rules! listing {
+    ($($view:ident: $bound:ident),*) => {
+        $(impl<T: $bound> $view<'_, T> {
+            /// How many there are.
+            pub fn len(&self) -> usize {
+                self.place.editor.borrow().count(&self.place.pointer)
+            }
+
+            /// Whether there is none.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Takes one out.
+            ///
+            /// # Errors
+            /// As [`Edit::remove`](crate::doc::Edit::remove).
+            pub fn remove(&mut self, index: usize) -> Result<(), DocError> {
+                self.place.child(&index.to_string()).edit(|edits, pointer| edits.remove(pointer))
+            }
+
+            /// Moves one; `to` is its index afterwards.
+            ///
+            /// # Errors
+            /// As [`Edit::move_to`](crate::doc::Edit::move_to).
+            pub fn move_to(&mut self, index: usize, to: usize) -> Result<(), DocError> {
+                self.place.child(&index.to_string()).edit(|edits, pointer| edits.move_to(pointer, to))
+            }
+        })*
+    };
+}
+listing!(ListView: Plain, RecordsView: Crdt);
+
+impl<T: Plain> ListView<'_, T> {
+    /// Puts an element behind the last.
+    ///
+    /// # Errors
+    /// As [`Edit::insert`](crate::doc::Edit::insert).
+    pub fn push(&mut self, value: impl Into<T>) -> Result<(), DocError> {
+        self.place.child("-").edit(|edits, pointer| edits.insert(pointer, value.into().into_value()))
+    }
+
+    /// Puts an element before the one at `index`.
+    ///
+    /// # Errors
+    /// As [`Edit::insert`](crate::doc::Edit::insert).
+    pub fn insert(&mut self, index: usize, value: impl Into<T>) -> Result<(), DocError> {
+        let place = self.place.child(&index.to_string());
+        place.edit(|edits, pointer| edits.insert(pointer, value.into().into_value()))
+    }
+
+    /// Puts another value in place of the one at `index`. It stays the same element, wherever somebody else moves it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Edit::set`](crate::doc::Edit::set).
+    pub fn set(&mut self, index: usize, value: impl Into<T>) -> Result<(), DocError> {
+        let place = self.place.child(&index.to_string());
+        place.edit(|edits, pointer| edits.set(pointer, value.into().into_value()))
+    }
+
+    /// The one at `index`; none if it is not there.
+    pub fn at(&self, index: usize) -> Option<T> {
+        self.place.child(&index.to_string()).get().and_then(T::of_value)
+    }
+
+    /// All of them.
+    pub fn get(&self) -> Vec<T> {
+        match self.place.get() {
+            Some(Value::List(values)) => values.into_iter().filter_map(T::of_value).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl<T: Crdt> RecordsView<'_, T> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.place.editor.borrow().count(&self.place.pointer)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Puts one behind the last, and fills it in.
     ///
     /// # Errors
@@ -43,22 +108,6 @@ impl<T: Crdt> RecordsView<'_, T> {
     /// Looks at one, or edits it; none if it is not there.
     pub fn at<R>(&mut self, index: usize, act: impl for<'b> FnOnce(&mut T::View<'b>) -> R) -> Option<R> {
         (index < self.len()).then(|| act(&mut T::view(self.place.child(&index.to_string()))))
-    }
-
-    /// Takes one out.
-    ///
-    /// # Errors
-    /// As [`Edit::remove`](crate::doc::Edit::remove).
-    pub fn remove(&mut self, index: usize) -> Result<(), DocError> {
-        self.place.child(&index.to_string()).edit(|edits, pointer| edits.remove(pointer))
-    }
-
-    /// Moves one; `to` is its index afterwards.
-    ///
-    /// # Errors
-    /// As [`Edit::move_to`](crate::doc::Edit::move_to).
-    pub fn move_to(&mut self, index: usize, to: usize) -> Result<(), DocError> {
-        self.place.child(&index.to_string()).edit(|edits, pointer| edits.move_to(pointer, to))
     }
 }
 

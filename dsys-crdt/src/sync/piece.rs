@@ -23,15 +23,16 @@ pub(super) fn have<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<Cha
     have
 }
 
-/// The numbers of what may be told to somebody who has these.
+/// The numbers of what may be told to somebody who has these: nothing if it lacks what was cut here, which others may have.
 pub(super) fn lacking<P: Policy>(log: &Log<P>, stored: u32, known: &[ChangeId]) -> VecDeque<u32> {
     // In the common case it is the last few, or nothing.
     let tips: BTreeSet<u32> = log.tips().collect();
     let has: BTreeSet<u32> = known.iter().filter_map(|id| log.number(id)).collect();
-    if tips.is_subset(&has) {
+    if tips.is_subset(&has) || log.is_cut_for(known) {
         return VecDeque::new();
     }
-    log.lacking(known).into_iter().filter(|number| *number < stored).collect()
+    let told = log.trimmed() as u32..stored;
+    log.lacking(known).into_iter().filter(|number| told.contains(number)).collect()
 }
 
 /// Takes changes off the queue for one piece of about `size` bytes, as bytes. A piece ends where each author's last change

@@ -145,6 +145,18 @@ impl Sequence {
         Ok(changed)
     }
 
+    /// The events without children in the prepared version.
+    #[cfg(feature = "keys")]
+    pub(crate) fn heads(&self) -> &[u32] {
+        &self.at
+    }
+
+    /// How many characters stand in the text at the prepared version.
+    #[cfg(feature = "keys")]
+    pub(crate) fn prepared(&self) -> u32 {
+        self.memory.0.prepared_len()
+    }
+
     /// How many events were walked.
     pub(crate) fn events(&self) -> u32 {
         self.len

@@ -27,13 +27,15 @@ pub(crate) fn edit(doc: &mut Edit<'_>, random: &mut Random) -> Result<(), DocErr
         };
         let node = random.choose(&nodes);
         let below = random.choose(&nodes).filter(|_| random.below(4) > 0);
-        let _ = match random.below(23) {
+        let _ = match random.below(26) {
             18 if random.below(6) > 0 && !nodes.is_empty() => {
                 doc.move_node("/tree", &node.unwrap_or_default(), below.as_deref(), None)
             }
             18 => doc.set("/tree", Value::Tree(vec![])),
             19 | 20 => doc.create_node("/tree", below.as_deref(), None).map(drop),
             21 => doc.set(&format!("/tree/{}/title", node.unwrap_or_default()), place as i64),
+            23 | 24 => doc.set(&format!("{key}/{}", random.below(long as u64)), random.below(9) as i64),
+            25 => doc.set(&format!("{key}/{}", random.below(long as u64)), Value::Text("set".into())),
             22 if random.below(2) > 0 => doc.remove(&format!("/tree/{}", node.unwrap_or_default())),
             0 => doc.set(&key, random.below(9) as i64),
             1 => doc.set(&key, Value::Text("text".into())),

@@ -29,15 +29,22 @@ enum Name {
 enum Op {
     Set(Name, String, Item),
     Unset(Name, String),
-    Insert(Name, Position, Item),
-    Move(Name, Name, Position),
-    Remove(Name, Name),
+    List(Name, u32, ListOp),
     Edit(Name, Vec<(u32, u32, String)>),
     Add(Name, i64),
     Mark(Name, (Edge, Edge, u8, String, Option<String>)),
     Grow(Name, Option<Name>, Position),
     Carry(Name, Name, Option<Name>, Position),
     Fell(Name, Name),
+}
+
+#[derive(Clone, Serialize)]
+enum ListOp {
+    Insert(Item),
+    Delete(u32),
+    Move(Name),
+    Set(Name, Item),
+    SetAgain(Name, Name),
 }
 
 #[derive(Clone, Serialize)]
@@ -67,7 +74,7 @@ enum Item {
 
 impl Body {
     fn bytes(&self) -> Vec<u8> {
-        [vec![2], postcard::to_allocvec(self).unwrap()].concat()
+        [vec![3], postcard::to_allocvec(self).unwrap()].concat()
     }
 }
 
@@ -103,6 +110,10 @@ fn edit(at: u32, delete: u32, insert: &str) -> Op {
     Op::Edit(TEXT, vec![(at, delete, insert.into())])
 }
 
+fn list(slot: u32, op: ListOp) -> Vec<u8> {
+    body(vec![Op::List(LIST, slot, op)])
+}
+
 fn mark(text: Name, start: Edge, expand: u8, key: &str) -> Op {
     Op::Mark(text, (start, Edge::End, expand, key.into(), Some("v".into())))
 }
@@ -112,10 +123,10 @@ fn nonsense() -> Vec<Vec<u8>> {
     let nested =
         (0..80).map(|at| set(if at == 0 { Name::Root } else { Name::Here(at - 1) }, Item::Map)).collect();
     vec![
-        b"\x03newer".to_vec(),
-        b"\x01older".to_vec(),
-        b"\x02".to_vec(),
-        [2, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        b"\x04newer".to_vec(),
+        b"\x02older".to_vec(),
+        b"\x03".to_vec(),
+        [3, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
         body(vec![edit(4, 0, "past the end")]),
         body(vec![edit(1, 3, "")]),
         body(vec![edit(0, 0, "")]),
@@ -129,10 +140,35 @@ fn nonsense() -> Vec<Vec<u8>> {
         body(vec![set(Name::Other(1, 0), Item::Null)]),
         body(vec![set(Name::Other(7, 0), Item::Null)]),
         body(vec![set(Name::Other(0, u64::MAX), Item::Null)]),
-        body(vec![Op::Move(LIST, TEXT, digits(&[1]))]),
-        body(vec![Op::Move(LIST, Name::Root, digits(&[1]))]),
-        body(vec![Op::Remove(LIST, LIST)]),
-        body(vec![Op::Insert(Name::Root, digits(&[1]), Item::Null)]),
+        list(2, ListOp::Insert(Item::Null)),
+        list(u32::MAX, ListOp::Insert(Item::Null)),
+        list(0, ListOp::Delete(2)),
+        list(1, ListOp::Delete(1)),
+        list(0, ListOp::Delete(0)),
+        list(1, ListOp::Delete(u32::MAX)),
+        list(0, ListOp::Delete((1 << 31) - 2)),
+        list(0, ListOp::Move(TEXT)),
+        list(0, ListOp::Move(Name::Root)),
+        list(0, ListOp::Move(Name::Other(1, 0))),
+        list(0, ListOp::Move(Name::Here(0))),
+        list(2, ListOp::Move(ELEMENT)),
+        list(0, ListOp::Set(LIST, Item::Null)),
+        list(2, ListOp::Set(ELEMENT, Item::Null)),
+        list(0, ListOp::SetAgain(ELEMENT, TEXT)),
+        list(0, ListOp::SetAgain(TEXT, ELEMENT)),
+        // What is set in an element is none itself, and no value of another.
+        body(vec![
+            Op::List(LIST, 0, ListOp::Set(ELEMENT, Item::Map)),
+            Op::List(LIST, 0, ListOp::Move(Name::Here(0))),
+        ]),
+        body(vec![
+            Op::List(LIST, 0, ListOp::Insert(Item::Map)),
+            Op::List(LIST, 0, ListOp::SetAgain(ELEMENT, Name::Here(0))),
+        ]),
+        body(vec![edit(0, 0, "a text, and a list"), Op::List(LIST, 9, ListOp::Insert(Item::Text))]),
+        body(vec![Op::List(LIST, 0, ListOp::Insert(Item::Text)), edit(9, 0, "a list, and a text")]),
+        body(vec![Op::List(Name::Root, 0, ListOp::Insert(Item::Null))]),
+        body(vec![Op::List(TEXT, 0, ListOp::Insert(Item::Null))]),
         body(vec![Op::Add(TEXT, 1)]),
         body(vec![mark(LIST, Edge::Start, 0, "k")]),
         body(vec![mark(TEXT, Edge::Start, 4, "k")]),
@@ -152,20 +188,40 @@ fn nonsense() -> Vec<Vec<u8>> {
 
 #[test]
 fn the_format_is_what_it_was() {
-    let (_, made) = base();
+    let (doc, made) = base();
     let expected = Body {
         agents: vec![],
         ops: vec![
             Op::Set(Name::Root, "text".into(), Item::Text),
             Op::Edit(Name::Here(0), vec![(0, 0, "abc".into())]),
             Op::Set(Name::Root, "list".into(), Item::List),
-            Op::Insert(Name::Here(2), digits(&[0]), Item::Int(7)),
+            Op::List(Name::Here(2), 0, ListOp::Insert(Item::Int(7))),
         ],
     };
-    // But for the position, which depends on the author's name.
-    let bytes = expected.bytes();
-    assert_eq!(made.body[..bytes.len() - 5], bytes[..bytes.len() - 5]);
-    assert_eq!(made.body[..21], *b"\x02\x00\x04\x00\x00\x04text\x08\x05\x01\x00\x01\x00\x00\x03abc");
+    assert_eq!(made.body, expected.bytes());
+    let golden = b"\x03\x00\x04\x00\x00\x04text\x08\x03\x01\x00\x01\x00\x00\x03abc\x00\x00\x04list\x07\x02\x01\x02\x00\x00\x02\x0e";
+    assert_eq!(made.body, golden);
+    let mut edited = doc.clone();
+    let edits = edited
+        .change(&key(2), 0, |doc| {
+            doc.insert("/list/1", 8)?;
+            doc.set("/list/0", 9)?;
+            doc.set("/list/0", 6)?;
+            doc.move_to("/list/0", 1)
+        })
+        .unwrap();
+    let expected = Body {
+        agents: vec![agent(1)],
+        ops: vec![
+            Op::List(LIST, 1, ListOp::Insert(Item::Int(8))),
+            Op::List(LIST, 0, ListOp::Set(ELEMENT, Item::Int(9))),
+            Op::List(LIST, 0, ListOp::Set(ELEMENT, Item::Int(6))),
+            Op::List(LIST, 1, ListOp::Delete(1)),
+            Op::List(LIST, 1, ListOp::Delete(1)),
+            Op::List(LIST, 2, ListOp::Move(ELEMENT)),
+        ],
+    };
+    assert_eq!((json(&edited), edits.body), (json(&doc).replace("[7]", "[8,6]"), expected.bytes()));
 }
 
 #[test]
@@ -213,6 +269,41 @@ fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
     }
 }
 
+/// The same for elements of a list: one that its author has not seen, and one of a change that says nothing.
+#[test]
+fn elements_that_are_none_are_not_moved() {
+    let (doc, made) = base();
+    let mut nine = doc.clone();
+    let inserted = nine.change(&key(9), 0, |doc| doc.insert("/list/0", 8)).unwrap();
+    let mut log = Log::new(DOCUMENT, Open);
+    log.receive([made], 0);
+    let on_8 = list(0, ListOp::Move(Name::Other(1, 4)));
+    let blind = log.commit(&key(3), 0, on_8.clone()).unwrap();
+    let mut orders = [doc.clone(), doc];
+    orders[0].receive([inserted.clone()], 0);
+    orders[0].receive([blind.clone()], 0);
+    orders[1].receive([blind, inserted], 0);
+    let mut log = orders[0].log().clone();
+    let seeing = log.commit(&key(4), 0, list(2, ListOp::Move(Name::Other(1, 4)))).unwrap();
+    let half = vec![Op::List(LIST, 0, ListOp::Insert(Item::Int(5))), edit(99, 0, "nonsense")];
+    let half = log.commit(&key(9), 0, body(half)).unwrap();
+    for doc in &mut orders {
+        assert_eq!((doc.void().count(), doc.get("/list")), (1, Some(vec![8, 7].into())));
+        doc.receive([seeing.clone(), half.clone()], 0);
+        assert_eq!((doc.void().count(), doc.get("/list")), (2, Some(vec![8, 7].into())));
+        // It stood where this stands now.
+        doc.change(&key(5), 0, |doc| doc.insert("/list/-", 6)).unwrap();
+        let at = doc.log().counting().count() as u64;
+        let mut log = doc.log().clone();
+        for time in 0..at + 4 {
+            let moved = log.commit(&key(6), 0, list(0, ListOp::Move(Name::Other(1, time)))).unwrap();
+            doc.receive([moved], 0);
+        }
+        // But for 8, which there is: it has another slot now, where it has the first one.
+        assert_eq!((doc.void().count() as u64, doc.count("/list")), (2 + at + 3, Some(3)));
+    }
+}
+
 /// The same for characters that a mark is anchored to.
 #[test]
 fn marks_on_what_their_author_has_not_seen_are_nonsense() {
@@ -251,7 +342,7 @@ proptest! {
             let change = match random.below(3) {
                 0 => {
                     let body = match random.below(3) {
-                        0 => [vec![2], raw.clone()].concat(),
+                        0 => [vec![3], raw.clone()].concat(),
                         _ => random.choose(&nonsense()).unwrap(),
                     };
                     let mut log = replicas[at].log().clone();
@@ -260,6 +351,10 @@ proptest! {
                 1 => {
                     let place = random.below(4) as usize;
                     let insert = |doc: &mut dsys_crdt::doc::Edit<'_>| {
+                        doc.insert("/list/-", place as i64)?;
+                        if place == 0 {
+                            doc.remove("/list/0")?;
+                        }
                         let long = match doc.get("/text") { Some(Value::Text(text)) => text.len(), _ => 0 };
                         doc.insert_text("/text", place.min(long), "xy")
                     };

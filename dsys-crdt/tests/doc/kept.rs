@@ -100,6 +100,22 @@ fn what_was_kept_opens_as_it_was_over_many_histories() {
     (0..2_000).for_each(|seed| opens(seed, seed % 2 == 0));
 }
 
+/// An element whose first value came back is the same element, under the name of that value.
+#[test]
+fn elements_keep_their_names() {
+    let policy = Members::owned_by(key(0).public());
+    let mut here = Doc::new(DOCUMENT, policy);
+    here.change(&key(0), 0, |doc| doc.set("/list", vec![1, 2, 3])).unwrap();
+    let mut undo = here.undo(&key(0).public(), "/list").unwrap();
+    here.change(&key(0), 0, |doc| doc.set("/list/0", 9)).unwrap();
+    here.change(&key(0), 0, |doc| doc.undo(&mut undo).map(|some| assert!(some))).unwrap();
+    let mut opened = Doc::restore(policy, &here.snapshot(0).unwrap()).unwrap();
+    assert_eq!(json(&opened), r#"{"list":[1,2,3]}"#);
+    let moved = here.change(&key(0), 0, |doc| doc.move_to("/list/0", 2)).unwrap();
+    opened.receive([moved], 0);
+    assert_eq!((json(&opened), opened.void().count()), (r#"{"list":[2,3,1]}"#.into(), 0));
+}
+
 #[test]
 fn chunks_are_kept_once() {
     let mut doc = Doc::new(DOCUMENT, Members::owned_by(key(0).public()));
@@ -139,11 +155,11 @@ fn what_is_damaged_or_newer_is_named() {
         assert!(matches!(open(&bad), Err(SnapshotError::Damaged(_))));
     }
     let mut newer = kept.clone();
-    newer.head[7] = 3;
+    newer.head[7] = 4;
     let checked = newer.head.len() - 4;
     let checksum = crc32fast::hash(&newer.head[..checked]);
     newer.head[checked..].copy_from_slice(&checksum.to_le_bytes());
-    assert_eq!(open(&newer), Err(SnapshotError::Version(3)));
+    assert_eq!(open(&newer), Err(SnapshotError::Version(4)));
     let mut short = kept;
     short.chunks.clear();
     assert!(matches!(open(&short), Err(SnapshotError::Damaged(_))));
@@ -180,4 +196,49 @@ fn measure_opening() {
             );
         }
     }
+}
+
+/// Prints what a long list takes, and what is left of a history that is cut.
+#[test]
+#[ignore = "a measurement"]
+fn measure_a_list() {
+    let policy = Members::owned_by(key(0).public());
+    let timed = |what: &str, act: &mut dyn FnMut()| {
+        let started = Instant::now();
+        act();
+        println!("{what}: {:?}", started.elapsed());
+    };
+    let mut random = Random::new(1);
+    let mut doc = Doc::new(DOCUMENT, policy);
+    timed("100,000 elements in one change", &mut || {
+        doc.change(&key(0), 0, |doc| doc.set("/list", (0..100_000).collect::<Vec<i64>>())).unwrap();
+    });
+    timed("10,000 moves in one change", &mut || {
+        let moved = doc.change(&key(0), 0, |doc| {
+            (0..10_000).try_for_each(|_| {
+                doc.move_to(&format!("/list/{}", random.below(100_000)), random.below(100_000) as usize)
+            })
+        });
+        moved.unwrap();
+    });
+    timed("10,000 elements looked at", &mut || {
+        (0..10_000).for_each(|_| drop(doc.get(&format!("/list/{}", random.below(100_000)))));
+    });
+    for number in 0..9_000 {
+        doc.change(&key(0), 0, |doc| doc.set("/list/7", number)).unwrap();
+    }
+    let all = doc.encode_since(&[]);
+    timed("taken in by another", &mut || {
+        drop(Doc::new(DOCUMENT, policy).decode_and_receive(&all, 0).unwrap());
+    });
+    let size = |doc: &Doc<Members>| {
+        let kept = doc.snapshot(0).unwrap();
+        let chunks: Vec<usize> = kept.chunks.iter().map(|(_, chunk)| chunk.len()).collect();
+        (kept.head.len(), chunks.iter().sum::<usize>())
+    };
+    let kept = doc.snapshot(0).unwrap();
+    timed("opened from a snapshot", &mut || drop(Doc::restore(policy, &kept).unwrap()));
+    println!("kept: state and chunks {:?}", size(&doc));
+    timed("cut", &mut || assert_eq!(doc.trim(&doc.heads()), Ok(9_002)));
+    println!("kept: state and chunks with the state at the cut {:?}", size(&doc));
 }

@@ -7,6 +7,7 @@ mod edits;
 mod hostile;
 mod kept;
 mod texts;
+mod trimmed;
 mod typed;
 
 use dsys_core::SecretKey;

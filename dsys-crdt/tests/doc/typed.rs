@@ -36,6 +36,14 @@ fn all_fields_can_be_edited_and_read() {
         n.about.lines.push("one")?;
         n.about.lines.insert(0, "zero")?;
         n.about.lines.move_to(0, 1)?;
+        n.about.lines.push("none")?;
+        n.about.lines.set(0, "one!")?;
+        n.about.lines.set(0, "one")?;
+        n.about.lines.remove(2)?;
+        assert_eq!(
+            (n.about.lines.len(), n.about.lines.at(1), n.about.lines.at(2)),
+            (2, Some("zero".into()), None)
+        );
         n.about.sizes.set("big", 9u32)
     })
     .unwrap();
@@ -52,7 +60,7 @@ fn all_fields_can_be_edited_and_read() {
     assert_eq!(serde_json::to_string(&doc.value().unwrap()).unwrap(), expected);
     assert_eq!(doc.read(|doc| doc.log().len()).unwrap(), 1, "one change");
     let far = doc.change(|n| n.body.insert(99, "far")).unwrap_err();
-    assert!(matches!(far, ChangeError::Doc(DocError::Text(_))));
+    assert!(matches!(far, ChangeError::Doc(DocError::Place(_))));
 }
 
 #[test]

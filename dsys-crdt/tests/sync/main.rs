@@ -10,4 +10,5 @@ mod hostile;
 mod network;
 mod replica;
 mod traces;
+mod trimmed;
 mod wire;

@@ -10,10 +10,10 @@ use dsys_crdt::repo::{Doc, Repo, Rule, Subscription, Update};
 use dsys_crdt::sync::{SpawnError, Sync};
 use dsys_transport::{Node, NodeConfig, Quic, QuicConfig};
 
-struct Peer {
-    node: Node,
-    repo: Repo,
-    sync: Sync,
+pub(crate) struct Peer {
+    pub(crate) node: Node,
+    pub(crate) repo: Repo,
+    pub(crate) sync: Sync,
 }
 
 fn node() -> Node {
@@ -22,14 +22,14 @@ fn node() -> Node {
     Node::new(quic, NodeConfig::default())
 }
 
-fn peer() -> Peer {
+pub(crate) fn peer() -> Peer {
     let (node, repo) = (node(), Repo::memory().unwrap());
     let sync = Sync::spawn(&node, &repo).unwrap();
     Peer { node, repo, sync }
 }
 
 /// Waits, as long as it takes on the slowest machine, for what must come.
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(40);
     while !done() {
         assert!(Instant::now() < end, "it never came: {what}");
@@ -49,14 +49,14 @@ async fn update(updates: &mut Subscription, wanted: impl Fn(&Update) -> bool) ->
     tokio::time::timeout(Duration::from_secs(40), found).await.expect("it never came")
 }
 
-fn text(doc: &Doc) -> String {
+pub(crate) fn text(doc: &Doc) -> String {
     match doc.get("/body").unwrap() {
         Some(Value::Text(text)) => text,
         other => format!("{other:?}"),
     }
 }
 
-fn begun(repo: &Repo) -> Doc {
+pub(crate) fn begun(repo: &Repo) -> Doc {
     let doc: Doc = repo.create_with("notes", Rule::Open).unwrap();
     doc.change(|doc| doc.set("/body", Value::Text(String::new()))).unwrap();
     doc

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dsys_core::{NodeAddr, SecretKey, Ticket};
 use dsys_crdt::Agent;
-use dsys_crdt::doc::TextUndo;
+use dsys_crdt::doc::Undo;
 use dsys_crdt::repo::{Doc, Link, Repo, Rule};
 use dsys_crdt::schema::{Crdt, Text};
 use dsys_crdt::sync::{Config, Sync};
@@ -34,7 +34,7 @@ pub(crate) struct Pane {
     node: Node,
     switch: Switch,
     doc: Doc<Pad>,
-    undo: Option<TextUndo>,
+    undo: Option<Undo>,
     sync: Sync,
     peers: Vec<NodeAddr>,
 }
