@@ -23,7 +23,7 @@ use crate::change::{Bundle, ChangeId, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
-const TAG: &str = "dsys/crdt/sync/2";
+const TAG: &str = "dsys/crdt/sync/3";
 
 /// Keeps documents of a repo in step with those of peers, over a node's connections. Clones are handles to the same; when the
 /// last is dropped it ends.

@@ -40,7 +40,7 @@ pub(super) fn next<P: Policy>(
     log: &Log<P>,
     queue: &mut VecDeque<u32>,
     size: usize,
-) -> Option<(Vec<u8>, usize)> {
+) -> Option<(Vec<u8>, Vec<u32>)> {
     let mut unsigned: BTreeSet<u32> = BTreeSet::new();
     let (mut bytes, mut end) = (0, 0);
     for (at, &number) in queue.iter().enumerate() {
@@ -63,5 +63,5 @@ pub(super) fn next<P: Policy>(
         return None;
     }
     let numbers: Vec<u32> = queue.drain(..end).collect();
-    Some((log.encode_sparingly_signed(&numbers), end))
+    Some((log.encode_sparingly_signed(&numbers), numbers))
 }

@@ -30,7 +30,7 @@ fn neighbours(shape: Shape, id: NodeId, all: &[NodeId]) -> Vec<NodeId> {
     }
 }
 
-fn same(network: &Network<Replica>, honest: impl Fn(NodeId) -> bool) -> Result<usize, String> {
+pub(crate) fn same(network: &Network<Replica>, honest: impl Fn(NodeId) -> bool) -> Result<usize, String> {
     let mut seen = None;
     for (id, replica) in network.machines().filter(|(id, _)| honest(*id)) {
         let doc = replica.doc(&OURS).unwrap();

@@ -63,6 +63,7 @@ pub(crate) fn quick() -> Config {
     // Two documents are many here.
     config.digest_from = 2;
     config.patience = Duration::from_millis(800);
+    config.turn = Duration::from_millis(300);
     config.announce_every = Duration::from_secs(3);
     config.redial_at_most = Duration::from_secs(3);
     config
