@@ -1,6 +1,8 @@
 //! The handle to a document of a repo.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 #[cfg(feature = "net")]
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 
 use super::file::Write;
 use super::subscription::Subscribers;
+use super::writer::Haste;
 use super::{Inner, Link, RepoError, Rule, Subscription, Update};
 #[cfg(feature = "net")]
 use crate::change::Bundle;
@@ -65,6 +68,8 @@ struct State {
     new: bool,
     /// So many changes are in the snapshot that was written last.
     kept: u32,
+    /// Our own changes that were not on the disk yet when last looked at: their numbers.
+    own: VecDeque<Range<u32>>,
     /// When somebody last had to do with it.
     #[cfg(feature = "net")]
     used: Instant,
@@ -259,6 +264,7 @@ impl Cell {
                 doc: None,
                 new,
                 kept: 0,
+                own: VecDeque::new(),
                 #[cfg(feature = "net")]
                 used: Instant::now(),
                 #[cfg(feature = "net")]
@@ -279,7 +285,7 @@ impl Cell {
         }
         if let Some(snapshot) = self.due_snapshot(true) {
             // Its changes are written anyway.
-            let _ = self.repo.writer.write(snapshot, None);
+            let _ = self.repo.writer.write(snapshot);
         }
         let mut state = self.state();
         let Some(doc) = state.doc.as_ref().filter(|_| idles(&state)) else { return };
@@ -311,6 +317,20 @@ impl Cell {
         Ok(act(self.open(&mut state)?))
     }
 
+    /// Looks at the log, and how many of its changes may be told to peers, the first ones: those before the first of our own
+    /// that is not on the disk.
+    #[cfg(feature = "net")]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Log<Rule>, u32) -> R) -> Result<R, RepoError> {
+        let mut state = self.state();
+        self.open(&mut state)?;
+        let stored = self.stored_count();
+        while state.own.front().is_some_and(|run| run.end <= stored) {
+            state.own.pop_front();
+        }
+        let log = state.doc.as_ref().ok_or(RepoError::Removed)?.log();
+        Ok(look(log, state.own.front().map_or(log.len() as u32, |run| run.start.max(stored))))
+    }
+
     fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut doc::Doc<Rule>, RepoError> {
         if self.removed.load(Ordering::Acquire) {
             return Err(RepoError::Removed);
@@ -327,6 +347,7 @@ impl Cell {
                 state.heads = None;
             }
             (state.doc, state.kept, state.new) = (Some(doc), kept, false);
+            state.own.clear();
         }
         state.doc.as_mut().ok_or(RepoError::Removed)
     }
@@ -371,8 +392,13 @@ impl Cell {
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
         let events = act(doc, &*self.repo.key)?;
-        let bytes = doc.log().encode_as_they_are(before..doc.log().len() as u32);
-        self.write(&mut state, before, bytes)?;
+        let after = doc.log().len() as u32;
+        let bytes = doc.log().encode_as_they_are(before..after);
+        match state.own.back_mut().filter(|run| run.end == before) {
+            Some(run) => run.end = after,
+            None => state.own.push_back(before..after),
+        }
+        self.write(&mut state, before, bytes, Haste::Now)?;
         self.tell(&Update::Local(events));
         Ok(())
     }
@@ -392,18 +418,18 @@ impl Cell {
             let whole = sent.filter(|(_, names)| doc.log().names_from(before) == names);
             let bytes = whole.map(|(bytes, _)| bytes);
             let bytes = bytes.unwrap_or_else(|| doc.log().encode_as_they_are(before..after));
-            self.write(&mut state, before, bytes)?;
+            self.write(&mut state, before, bytes, Haste::Soon)?;
             self.tell(&Update::Remote(events));
         }
         Ok((received, after))
     }
 
     /// Has the changes from a number on written; if they cannot be, they are forgotten.
-    fn write(&self, state: &mut State, before: u32, bytes: Vec<u8>) -> Result<(), RepoError> {
+    fn write(&self, state: &mut State, before: u32, bytes: Vec<u8>, haste: Haste) -> Result<(), RepoError> {
         let Some(doc) = &state.doc else { return Err(RepoError::Removed) };
         let after = doc.log().len() as u32;
         let write = Write::Changes(self.link.document, before, bytes);
-        let written = self.repo.writer.write(write, Some((self.cell.clone(), after)));
+        let written = self.repo.writer.write_changes(write, (self.cell.clone(), after), haste);
         if written.is_err() {
             state.doc = None;
         }
@@ -464,7 +490,7 @@ impl Drop for Cell {
         }
         if let Some(snapshot) = self.due_snapshot(true) {
             // Its changes are written anyway.
-            let _ = self.repo.writer.write(snapshot, None);
+            let _ = self.repo.writer.write(snapshot);
         }
     }
 }

@@ -138,7 +138,7 @@ impl<L: Library> Replicator<L> {
         }
         if lists {
             let most = self.config.max_named;
-            let have = self.library.look(&document, |log, stored| piece::have(log, stored, most));
+            let have = self.library.look(&document, |log, told| piece::have(log, told, most));
             cx.send(from, Message::Have { document, have: have.unwrap_or_default() });
         } else if gives {
             // It has no more than we have.
@@ -151,9 +151,9 @@ impl<L: Library> Replicator<L> {
 
     /// Whether these are all known here; and what somebody lacks who has them.
     fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<(bool, VecDeque<u32>)> {
-        self.library.look(&document, |log, stored| {
+        self.library.look(&document, |log, told| {
             let known = heads.iter().all(|id| log.number(id).is_some());
-            (known, if known { piece::lacking(log, stored, heads) } else { VecDeque::new() })
+            (known, if known { piece::lacking(log, told, heads) } else { VecDeque::new() })
         })
     }
 
@@ -172,7 +172,7 @@ impl<L: Library> Replicator<L> {
         if link.served.is_some_and(|at| now.since(at) < patience / 2) {
             return;
         }
-        let lacking = self.library.look(&document, |log, stored| piece::lacking(log, stored, have));
+        let lacking = self.library.look(&document, |log, told| piece::lacking(log, told, have));
         let Some(link) = self.link(from, document) else { return };
         let wanted = link.unsent(lacking.unwrap_or_default());
         if !wanted.is_empty() {

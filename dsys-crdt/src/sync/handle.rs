@@ -291,8 +291,12 @@ impl Library for Shelf {
 
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Rule>, u32) -> R) -> Option<R> {
         let doc = self.doc(document)?;
-        let looked = doc.cell().with(|it| look(it.log(), doc.cell().stored_count()));
+        let looked = doc.cell().look(look);
         looked.inspect_err(|error| debug!(?document, %error, "a shared document cannot be read")).ok()
+    }
+
+    fn stored(&self, document: &DocumentId) -> Option<u32> {
+        self.doc(document).map(|doc| doc.cell().stored_count())
     }
 
     fn resting(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {

@@ -18,9 +18,13 @@ pub trait Library {
     /// Who may write.
     type Policy: Policy;
 
-    /// Looks at a document's log, of which so many changes are durable, the first ones: only they are told to anybody. None
-    /// if it is not shared, or cannot be read.
+    /// Looks at a document's log, of which so many changes may be told to peers, the first ones: up to the first of our own that
+    /// is not durable, since a crash would take that back, and we would sign another in its place. What came from others
+    /// may be told before it is durable. None if it is not shared, or cannot be read.
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
+
+    /// How many of its changes are durable, the first ones.
+    fn stored(&self, document: &DocumentId) -> Option<u32>;
 
     /// The last changes of a document all of which is durable, and that need not be looked at for that.
     fn resting(&self, _: &DocumentId) -> Option<Vec<ChangeId>> {
@@ -301,14 +305,15 @@ impl<L: Library> Replicator<L> {
         self.look_whether_in_step(from, document, cx);
     }
 
-    /// Passes on what is durable and was not yet: sends it to some, announces it to others, thanks those it came from.
+    /// Passes on what may be told and was not yet: sends it to some, announces it to others, thanks those it came from.
     fn pass_on(&mut self, document: DocumentId, cx: &mut Context<'_, Self>) {
-        let Some(stored) = self.library.look(&document, |_, stored| stored) else { return };
+        let Some(told) = self.library.look(&document, |_, told| told) else { return };
+        let Some(stored) = self.library.stored(&document) else { return };
         let Some(shared) = self.shared.get_mut(&document) else { return };
-        let new = shared.passed..stored.max(shared.passed);
+        let new = shared.passed..told.max(shared.passed);
         shared.passed = new.end;
         let sources = shared.sources.clone();
-        shared.sources.retain(|(run, _)| run.end > stored);
+        shared.sources.retain(|(run, _)| run.end > told);
         let source =
             |number: &u32| sources.iter().find(|(run, _)| run.contains(number)).map(|(_, source)| source);
         let (mut to_send, mut thanked) = (Vec::new(), Vec::new());
@@ -379,7 +384,7 @@ impl<L: Library> Replicator<L> {
     /// Whether a document is shared; from now on, if it was not yet.
     fn is_shared(&mut self, document: DocumentId) -> bool {
         if !self.shared.contains_key(&document) {
-            let Some(passed) = self.library.look(&document, |_, stored| stored) else { return false };
+            let Some(passed) = self.library.look(&document, |_, told| told) else { return false };
             self.shared.insert(document, Shared { passed, ..Shared::default() });
         }
         true
@@ -404,7 +409,7 @@ impl<L: Library> Replicator<L> {
         let most = self.config.max_named;
         match self.library.resting(document) {
             Some(heads) if heads.len() <= most => Some(heads),
-            _ => self.library.look(document, |log, stored| piece::heads(log, stored, most)),
+            _ => self.library.look(document, |log, told| piece::heads(log, told, most)),
         }
     }
 
@@ -434,8 +439,9 @@ impl<L: Library> Replicator<L> {
         let has_all = |log: &Log<L::Policy>| {
             log.tips().all(|tip| log.id_of(tip).is_some_and(|id| link.theirs.contains(&id)))
         };
-        let same = |log: &Log<L::Policy>, stored: u32| {
-            stored as usize == log.len()
+        let stored = library.stored(&document).map(|stored| stored as usize);
+        let same = |log: &Log<L::Policy>, _| {
+            stored == Some(log.len())
                 && link.theirs.iter().all(|id| log.number(id).is_some())
                 && (!link.behind || has_all(log))
         };

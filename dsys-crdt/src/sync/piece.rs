@@ -1,21 +1,21 @@
-//! What is told of a log, and in which pieces. Only its first changes may be told, those that are durable.
+//! What is told of a log, and in which pieces. Only its first changes may be: see [`Library::look`](super::Library::look).
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::change::{ChangeId, Log, Policy};
 
-/// The changes among the first `stored` that none of these follows; or a few more, which say the same.
-pub(super) fn heads<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
+/// The changes among the first `told` that none of these follows; or a few more, which say the same.
+pub(super) fn heads<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<ChangeId> {
     let graph = log.graph();
-    let hidden = (stored..log.len() as u32).flat_map(|number| graph.parents(number).iter().copied());
-    let numbers: BTreeSet<u32> = log.tips().chain(hidden).filter(|number| *number < stored).collect();
+    let hidden = (told..log.len() as u32).flat_map(|number| graph.parents(number).iter().copied());
+    let numbers: BTreeSet<u32> = log.tips().chain(hidden).filter(|number| *number < told).collect();
     numbers.into_iter().rev().take(most).filter_map(|number| log.id_of(number)).collect()
 }
 
 /// A sparse list of what is here, the newest first where there is no room for all.
-pub(super) fn have<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
-    let mut have = heads(log, stored, most);
-    let told = |id: &ChangeId| log.number(id).is_some_and(|number| number < stored);
+pub(super) fn have<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<ChangeId> {
+    let mut have = heads(log, told, most);
+    let told = |id: &ChangeId| log.number(id).is_some_and(|number| number < told);
     let mut rest: Vec<ChangeId> = log.summary().into_iter().filter(told).collect();
     rest.sort_by_key(|id| std::cmp::Reverse(log.number(id)));
     have.extend(rest);
@@ -24,14 +24,14 @@ pub(super) fn have<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<Cha
 }
 
 /// The numbers of what may be told to somebody who has these.
-pub(super) fn lacking<P: Policy>(log: &Log<P>, stored: u32, known: &[ChangeId]) -> VecDeque<u32> {
+pub(super) fn lacking<P: Policy>(log: &Log<P>, told: u32, known: &[ChangeId]) -> VecDeque<u32> {
     // In the common case it is the last few, or nothing.
     let tips: BTreeSet<u32> = log.tips().collect();
     let has: BTreeSet<u32> = known.iter().filter_map(|id| log.number(id)).collect();
     if tips.is_subset(&has) {
         return VecDeque::new();
     }
-    log.lacking(known).into_iter().filter(|number| *number < stored).collect()
+    log.lacking(known).into_iter().filter(|number| *number < told).collect()
 }
 
 /// Takes changes off the queue for one piece of about `size` bytes, as bytes. A piece ends where each author's last change
