@@ -40,7 +40,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use document::{Cell, now};
+use document::{Cell, Due, now};
 pub use document::{ChangeError, Doc, Dynamic};
 use dsys_core::{NodeId, Signer};
 use file::{File, Info, Write};
@@ -85,7 +85,8 @@ pub struct RepoConfig {
     /// What came from peers is written so long after, with what has come meanwhile, or with the next change of our own. At
     /// first 2 ms.
     pub gather: Duration,
-    /// A document's state is written anew after so many changes, and a half more than it has. At first 512.
+    /// A document's state is written anew after so many changes, and a half more than it has; later while more is coming. At
+    /// first 512.
     pub compact_after: u32,
     /// So many documents at most. At first 1,000,000.
     pub max_documents: usize,
@@ -347,7 +348,7 @@ impl Repo {
     /// It is closed anyway, soon.
     pub async fn close(&self) {
         let open: Vec<Arc<Cell>> = self.table().open.values().filter_map(Weak::upgrade).collect();
-        for snapshot in open.iter().filter_map(|cell| cell.due_snapshot(true)) {
+        for snapshot in open.iter().filter_map(|cell| cell.due_snapshot(Due::Any)) {
             // The changes themselves are written anyway.
             let _ = self.inner.writer.write(snapshot);
         }

@@ -232,11 +232,15 @@ impl<P: Policy> Log<P> {
 
     /// Changes by their numbers, the last first, without the signatures of those for which another of them vouches.
     fn sparingly_signed(&self, numbers: &[u32]) -> Vec<(ChangeId, &Change, Option<Signature>)> {
-        let mut vouched: BTreeSet<ChangeId> = BTreeSet::new();
+        // As a rule it is one change, the one before.
+        let (mut vouched, mut next): (BTreeSet<ChangeId>, Option<ChangeId>) = (BTreeSet::new(), None);
         let signed = numbers.iter().rev().filter_map(|&number| {
             let (id, change) = (self.id_of(number)?, self.at(number)?);
-            let signature = change.signature.filter(|_| !vouched.remove(&id));
-            vouched.extend(change.header.previous);
+            let is_vouched = next.take_if(|next| *next == id).is_some() || vouched.remove(&id);
+            let signature = change.signature.filter(|_| !is_vouched);
+            if let Some(previous) = change.header.previous {
+                vouched.extend(next.replace(previous));
+            }
             Some((id, change, signature))
         });
         signed.collect()
@@ -356,6 +360,6 @@ impl<P: Policy> Log<P> {
     pub(crate) fn begins_branch(&self, number: u32) -> bool {
         let Some(header) = self.at(number).map(|change| &change.header) else { return false };
         let previous = header.previous.and_then(|previous| self.number(&previous));
-        self.known.graph.next_of(&header.author, previous).len() > 1
+        self.known.graph.next_of(&header.author, previous).nth(1).is_some()
     }
 }

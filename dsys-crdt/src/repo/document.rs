@@ -61,6 +61,17 @@ pub(crate) struct Cell {
     removed: AtomicBool,
 }
 
+/// How much has to have come since the last snapshot for another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// Anything that is worth it: the document is closed.
+    Any,
+    /// As many changes as pay for it.
+    Much,
+    /// More is coming already, and a snapshot of all of it is cheaper than one of this and one of that.
+    VeryMuch,
+}
+
 #[derive(Debug)]
 struct State {
     /// None before it is used.
@@ -283,7 +294,7 @@ impl Cell {
         if !self.state.try_lock().is_ok_and(|state| idles(&state)) {
             return;
         }
-        if let Some(snapshot) = self.due_snapshot(true) {
+        if let Some(snapshot) = self.due_snapshot(Due::Any) {
             // Its changes are written anyway.
             let _ = self.repo.writer.write(snapshot);
         }
@@ -454,15 +465,20 @@ impl Cell {
         });
     }
 
-    /// A snapshot to be written, if much has come since the last one; with `any`, if anything worth it has. None while
-    /// somebody works on the document.
-    pub(super) fn due_snapshot(&self, any: bool) -> Option<Write> {
+    /// A snapshot to be written, if so much has come since the last one. None while somebody works on the document.
+    pub(super) fn due_snapshot(&self, due: Due) -> Option<Write> {
         let mut state = self.state.try_lock().ok()?;
         let kept = state.kept;
         let doc = state.doc.as_ref()?;
         let new = (doc.log().len() as u32).saturating_sub(kept);
         let after = self.repo.config.compact_after;
-        if new < if any { (after / 8).max(1) } else { after.max(kept / 2) } {
+        let much = after.max(kept / 2);
+        let least = match due {
+            Due::Any => (after / 8).max(1),
+            Due::Much => much,
+            Due::VeryMuch => much.saturating_mul(32),
+        };
+        if new < least {
             return None;
         }
         // A document that cannot be kept so is opened by its changes.
@@ -488,7 +504,7 @@ impl Drop for Cell {
         if self.removed.load(Ordering::Acquire) || self.repo.writer.failure().is_some() {
             return;
         }
-        if let Some(snapshot) = self.due_snapshot(true) {
+        if let Some(snapshot) = self.due_snapshot(Due::Any) {
             // Its changes are written anyway.
             let _ = self.repo.writer.write(snapshot);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::RepoError;
-use super::document::Cell;
+use super::document::{Cell, Due};
 use super::file::{File, Kept, Write};
 use crate::change::DocumentId;
 
@@ -271,12 +271,13 @@ impl Shared {
         }
         contained(|| file.write(writes))?;
         writes.clear();
+        let more = if self.queue().jobs.is_empty() { Due::Much } else { Due::VeryMuch };
         let mut snapshots = Vec::new();
         for (cell, changes) in told.drain(..) {
             let Some(cell) = cell.upgrade() else { continue };
             cell.stored(changes);
             self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(cell.link.document);
-            snapshots.extend(cell.due_snapshot(false));
+            snapshots.extend(cell.due_snapshot(more));
         }
         self.news.notify_one();
         if snapshots.is_empty() { Ok(()) } else { contained(|| file.write(&snapshots)) }

@@ -82,13 +82,21 @@ impl<L: Library> Replicator<L> {
         let links = peers.iter().filter(|(_, peer)| peer.up).filter_map(|(id, peer)| {
             let link = peer.links.get(&document)?;
             let free = link.asked.is_none() && link.is_trusted(cx.now());
-            (free && !link.theirs.is_empty()).then_some((link.broken, id, &link.theirs))
+            (free && !link.theirs.is_empty()).then_some((link.broken, *id, &link.theirs))
         });
+        let mut links: Vec<(u32, NodeId, &Vec<ChangeId>)> = links.collect();
+        // Nobody needs to open it, if all have what it was closed with.
+        if let Some(ours) = library.resting(&document) {
+            links.retain(|(.., ids)| ids.iter().any(|id| !ours.contains(id)));
+        }
+        if links.is_empty() {
+            return;
+        }
         let lacks = |log: &Log<L::Policy>, ids: &[ChangeId]| ids.iter().any(|id| log.number(id).is_none());
         let have = library.look(&document, |log, _| {
-            links.filter(|(.., ids)| lacks(log, ids)).map(|(broken, id, _)| (broken, *id)).collect::<Vec<_>>()
+            links.iter().filter(|(.., ids)| lacks(log, ids)).map(|(broken, id, _)| (*broken, *id)).collect()
         });
-        let mut have = have.unwrap_or_default();
+        let mut have: Vec<(u32, NodeId)> = have.unwrap_or_default();
         let least = have.iter().map(|(broken, _)| *broken).min();
         have.retain(|(broken, _)| Some(*broken) == least);
         if !have.is_empty()
@@ -221,10 +229,9 @@ impl<L: Library> Replicator<L> {
 
     /// A peer is waited for no longer: if more lacks, somebody else is asked, or the same.
     pub(super) fn pass_turn(&mut self, from: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
-        if let Some(shared) = self.shared.get_mut(&document) {
-            shared.turn = shared.turn.filter(|turn| turn.peer != from);
-            self.ask_one(document, cx);
-        }
+        let Some(shared) = self.shared.get_mut(&document) else { return };
+        shared.turn = shared.turn.filter(|turn| turn.peer != from);
+        self.ask_one(document, cx);
     }
 
     /// Those who give nothing, or take too long, are waited for no longer.
