@@ -4,6 +4,7 @@ use crate::{Context, Effect, Input, Machine, NodeId};
 
 impl<M: Machine> Input<M> {
     /// The same input for a machine that speaks the same: a wrapper's part.
+    #[inline]
     pub fn recast<P>(self) -> Input<P>
     where
         P: Machine<Message = M::Message, Command = M::Command, Timer = M::Timer>,
@@ -27,6 +28,7 @@ impl<P: Machine> Effect<P> {
     ///
     /// # Errors
     /// An event of the part, which is for the whole to route.
+    #[inline]
     pub fn within<W: Machine>(
         self,
         message: impl FnOnce(NodeId, P::Message) -> W::Message,
@@ -77,6 +79,7 @@ impl<M: Machine> Context<'_, M> {
     ///     }
     /// }
     /// ```
+    #[inline]
     pub fn part<'a, P: Machine>(&'a mut self, effects: &'a mut Vec<Effect<P>>) -> Context<'a, P> {
         Context::new(self.now(), self.rng(), effects)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dsys_core::Time;
+
 /// A smoothed mean and deviation: RFC 6298, §2, without its constants for a granularity and a least value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Estimate {
@@ -37,9 +39,51 @@ impl Estimate {
     }
 }
 
+/// The round trip to a peer, by pings and whatever else is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundTrip {
+    pub(crate) estimate: Estimate,
+    /// When the last ping went out. [`Time::MAX`] if it was answered, or there was none: nodes have many of these.
+    pinged: Time,
+}
+
+impl Default for RoundTrip {
+    fn default() -> Self {
+        RoundTrip { estimate: Estimate::default(), pinged: Time::MAX }
+    }
+}
+
+impl RoundTrip {
+    /// A ping goes out.
+    pub(crate) fn ping(&mut self, now: Time) {
+        self.pinged = now;
+    }
+
+    /// An answer to a ping has come; one that nobody asked for says nothing.
+    pub(crate) fn pong(&mut self, now: Time) {
+        let pinged = std::mem::replace(&mut self.pinged, Time::MAX);
+        if pinged != Time::MAX {
+            self.estimate.sample(now - pinged);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_answer_counts_for_one_ping() {
+        let at = |millis: u64| Time::from_nanos(millis * 1_000_000);
+        let mut trip = RoundTrip::default();
+        trip.pong(at(5));
+        assert_eq!(trip.estimate.mean(), None, "nobody asked");
+        trip.ping(at(10));
+        trip.ping(at(20));
+        trip.pong(at(50));
+        trip.pong(at(90));
+        assert_eq!(trip.estimate.mean(), Some(Duration::from_millis(30)), "of the last ping, once");
+    }
 
     #[test]
     fn an_estimate_follows_what_is_measured() {

@@ -9,6 +9,7 @@ mod event;
 mod faults;
 mod ids;
 mod latency;
+mod links;
 mod math;
 pub mod measure;
 

@@ -1,10 +1,11 @@
 //! What the simulation keeps for one node: the hot part in one place, the rest behind one pointer.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use dsys_core::{Effect, Machine, NodeId};
 
 use crate::disk::Disk;
+use crate::links::{Link, Links};
 use crate::{Clock, Counters, Notice};
 
 pub(crate) struct Node<M: Machine> {
@@ -31,15 +32,9 @@ pub(crate) struct Cold<M: Machine> {
     pub(crate) flush_begun: u64,
     /// Effects that wait for the flush, in order.
     pub(crate) held: VecDeque<Effect<M>>,
-    pub(crate) links: BTreeMap<u32, Link<M>>,
+    pub(crate) links: Links<M::Message>,
     /// Names that nobody has and that are being dialled.
     pub(crate) strangers: BTreeSet<NodeId>,
-}
-
-pub(crate) struct Link<M: Machine> {
-    pub(crate) id: u32,
-    /// Messages that wait for the dial; `None` once the link is up.
-    pub(crate) waiting: Option<Vec<M::Message>>,
 }
 
 impl<M: Machine> Node<M> {
@@ -65,7 +60,7 @@ impl<M: Machine> Node<M> {
                 disk: Disk::default(),
                 flush_begun: 0,
                 held: VecDeque::new(),
-                links: BTreeMap::new(),
+                links: Links::default(),
                 strangers: BTreeSet::new(),
             })
         })
@@ -75,10 +70,10 @@ impl<M: Machine> Node<M> {
         self.cold.as_ref().is_none_or(|cold| cold.dialable)
     }
 
-    /// The id of the link to this peer, and whether it is up.
-    pub(crate) fn link(&self, peer: u32) -> Option<(u32, bool)> {
-        let link = self.cold.as_ref()?.links.get(&peer)?;
-        Some((link.id, link.waiting.is_none()))
+    /// The link to this peer.
+    #[inline]
+    pub(crate) fn link(&self, peer: u32) -> Option<Link> {
+        self.cold.as_ref()?.links.get(peer)
     }
 
     /// When a message to `to` drawn for `at` arrives if it must not overtake the one before it.

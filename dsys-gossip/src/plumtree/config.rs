@@ -5,8 +5,8 @@ use std::time::Duration;
 /// How a node broadcasts, and its bounds. Each bound is counted in [`Stats`](super::Stats) when it is hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How long it is at least from one announcement to the next (§3.6): the first name crosses lazy links at once, which
-    /// finds holes and better links soonest; those that follow it closely wait for company.
+    /// So long a name waits before it crosses lazy links (§3.6): messages go ahead of names, which all but those who lost
+    /// their parent throw away, and names that follow each other closely go together. Zero: it does not wait.
     pub announce_after: Duration,
     /// A link replaces the parent after it has been better so many times more often than worse; `None`: never.
     pub optimize_after: Option<u8>,
@@ -35,11 +35,11 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Names 10 ms apart, a better link after three wins; 64 neighbours, 256 missing names each; 1,024 messages or 8 MiB
+    /// Names after 5 ms, a better link after three wins; 64 neighbours, 256 missing names each; 1,024 messages or 8 MiB
     /// kept for a minute, 65,536 names for an hour.
     fn default() -> Self {
         Config {
-            announce_after: Duration::from_millis(10),
+            announce_after: Duration::from_millis(5),
             optimize_after: Some(3),
             first_round_trip: Duration::from_millis(300),
             max_wait: Duration::from_secs(10),

@@ -66,8 +66,6 @@ pub struct Plumtree {
     missing: BTreeMap<MessageId, Missing>,
     /// Names that wait to be announced, and who is known to have their messages.
     waiting: Vec<(MessageId, Vec<NodeId>)>,
-    /// When names were announced last.
-    announced: Time,
     /// How much later than their names messages come.
     lag: Estimate,
     stats: Stats,
@@ -88,7 +86,6 @@ impl Plumtree {
             kept: Kept::default(),
             missing: BTreeMap::new(),
             waiting: Vec::new(),
-            announced: Time::ZERO,
             lag: Estimate::default(),
             stats: Stats::default(),
             config,
@@ -102,6 +99,11 @@ impl Plumtree {
     /// The neighbours in order, and whether messages cross their links eagerly.
     pub fn neighbours(&self) -> impl ExactSizeIterator<Item = (NodeId, bool)> + '_ {
         self.neighbours.iter().map(|neighbour| (neighbour.id, neighbour.eager))
+    }
+
+    /// When each neighbour last said anything, in order; the beginning of time for one that has not yet.
+    pub fn heard(&self) -> impl ExactSizeIterator<Item = (NodeId, Time)> + '_ {
+        self.neighbours.iter().map(|neighbour| (neighbour.id, neighbour.heard))
     }
 
     /// Whether a message of this name has come, as far as is remembered.
@@ -149,7 +151,7 @@ impl Plumtree {
     fn ping(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
         let now = cx.now();
         if let Some(neighbour) = self.neighbour(peer) {
-            neighbour.pinged = Some(now);
+            neighbour.round_trip.ping(now);
             cx.send(peer, Message::Ping);
         }
     }
@@ -195,17 +197,15 @@ impl Plumtree {
         }
         let from = holders.first().copied().unwrap_or(self.me);
         self.waiting.push((id, holders));
-        let next = self.announced + config.announce_after;
-        if cx.now() >= next || self.waiting.len() >= config.max_announced {
+        if config.announce_after.is_zero() || self.waiting.len() >= config.max_announced {
             self.announce(cx);
         } else if self.waiting.len() == 1 {
-            cx.set_timer(Timer::Announce, next - cx.now());
+            cx.set_timer(Timer::Announce, config.announce_after);
         }
         cx.emit(Event::Delivered { id, payload, hops, from });
     }
 
     fn announce(&mut self, cx: &mut Context<'_, Self>) {
-        self.announced = cx.now();
         let waiting = std::mem::take(&mut self.waiting);
         for neighbour in self.neighbours.iter().filter(|neighbour| !neighbour.eager) {
             let lacks = |(_, holders): &&(MessageId, Vec<NodeId>)| !holders.contains(&neighbour.id);
@@ -256,7 +256,7 @@ impl Plumtree {
             && peer == from
         {
             if let Some(neighbour) = self.neighbour(peer) {
-                neighbour.round_trip.sample(now - then);
+                neighbour.round_trip.estimate.sample(now - then);
             }
             return;
         }
@@ -265,7 +265,7 @@ impl Plumtree {
         let Some((first, _)) = missing.announced.first().copied() else { return };
         for (peer, then) in &missing.announced {
             if let Some(neighbour) = self.neighbour(*peer) {
-                let hop = neighbour.round_trip.mean().map_or(Duration::MAX, |trip| trip / 2);
+                let hop = neighbour.round_trip.estimate.mean().map_or(Duration::MAX, |trip| trip / 2);
                 neighbour.won(now - *then > hop);
             }
         }
@@ -283,14 +283,14 @@ impl Plumtree {
 
     fn ihave(&mut self, ids: &[MessageId], from: NodeId, cx: &mut Context<'_, Self>) {
         let (most, now) = (self.config.max_missing, cx.now());
+        // Names from strangers would cost memory that no bound of theirs limits.
+        let Ok(at) = self.neighbours.binary_search_by(|one| one.id.cmp(&from)) else {
+            self.stats.violations += 1;
+            return;
+        };
         for &id in ids {
-            let known = self.seen.when(id).is_some();
-            // Names from strangers would cost memory that no bound of theirs limits.
-            let Some(neighbour) = self.neighbour(from) else {
-                self.stats.violations += 1;
-                return;
-            };
-            if known {
+            let Some(neighbour) = self.neighbours.get_mut(at) else { return };
+            if self.seen.when(id).is_some() {
                 neighbour.won(false);
                 if let Some((_, holders)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
                     holders.push(from);
@@ -300,7 +300,6 @@ impl Plumtree {
             if self.missing.get(&id).is_some_and(|missing| missing.announced_by(from)) {
                 continue;
             }
-            let Some(neighbour) = self.neighbour(from) else { return };
             if neighbour.missing as usize >= most {
                 self.stats.missing_refused += 1;
                 continue;
@@ -363,15 +362,11 @@ impl Plumtree {
 
     fn ponged(&mut self, from: NodeId, cx: &mut Context<'_, Self>) {
         let now = cx.now();
-        if let Some(neighbour) = self.neighbour(from)
-            && let Some(then) = neighbour.pinged.take()
-        {
-            neighbour.round_trip.sample(now - then);
-        }
+        self.neighbour(from).into_iter().for_each(|neighbour| neighbour.round_trip.pong(now));
     }
 
     fn round_trip(&mut self, peer: NodeId, of: fn(Estimate) -> Option<Duration>) -> Duration {
-        let measured = self.neighbour(peer).and_then(|neighbour| of(neighbour.round_trip));
+        let measured = self.neighbour(peer).and_then(|neighbour| of(neighbour.round_trip.estimate));
         measured.unwrap_or(self.config.first_round_trip)
     }
 }
@@ -383,6 +378,9 @@ impl Machine for Plumtree {
     type Timer = Timer;
 
     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
+        if let Input::Message(from, _) = &input {
+            self.neighbour(*from).into_iter().for_each(|neighbour| neighbour.heard = cx.now());
+        }
         match input {
             Input::Start => {
                 let peers: Vec<NodeId> = self.neighbours.iter().map(|neighbour| neighbour.id).collect();

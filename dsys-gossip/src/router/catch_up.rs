@@ -335,9 +335,12 @@ impl CatchUp {
         }
         let busy = !exchange.wanted.is_empty() || !exchange.offered.is_empty() || exchange.asking.is_some();
         let (again, upto) = (exchange.again, exchange.upto);
+        // A question behind so many messages is likely to have met the giver at the end of its patience.
+        let alone = exchange.wanted.is_empty() && exchange.offered.is_empty();
+        let within = config.answer_within / if alone { 8 >> exchange.tries.min(3) } else { 1 };
         if busy {
             wants.into_iter().for_each(|body| self.send(peer, body, cx));
-            cx.set_timer(Timer::Answer(self.topic, peer), config.answer_within);
+            cx.set_timer(Timer::Answer(self.topic, peer), within);
         } else {
             exchange.state = State::Idle;
             cx.cancel_timer(Timer::Answer(self.topic, peer));

@@ -232,7 +232,7 @@ impl Router {
                 cx.emit(Event::Down(joined.name.clone(), peer));
                 joined.catch_up.down(peer, cx);
             }
-            topic::Event::Member(member) => cx.emit(Event::Member(joined.name.clone(), member)),
+            topic::Event::Member(member) => cx.emit(Event::Member(joined.name.clone(), *member)),
             topic::Event::Broadcast(broadcast::Event::Delivered { hops, .. }) => {
                 let Some(opened) = joined.opened.take() else { return };
                 if opened.from != self.me.id {

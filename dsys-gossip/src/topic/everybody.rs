@@ -61,7 +61,7 @@ impl Everybody {
             | full::Event::Suspected(id)
             | full::Event::Down(id)
             | full::Event::Changed(id)) = event;
-            self.full.info(id).into_iter().for_each(|member| cx.emit(Event::Member(member)));
+            self.full.info(id).into_iter().for_each(|member| cx.emit(Event::Member(Box::new(member))));
             match event {
                 full::Event::Up(_) if !self.barred.contains(&id) && self.neighbours.insert(id) => {
                     changes.push(Change::Up(id));

@@ -49,7 +49,7 @@ pub enum Event {
     /// And now it is not.
     Down(NodeId),
     /// How this member of a small topic is, whenever that changes.
-    Member(MemberInfo),
+    Member(Box<MemberInfo>),
     /// Of the tree: a message came, was refused, or is lost.
     Broadcast(broadcast::Event),
 }
@@ -230,7 +230,12 @@ impl Machine for Topic {
             Input::Message(from, Message::Full(message)) => {
                 self.tell_members(Input::Message(from, message), cx);
             }
-            Input::Timer(Timer::Membership(timer)) => self.tell_membership(Input::Timer(timer), cx),
+            Input::Timer(Timer::Membership(timer)) => {
+                if let (partial::Timer::Probe, Membership::Partial(partial)) = (timer, &mut self.membership) {
+                    self.broadcast.heard().for_each(|(peer, then)| partial.heard(peer, then));
+                }
+                self.tell_membership(Input::Timer(timer), cx);
+            }
             Input::Timer(Timer::Broadcast(timer)) => self.tell_broadcast(Input::Timer(timer), cx),
             Input::Timer(Timer::Full(timer)) => self.tell_members(Input::Timer(timer), cx),
             // Connections are the membership's business; it tells the tree of neighbours.

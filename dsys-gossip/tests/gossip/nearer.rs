@@ -66,7 +66,7 @@ fn measured() -> Bench {
 }
 
 fn swap(peer: u64, millis: u32) -> Message {
-    Message::Swap { addr: addr(peer), round_trip: millis * 1_000, old: addr(9) }
+    Message::Swap { addr: addr(peer), round_trip: millis * 1_000, old: Box::new(addr(9)) }
 }
 
 fn neighbours(bench: &Bench) -> Vec<NodeId> {
@@ -84,12 +84,12 @@ fn a_swap_gives_up_the_slowest_and_the_two_that_lose_find_each_other() {
 
     // The other side: it has measured 3 and asks it.
     let mut bench = measured();
-    bench.from(1, Message::Shuffle { origin: addr(1), ttl: 0, nodes: vec![addr(3)] });
+    bench.from(1, Message::Shuffle { origin: Box::new(addr(1)), ttl: 0, nodes: vec![addr(3)] });
     let effects = bench.give(Input::Timer(Timer::Search));
     assert!(tells(&effects, 3, &Message::Ping));
     bench.now += Duration::from_millis(30);
     let effects = bench.from(3, Message::Disconnect);
-    assert!(tells(&effects, 3, &Message::Swap { addr: addr(0), round_trip: 30_000, old: addr(2) }));
+    assert!(tells(&effects, 3, &Message::Swap { addr: addr(0), round_trip: 30_000, old: Box::new(addr(2)) }));
     let effects = bench.from(3, Message::Swapped(addr(8)));
     assert!(tells(&effects, 2, &Message::Instead { addr: addr(8), ask: true }));
     assert_eq!(neighbours(&bench), [addr(1).id, addr(3).id]);
@@ -118,7 +118,7 @@ fn the_slowest_are_left_to_chance_and_a_refusal_changes_nothing() {
     assert!(tells(&bench.from(3, swap(3, 1)), 3, &Message::Refuse));
 
     let mut bench = measured();
-    bench.from(1, Message::Shuffle { origin: addr(1), ttl: 0, nodes: vec![addr(3)] });
+    bench.from(1, Message::Shuffle { origin: Box::new(addr(1)), ttl: 0, nodes: vec![addr(3)] });
     bench.give(Input::Timer(Timer::Search));
     bench.from(3, Message::Disconnect);
     bench.from(3, Message::Refuse);

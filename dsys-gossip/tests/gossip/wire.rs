@@ -82,7 +82,7 @@ fn partial_and_topic() {
         (Message::Refuse, "04".into()),
         (Message::Disconnect, "05".into()),
         (
-            Message::Shuffle { origin: addr.clone(), ttl: 3, nodes: vec![addr.clone()] },
+            Message::Shuffle { origin: Box::new(addr.clone()), ttl: 3, nodes: vec![addr.clone()] },
             format!("06{known}0301{known}"),
         ),
         (Message::ShuffleReply(vec![addr.clone()]), format!("0701{known}")),
@@ -90,7 +90,7 @@ fn partial_and_topic() {
         (Message::Pong, "09".into()),
         // 20,000 microseconds in LEB128.
         (
-            Message::Swap { addr: addr.clone(), round_trip: 20_000, old: addr.clone() },
+            Message::Swap { addr: addr.clone(), round_trip: 20_000, old: Box::new(addr.clone()) },
             format!("0a{known}a09c01{known}"),
         ),
         (Message::Swapped(addr.clone()), format!("0b{known}")),

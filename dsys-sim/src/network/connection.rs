@@ -8,7 +8,7 @@ use dsys_core::{Input, Machine, NodeId};
 use super::Network;
 use crate::event::Control;
 use crate::latency::nanos;
-use crate::node::Link;
+use crate::links::Link;
 use crate::trace::Kind;
 use crate::{Connections, Notice};
 
@@ -17,21 +17,21 @@ impl<M: Machine<Message: Clone>> Network<M> {
     pub(super) fn send_linked(&mut self, from: u32, to: u32, message: M::Message) {
         let max_waiting = self.config.max_waiting;
         let Some(node) = self.node_mut(from) else { return };
-        match node.cold().links.get_mut(&to) {
-            Some(Link { id, waiting: None }) => {
-                let id = *id;
-                self.transmit(from, to, id, message);
-            }
-            Some(Link { waiting: Some(waiting), .. }) if waiting.len() < max_waiting => waiting.push(message),
+        let links = &mut node.cold().links;
+        match links.get(to) {
+            Some(Link { id, up: true, .. }) => self.transmit(from, to, id, message),
             Some(_) => {
-                self.stats.waiting_full += 1;
-                self.lose(from, to);
+                if !links.wait(to, message, max_waiting) {
+                    self.stats.waiting_full += 1;
+                    self.lose(from, to);
+                }
             }
             None => {
-                self.links_made = self.links_made.wrapping_add(1).max(1);
+                self.links_made = self.links_made % Link::LAST + 1;
                 let id = self.links_made;
-                let link = Link { id, waiting: Some(vec![message]) };
-                self.node_mut(from).map(|node| node.cold().links.insert(to, link));
+                if let Some(node) = self.node_mut(from) {
+                    node.cold().links.dial(to, id, message);
+                }
                 self.stats.dials += 1;
                 if self.cuts.block(from, to) {
                     self.time_out(from, to, id, self.now);
@@ -61,11 +61,11 @@ impl<M: Machine<Message: Clone>> Network<M> {
         match node.link(from) {
             // Both dial at once: the dial of the smaller name stands, ours. It arrives there in its own time, or the
             // other side gives up as if nobody had answered.
-            Some((_, false)) if own < theirs => {
+            Some(Link { up: false, .. }) if own < theirs => {
                 self.time_out(from, to, link, begun);
                 return;
             }
-            Some((old, true)) => self.closed(to, from, old),
+            Some(Link { id: old, up: true, .. }) => self.closed(to, from, old),
             _ => {}
         }
         if self.cuts.block(to, from) {
@@ -83,8 +83,11 @@ impl<M: Machine<Message: Clone>> Network<M> {
     pub(super) fn accepted(&mut self, place: u32, peer: u32, link: u32) {
         let Some(node) = self.node_mut(place) else { return };
         match node.link(peer) {
-            Some((id, false)) if id == link => self.raise(place, peer, link),
-            Some((id, true)) if id == link => {}
+            Some(Link { id, up, .. }) if id == link => {
+                if !up {
+                    self.raise(place, peer, link);
+                }
+            }
             // We crashed, or gave up, since.
             _ => self.reset(place, peer, link),
         }
@@ -95,10 +98,11 @@ impl<M: Machine<Message: Clone>> Network<M> {
     pub(super) fn link_takes(&mut self, to: u32, from: u32, link: u32) -> bool {
         let Some(node) = self.node_mut(to) else { return false };
         match node.link(from) {
-            Some((id, true)) if id == link => true,
-            // A second copy that overtook the answer to our dial.
-            Some((id, false)) if id == link => {
-                self.raise(to, from, link);
+            Some(Link { id, up, .. }) if id == link => {
+                // A second copy that overtook the answer to our dial.
+                if !up {
+                    self.raise(to, from, link);
+                }
                 true
             }
             _ => {
@@ -113,10 +117,10 @@ impl<M: Machine<Message: Clone>> Network<M> {
     /// The link is gone, for `place`.
     pub(super) fn closed(&mut self, place: u32, peer: u32, link: u32) {
         let Some(node) = self.node_mut(place) else { return };
-        if node.link(peer).is_none_or(|(id, _)| id != link) {
+        if node.link(peer).is_none_or(|one| one.id != link) {
             return;
         }
-        if let Some(Link { waiting: Some(waiting), .. }) = node.cold().links.remove(&peer) {
+        if let Some(waiting) = node.cold().links.remove(peer) {
             self.stats.failed_dials += 1;
             waiting.iter().for_each(|_| self.lose(place, peer));
         }
@@ -127,7 +131,9 @@ impl<M: Machine<Message: Clone>> Network<M> {
 
     pub(super) fn disconnect(&mut self, place: u32, peer: NodeId) {
         let Some(peer) = self.ids.place(peer) else { return };
-        let Some((link, _)) = self.node_mut(place).and_then(|node| node.link(peer)) else { return };
+        let Some(Link { id: link, .. }) = self.node_mut(place).and_then(|node| node.link(peer)) else {
+            return;
+        };
         self.hang_up(place, peer, link, Notice::Refused);
         // As on a live node: whoever asked for it hears of it like of any other end.
         self.control(self.now, place, Control::Closed { peer, link });
@@ -138,9 +144,9 @@ impl<M: Machine<Message: Clone>> Network<M> {
         let Some(node) = self.node_mut(place) else { return };
         let Some(cold) = &mut node.cold else { return };
         cold.strangers.clear();
-        for (peer, link) in std::mem::take(&mut cold.links) {
-            link.waiting.iter().flatten().for_each(|_| self.lose(place, peer));
-            self.hang_up(place, peer, link.id, notice);
+        for (Link { peer, id, .. }, waiting) in std::mem::take(&mut cold.links).into_all() {
+            waiting.iter().for_each(|_| self.lose(place, peer));
+            self.hang_up(place, peer, id, notice);
         }
     }
 
@@ -150,14 +156,13 @@ impl<M: Machine<Message: Clone>> Network<M> {
         let at = self.now.saturating_add(nanos(timeout));
         for place in 0..self.nodes.len() as u32 {
             let links = self.node(place).and_then(|node| node.cold.as_ref()).map(|cold| &cold.links);
-            let cut: Vec<(u32, u32)> = links
+            let cut: Vec<Link> = links
                 .into_iter()
-                .flatten()
-                .filter(|(peer, _)| self.cuts.block(place, **peer) || self.cuts.block(**peer, place))
-                .map(|(peer, link)| (*peer, link.id))
+                .flat_map(|links| links.all())
+                .filter(|link| self.cuts.block(place, link.peer) || self.cuts.block(link.peer, place))
                 .collect();
-            for (peer, link) in cut {
-                self.control(at, place, Control::CheckCut { peer, link });
+            for Link { peer, id, .. } in cut {
+                self.control(at, place, Control::CheckCut { peer, link: id });
             }
         }
     }
@@ -193,9 +198,9 @@ impl<M: Machine<Message: Clone>> Network<M> {
     /// The link is up for `place`: the machine is told, then what waited for it goes out.
     fn raise(&mut self, place: u32, peer: u32, link: u32) {
         let Some(node) = self.node_mut(place) else { return };
-        let old = node.cold().links.insert(peer, Link { id: link, waiting: None });
+        let waiting = node.cold().links.raise(peer, link);
         self.record(Kind::Up, place, peer, None);
-        for message in old.and_then(|old| old.waiting).into_iter().flatten() {
+        for message in waiting {
             self.transmit(place, peer, link, message);
         }
         let name = self.ids.name(peer);

@@ -109,6 +109,20 @@ fn a_restarted_peer_resets_what_it_does_not_know() {
 }
 
 #[test]
+fn what_an_earlier_connection_carried_does_not_arrive_on_a_later_one() {
+    let (mut network, ids) = connected(Some(60_000));
+    network.command(ids[0], vec![Do::Send(ids[1], 8)]);
+    network.run_until(at(105));
+    network.crash(ids[1], Crash::POWER);
+    assert!(network.restart(ids[1]));
+    // Its next life dials while the message is on its way.
+    network.command(ids[1], vec![Do::Send(ids[0], 9)]);
+    network.run_until(at(1_000));
+    assert!(network.machine(ids[1]).unwrap().messages().is_empty());
+    assert_eq!(network.counters(ids[0]).lost, 1);
+}
+
+#[test]
 fn who_disconnects_is_gone_for_the_peer_and_may_dial_again() {
     let (mut network, ids) = connected(Some(500));
     network.command(ids[0], vec![Do::Disconnect(ids[1])]);

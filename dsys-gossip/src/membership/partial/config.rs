@@ -53,8 +53,8 @@ pub struct Config {
 impl Default for Config {
     /// The paper's walks of 6 and 3 and shuffles of 3 and 4 (§5.1). 6 neighbours instead of 5: one to keep the overlay
     /// together, five that are near, by looks at 4 nodes after 2 s to 5 min. A passive view of 40 instead of 30: when 19 of
-    /// 20 nodes die, 30 leave one node in five without anybody to turn to. A shuffle every 30 s, a probe after 5 s, lost
-    /// after 10 s of silence; 3 s for an answer.
+    /// 20 nodes die, 30 leave one node in five without anybody to turn to. A shuffle every 30 s, a probe after 10 s,
+    /// lost after 20 s of silence, since a driver tells sooner of most that are gone; 3 s for an answer.
     fn default() -> Self {
         Config {
             active: 6,
@@ -69,8 +69,8 @@ impl Default for Config {
             search_after: Some(Duration::from_secs(2)),
             search_at_most: Duration::from_secs(300),
             candidates: 4,
-            probe_after: Duration::from_secs(5),
-            max_silence: Duration::from_secs(10),
+            probe_after: Duration::from_secs(10),
+            max_silence: Duration::from_secs(20),
             answer_within: Duration::from_secs(3),
             max_shuffle: 16,
             max_taken: 256,

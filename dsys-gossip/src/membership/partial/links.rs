@@ -126,13 +126,13 @@ impl Partial {
     pub(super) fn ping(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
         let now = cx.now();
         if let Some(neighbour) = self.views.neighbour(id) {
-            neighbour.pinged = Some(now);
+            neighbour.round_trip.ping(now);
             cx.send(id, Message::Ping);
         }
     }
 
-    /// Twice in the time after which a neighbour is probed. Whoever is alone, or has not met a contact, looks around sooner,
-    /// at first.
+    /// When a neighbour may next be silent for too long, and at most twice in that time. Whoever is alone, or has not met a
+    /// contact, looks around sooner, at first.
     pub(super) fn plan_probe(&mut self, cx: &mut Context<'_, Self>) {
         let usual = self.config.probe_after / 2;
         let lack = if self.views.active.is_empty() && !self.contacts.is_empty() {
@@ -144,8 +144,14 @@ impl Partial {
         };
         let looks = if lack == self.lack.0 { self.lack.1.saturating_add(1) } else { 1 };
         self.lack = (lack, looks);
-        let soon = (usual / 16).saturating_mul(1 << looks.min(16)).min(usual);
-        cx.set_timer(Timer::Probe, if lack == Lack::Nobody { usual } else { soon });
+        let wait = if lack == Lack::Nobody {
+            let silent = self.views.active.iter().map(|neighbour| cx.now() - neighbour.heard).max();
+            let left = silent.map_or(usual, |silent| self.config.probe_after.saturating_sub(silent));
+            left.max(usual)
+        } else {
+            (usual / 32).saturating_mul(1 << looks.min(16)).min(usual)
+        };
+        cx.set_timer(Timer::Probe, wait);
     }
 
     /// A contact that could not be reached, or did not speak the protocol yet, can be now. So can a neighbour that was lost:

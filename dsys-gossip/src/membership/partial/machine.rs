@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsys_core::{Context, Input, Machine, NodeAddr, NodeId};
+use dsys_core::{Context, Input, Machine, NodeAddr, NodeId, Time};
 
 use super::nearer::Search;
 use super::views::Views;
@@ -153,6 +153,13 @@ impl Partial {
         self.stats
     }
 
+    /// This peer said something then, here or to what stands above: a neighbour that speaks need not be probed.
+    pub fn heard(&mut self, peer: NodeId, then: Time) {
+        if let Some(neighbour) = self.views.neighbour(peer) {
+            neighbour.heard = neighbour.heard.max(then);
+        }
+    }
+
     fn begin(&mut self, cx: &mut Context<'_, Self>) {
         self.plan_shuffle(cx);
         self.plan_search(cx);
@@ -258,10 +265,7 @@ impl Partial {
     }
 
     fn hear(&mut self, from: NodeId, message: Message, cx: &mut Context<'_, Self>) {
-        let now = cx.now();
-        if let Some(neighbour) = self.views.neighbour(from) {
-            neighbour.heard = now;
-        }
+        self.heard(from, cx.now());
         let most = self.config.max_taken;
         match message {
             Message::Join(addr) => {
@@ -331,7 +335,7 @@ impl Partial {
             Message::Pong => self.measured(from, cx),
             Message::Swap { addr, round_trip, old } => {
                 if Self::within(&mut self.joins, most, &mut self.stats.dropped) {
-                    self.swap(addr, Duration::from_micros(round_trip.into()), old, cx);
+                    self.swap(addr, Duration::from_micros(round_trip.into()), *old, cx);
                 }
             }
             Message::Swapped(given_up) => self.swapped(from, given_up, cx),

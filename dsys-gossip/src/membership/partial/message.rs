@@ -3,7 +3,8 @@
 use dsys_core::NodeAddr;
 use serde::{Deserialize, Serialize};
 
-/// One message of the protocol. A node that names itself must name the key it has proven.
+/// One message of the protocol. A node that names itself must name the key it has proven. What is large and rare is boxed:
+/// a queue holds all kinds in the room of the largest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// "I am new": makes the receiver a neighbour, and travels on as `ForwardJoin`.
@@ -31,7 +32,7 @@ pub enum Message {
     /// A random part of the origin's views.
     Shuffle {
         /// Who shuffles, and gets the reply.
-        origin: NodeAddr,
+        origin: Box<NodeAddr>,
         /// How many steps it may still travel.
         ttl: u8,
         /// Nodes it knows.
@@ -51,7 +52,7 @@ pub enum Message {
         /// Microseconds between the two, measured just now.
         round_trip: u32,
         /// Whom it would give up.
-        old: NodeAddr,
+        old: Box<NodeAddr>,
     },
     /// "You are my neighbour, in place of this one, who lacks a neighbour now."
     Swapped(NodeAddr),

@@ -67,9 +67,7 @@ impl Partial {
     pub(super) fn measured(&mut self, from: NodeId, cx: &mut Context<'_, Self>) {
         let now = cx.now();
         if let Some(neighbour) = self.views.neighbour(from) {
-            if let Some(then) = neighbour.pinged.take() {
-                neighbour.round_trip.sample(now - then);
-            }
+            neighbour.round_trip.pong(now);
             return;
         }
         let Some(at) = self.search.measured.iter().position(|(id, _)| *id == from) else { return };
@@ -85,7 +83,7 @@ impl Partial {
         if let Some(addr) = self.views.remove_passive(from) {
             self.search.swap = Some((from, old.id));
             let round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);
-            self.ask(addr, Message::Swap { addr: self.me.clone(), round_trip, old }, cx);
+            self.ask(addr, Message::Swap { addr: self.me.clone(), round_trip, old: Box::new(old) }, cx);
         }
     }
 
@@ -95,7 +93,7 @@ impl Partial {
             .views
             .active
             .iter()
-            .filter_map(|neighbour| Some((neighbour.round_trip.mean()?, &neighbour.addr)))
+            .filter_map(|neighbour| Some((neighbour.round_trip.estimate.mean()?, &neighbour.addr)))
             .collect();
         known.sort_by_key(|(trip, addr)| (std::cmp::Reverse(*trip), addr.id));
         known.get(self.config.unbiased).map(|(trip, addr)| ((*addr).clone(), *trip))

@@ -40,13 +40,16 @@ impl Partial {
         let mut nodes = self.views.sample_active(self.config.shuffle_active, cx.rng());
         nodes.extend(self.views.sample_passive(self.config.shuffle_passive, cx.rng()));
         self.shuffled = Some(nodes.iter().map(|addr| addr.id).collect());
-        cx.send(peer, Message::Shuffle { origin: self.me.clone(), ttl: self.config.shuffle_walk, nodes });
+        cx.send(
+            peer,
+            Message::Shuffle { origin: Box::new(self.me.clone()), ttl: self.config.shuffle_walk, nodes },
+        );
     }
 
     pub(super) fn shuffled(
         &mut self,
         from: NodeId,
-        origin: NodeAddr,
+        origin: Box<NodeAddr>,
         ttl: u8,
         nodes: Vec<NodeAddr>,
         cx: &mut Context<'_, Self>,
@@ -60,7 +63,7 @@ impl Partial {
             let sent: Vec<NodeId> = ours.iter().map(|addr| addr.id).collect();
             cx.send(origin.id, Message::ShuffleReply(ours));
             self.integrate(nodes, &sent, cx);
-            self.views.add_passive(origin, &sent, cx.rng());
+            self.views.add_passive(*origin, &sent, cx.rng());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use dsys_core::{NodeAddr, NodeId, Rng, Time};
 
-use crate::estimate::Estimate;
+use crate::estimate::RoundTrip;
 
 /// A neighbour.
 #[derive(Clone, Debug)]
@@ -10,9 +10,7 @@ pub(super) struct Neighbour {
     pub(super) addr: NodeAddr,
     /// When it last said anything.
     pub(super) heard: Time,
-    /// When it was pinged, until it answers.
-    pub(super) pinged: Option<Time>,
-    pub(super) round_trip: Estimate,
+    pub(super) round_trip: RoundTrip,
 }
 
 /// The two views of a node. Nobody is in both, and nobody is ourselves.
@@ -44,7 +42,7 @@ impl Views {
         }
         self.passive.retain(|one| one.id != addr.id);
         self.active.reserve_exact(1);
-        self.active.push(Neighbour { addr, heard: now, pinged: None, round_trip: Estimate::default() });
+        self.active.push(Neighbour { addr, heard: now, round_trip: RoundTrip::default() });
         true
     }
 
