@@ -74,7 +74,7 @@ pub(super) fn prove<P: Policy>(log: &Log<P>, author: &NodeId, seq: u64) -> Optio
     })?;
     let previous = log.at(forked)?.header.previous;
     let previous = previous.and_then(|id| log.number(&id));
-    let mut branches = graph.next_of(author, previous).into_iter().map(|first| branch(log, first));
+    let mut branches = graph.next_of(author, previous).map(|first| branch(log, first));
     Some(Fork { left: branches.next()??, right: branches.next()?? })
 }
 

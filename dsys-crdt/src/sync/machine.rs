@@ -53,6 +53,8 @@ pub struct Replicator<L> {
     pub(super) told: Stats,
     /// The timer to announce what is new is set.
     announces: bool,
+    /// The last change that was sent alone, with its bytes, if they are few.
+    alone: Option<(ChangeId, Vec<u8>)>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +96,7 @@ impl<L: Library> Replicator<L> {
             stats: Stats::default(),
             told: Stats::default(),
             announces: false,
+            alone: None,
         }
     }
 
@@ -368,9 +371,12 @@ impl<L: Library> Replicator<L> {
             if link.queue.is_empty() || link.flight.len() >= window {
                 return;
             }
-            let queue = &mut link.queue;
-            let next = self.library.look(&document, |log, _| piece::next(log, queue, size)).flatten();
-            let Some((changes, numbers)) = next else { return };
+            let (queue, alone) = (&mut link.queue, &mut self.alone);
+            let next = self.library.look(&document, |log, _| {
+                let numbers = piece::next(log, queue, size)?;
+                Some((piece::encode(log, &numbers, alone), numbers))
+            });
+            let Some((changes, numbers)) = next.flatten() else { return };
             link.pieces += 1;
             link.flight.push_back(Flight::new(link.pieces, cx.now(), &numbers));
             link.in_step = false;

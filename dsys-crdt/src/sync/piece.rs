@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::change::{ChangeId, Log, Policy};
 
+/// Longer ones are encoded for each.
+const KEPT: usize = 4 << 10;
+
 /// The changes among the first `told` that none of these follows; or a few more, which say the same.
 pub(super) fn heads<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<ChangeId> {
     let graph = log.graph();
@@ -34,13 +37,9 @@ pub(super) fn lacking<P: Policy>(log: &Log<P>, told: u32, known: &[ChangeId]) ->
     log.lacking(known).into_iter().filter(|number| *number < told).collect()
 }
 
-/// Takes changes off the queue for one piece of about `size` bytes, as bytes. A piece ends where each author's last change
+/// Takes changes off the queue for one piece of about `size` bytes. A piece ends where each author's last change
 /// in it is signed, for an unsigned one is vouched for by a later one. None if there is no such place yet.
-pub(super) fn next<P: Policy>(
-    log: &Log<P>,
-    queue: &mut VecDeque<u32>,
-    size: usize,
-) -> Option<(Vec<u8>, Vec<u32>)> {
+pub(super) fn next<P: Policy>(log: &Log<P>, queue: &mut VecDeque<u32>, size: usize) -> Option<Vec<u32>> {
     let mut unsigned: BTreeSet<u32> = BTreeSet::new();
     let (mut bytes, mut end) = (0, 0);
     for (at, &number) in queue.iter().enumerate() {
@@ -62,6 +61,22 @@ pub(super) fn next<P: Policy>(
     if end == 0 {
         return None;
     }
-    let numbers: Vec<u32> = queue.drain(..end).collect();
-    Some((log.encode_sparingly_signed(&numbers), numbers))
+    Some(queue.drain(..end).collect())
+}
+
+/// Changes as bytes. A new one goes to many, one after the other, so that the last that went alone is kept.
+pub(super) fn encode<P: Policy>(
+    log: &Log<P>,
+    numbers: &[u32],
+    alone: &mut Option<(ChangeId, Vec<u8>)>,
+) -> Vec<u8> {
+    let id = if let [only] = numbers { log.id_of(*only) } else { None };
+    if let Some((_, bytes)) = alone.as_ref().filter(|(kept, _)| Some(*kept) == id) {
+        return bytes.clone();
+    }
+    let bytes = log.encode_sparingly_signed(numbers);
+    if let Some(id) = id.filter(|_| bytes.len() < KEPT) {
+        *alone = Some((id, bytes.clone()));
+    }
+    bytes
 }
