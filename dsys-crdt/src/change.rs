@@ -116,9 +116,14 @@ pub struct Header {
 impl Header {
     /// The change's name.
     pub fn id(&self) -> ChangeId {
-        let mut bytes = Vec::with_capacity(192 + 33 * (self.others.len() + self.access.len()));
+        self.id_by(&mut Vec::with_capacity(192 + 33 * (self.others.len() + self.access.len())))
+    }
+
+    /// [`Header::id`] with memory that was used for others.
+    fn id_by(&self, bytes: &mut Vec<u8>) -> ChangeId {
+        bytes.clear();
         bytes.extend_from_slice(DOMAIN.as_str().as_bytes());
-        self.write(&mut bytes);
+        self.write(bytes);
         ChangeId(Sha256::digest(&bytes).into())
     }
 

@@ -18,8 +18,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A change is made in memory, at once, and written by a thread of the repo's own; many are written together. What is not
-//! yet on the disk is told to no peer, so a crash can take back a change, but never one that somebody has seen.
+//! A change is made in memory, at once, and written by a thread of the repo's own; many are written together. A change of
+//! ours that is not yet on the disk is told to no peer, so a crash can take it back, but never one that somebody has seen.
 //!
 //! **One file, one writer.** The repo signs with a key that it keeps in the file. A file that was copied, or brought back
 //! from a backup, must not be written to where the original goes on, or has gone on: two changes in one place are a fork, and
@@ -40,7 +40,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use document::{Cell, now};
+use document::{Cell, Due, now};
 pub use document::{ChangeError, Doc, Dynamic};
 use dsys_core::{NodeId, Signer};
 use file::{File, Info, Write};
@@ -82,7 +82,11 @@ struct Table {
 pub struct RepoConfig {
     /// So many bytes of changes wait to be written at most; then [`Doc::change`] waits for the disk. At first 16 MiB.
     pub max_unwritten: usize,
-    /// A document's state is written anew after so many changes, and a half more than it has. At first 512.
+    /// What came from peers is written so long after, with what has come meanwhile, or with the next change of our own. At
+    /// first 2 ms.
+    pub gather: Duration,
+    /// A document's state is written anew after so many changes, and a half more than it has; later while more is coming. At
+    /// first 512.
     pub compact_after: u32,
     /// So many documents at most. At first 1,000,000.
     pub max_documents: usize,
@@ -101,6 +105,7 @@ impl Default for RepoConfig {
     fn default() -> Self {
         RepoConfig {
             max_unwritten: 16 << 20,
+            gather: Duration::from_millis(2),
             compact_after: 512,
             max_documents: 1_000_000,
             max_name: 1_024,
@@ -223,7 +228,7 @@ impl Repo {
         let documents = file.documents()?;
         let names = documents.iter().map(|(id, info)| (info.name.clone(), *id)).collect();
         let table = Mutex::new(Table { names, documents, open: BTreeMap::new() });
-        let writer = Writer::start(file, config.max_unwritten)?;
+        let writer = Writer::start(file, config.max_unwritten, config.gather)?;
         let inner = Inner {
             key,
             config,
@@ -278,7 +283,7 @@ impl Repo {
             return Err(RepoError::Bound("the number of documents"));
         }
         let info = Info { name: name.into(), rule: link.rule, made };
-        self.inner.writer.write(Write::Document(link.document, info.clone()), None)?;
+        self.inner.writer.write(Write::Document(link.document, info.clone()))?;
         table.names.insert(name.into(), link.document);
         table.documents.insert(link.document, info);
         Ok(self.opened(&mut table, link.document, true))
@@ -317,7 +322,7 @@ impl Repo {
     pub fn remove(&self, name: &str) -> Result<bool, RepoError> {
         let mut table = self.table();
         let Some(id) = table.names.get(name).copied() else { return Ok(false) };
-        self.inner.writer.write(Write::Remove(id), None)?;
+        self.inner.writer.write(Write::Remove(id))?;
         table.names.remove(name);
         table.documents.remove(&id);
         if let Some(cell) = table.open.remove(&id).and_then(|cell| cell.upgrade()) {
@@ -343,7 +348,7 @@ impl Repo {
     /// It is closed anyway, soon.
     pub async fn close(&self) {
         let open: Vec<Arc<Cell>> = self.table().open.values().filter_map(Weak::upgrade).collect();
-        open.iter().for_each(|cell| cell.compact(true));
+        open.iter().for_each(|cell| cell.compact(Due::Any));
         self.inner.writer.close().await;
     }
 

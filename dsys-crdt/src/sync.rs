@@ -1,23 +1,30 @@
 //! Documents in step with those of peers, as a machine (feature `sync`).
 //!
-//! Two peers tell each other the last changes that they have of a document that both share. Who knows the other's last
-//! changes sends what follows them: one round trip for whoever was away. Who does not know them says what it has, sparsely
-//! ([`Log::summary`](crate::change::Log::summary)), and gets what it lacks, and at most as much again.
+//! Two peers tell each other the last changes that they have of a document that both share. Who lacks something asks *one* of
+//! those who have it, whichever comes first, for what follows its own last changes: one round trip for whoever was away.
+//! Another is asked when that one has been silent for a while ([`Config::turn`]). Who is asked and does not know the asker's
+//! last changes says so by its own, and gets a sparse list of what is there
+//! ([`Log::summary`](crate::change::Log::summary)); it sends what is not, and at most as much again.
 //!
 //! ```text
 //! A                                   B
-//! | Heads (my last changes)           |
+//! | Heads (my last changes; I want    |
+//! |   what follows them)              |
 //! |---------------------------------->|   knows them:  Changes, piece by piece
-//! |<----------------------------------|   does not:    Have (a sparse list of what I have)
-//! | Changes 1, 2, 3, 4                |
+//! |<----------------------------------|   does not:    Heads (my last changes)
+//! | Have (a sparse list of what I     |
+//! |   have)                           |
 //! |---------------------------------->|
-//! |                          Stored 1 |   durable there, so that the next piece may go
+//! | Changes 1, 2, 3, 4                |
 //! |<----------------------------------|
+//! | Stored 1                          |
+//! |---------------------------------->|   durable, so that the next piece may come
 //! ```
 //!
-//! A new change is pushed: by its author to all, and by those whom it reaches to their other peers. Who gets one twice says
-//! so ([`Message::Spare`]), and from then on that peer only announces what it has from others: the links that remain are a
-//! tree (Plumtree: Leitão, Pereira & Rodrigues, "Epidemic Broadcast Trees", SRDS 2007, §3).
+//! A new change is pushed: by its author to all, and by those whom it reaches to their other peers, unless they had asked for
+//! it, being behind: then they announce it. Who gets one twice says so ([`Message::Spare`]), and from then on that peer only
+//! announces what it has from others: the links that remain are a tree (Plumtree: Leitão, Pereira & Rodrigues, "Epidemic
+//! Broadcast Trees", SRDS 2007, §3).
 //!
 //! On a network, with documents in a [`Repo`](crate::repo::Repo) (feature `net`), it takes three lines:
 //!
@@ -34,6 +41,7 @@
 //!
 //! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
 
+mod asking;
 mod config;
 mod digest;
 #[cfg(feature = "net")]
@@ -49,7 +57,7 @@ pub use config::Config;
 #[cfg(feature = "net")]
 pub use handle::{Builder, Ended, SpawnError, Sync};
 pub use machine::{Library, Replicator};
-pub use message::{DocumentRange, Message};
+pub use message::{DocumentRange, Message, Wish};
 pub use words::{Command, Event, Stats, Timer};
 
 /// The last changes of a log, as peers are told of them.

@@ -2,7 +2,7 @@
 #![no_main]
 
 use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, SecretKey, Time};
-use dsys_crdt::change::{Change, DocumentId, Log, Open, Received};
+use dsys_crdt::change::{Bundle, DocumentId, Log, Open, Received};
 use dsys_crdt::doc::Doc;
 use dsys_crdt::sync::{Config, Library, Message, Replicator};
 
@@ -15,8 +15,12 @@ impl Library for Shelf {
         (*document == self.0.log().document()).then(|| look(self.0.log(), self.0.log().len() as u32))
     }
 
-    fn receive(&mut self, _: &DocumentId, changes: Vec<Change>) -> Option<(Received, u32)> {
-        let received = self.0.receive(changes, 0).0;
+    fn stored(&self, _: &DocumentId) -> Option<u32> {
+        Some(self.0.log().len() as u32)
+    }
+
+    fn receive(&mut self, _: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
+        let received = self.0.receive_bundle(changes, 0).0;
         Some((received, self.0.log().len() as u32))
     }
 

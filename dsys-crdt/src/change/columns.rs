@@ -17,6 +17,9 @@ use super::{Access, Change, ChangeId, DocumentId, Header, hash_of_body};
 
 const MAGIC: &[u8; 8] = b"dsyschg\x01";
 
+/// So many bytes of what may be unpacked are reckoned for each change at least.
+const LEAST: usize = 64;
+
 /// Why bytes are no changes. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -174,6 +177,10 @@ pub(super) fn decode_named(
     let plain = lz4_flex::block::decompress(packed, length);
     let plain = plain.map_err(|_| BundleError::Malformed("they do not unpack"))?;
     let columns: Columns = postcard::from_bytes(&plain).map_err(damaged)?;
+    // A few bytes here are some hundred in memory.
+    if columns.lengths.len() > most / LEAST {
+        return Err(BundleError::Malformed("they are more than may be"));
+    }
     columns.changes().ok_or(BundleError::Malformed("the columns do not fit each other"))
 }
 
@@ -181,7 +188,8 @@ impl Columns {
     fn changes(self) -> Option<(Vec<(ChangeId, Change)>, bool)> {
         let strangers: BTreeSet<&ChangeId> = self.elsewhere.iter().collect();
         let mut ordered = true;
-        let mut changes: Vec<(ChangeId, Change)> = Vec::new();
+        let mut changes: Vec<(ChangeId, Change)> = Vec::with_capacity(self.lengths.len().min(1 << 14));
+        let mut bytes = Vec::new();
         let mut bodies = self.bodies.as_slice();
         let mut runs = self.runs.iter().copied();
         let mut run = (0, 0, 0);
@@ -228,7 +236,7 @@ impl Columns {
                     .collect(),
                 body: hash_of_body(body),
             };
-            let id = header.id();
+            let id = header.id_by(&mut bytes);
             ordered &= !strangers.contains(&id);
             let signature = signatures.next_if(|(place, _)| *place == at).map(|(_, signature)| signature);
             changes.push((id, Change { header, body: body.to_vec(), signature }));

@@ -19,7 +19,8 @@ pub(crate) struct Entries {
     packed: Vec<Chunk>,
     /// How many changes are packed.
     past: usize,
-    recent: Vec<Change>,
+    /// The others, in runs of [`CHUNK`], so that none is moved when there are many.
+    recent: Vec<Vec<Change>>,
     /// So many, the first ones, were cut: nothing but their names is left.
     cut: usize,
     /// Whether each counts.
@@ -49,7 +50,7 @@ impl Entries {
             return None;
         }
         match number.checked_sub(self.past) {
-            Some(recent) => self.recent.get(recent),
+            Some(recent) => self.recent.get(recent / CHUNK)?.get(recent % CHUNK),
             None => {
                 let at = number / CHUNK;
                 self.packed.get(at)?.changes()?.get(number - self.cut.max(at * CHUNK))
@@ -64,8 +65,9 @@ impl Entries {
 
     /// Forgets all before a number but that they were.
     pub(super) fn trim(&mut self, cut: usize) {
-        self.recent =
+        let left: Vec<Change> =
             (cut as u32..self.len() as u32).filter_map(|number| self.get(number).cloned()).collect();
+        self.recent = left.chunks(CHUNK).map(<[Change]>::to_vec).collect();
         (self.packed, self.past, self.cut) = (Vec::new(), cut, cut);
     }
 
@@ -74,14 +76,26 @@ impl Entries {
     }
 
     pub(super) fn push(&mut self, change: Change) {
-        self.recent.push(change);
+        match self.recent.last_mut().filter(|run| run.len() < CHUNK) {
+            Some(run) => run.push(change),
+            None => {
+                // Most documents never have as many as one run has room for.
+                let mut run = Vec::with_capacity(if self.recent.is_empty() { 1 } else { CHUNK });
+                run.push(change);
+                self.recent.push(run);
+            }
+        }
         self.counts.push(true);
     }
 
     /// Takes out the last changes, which are recent.
     pub(super) fn split_off(&mut self, before: usize) -> Vec<Change> {
-        self.counts.truncate(before.max(self.past));
-        self.recent.split_off(before.saturating_sub(self.past).min(self.recent.len()))
+        let kept = before.max(self.past);
+        self.counts.truncate(kept);
+        let (full, rest) = ((kept - self.past) / CHUNK, (kept - self.past) % CHUNK);
+        let mut last = self.recent.split_off((full + usize::from(rest > 0)).min(self.recent.len()));
+        let part = self.recent.get_mut(full).map(|run| run.split_off(rest.min(run.len())));
+        part.into_iter().chain(last.drain(..)).flatten().collect()
     }
 
     /// A chunk as [`columns::encode`] gives it, without those that were cut: as it is, if it was packed and full. The names
@@ -122,6 +136,10 @@ impl Names {
     }
 
     pub(super) fn get(&self, id: &ChangeId) -> Option<u32> {
+        // Most changes follow the one right before them.
+        if self.ids.last() == Some(id) {
+            return Some(self.ids.len() as u32 - 1);
+        }
         if let Some(number) = self.recent.get(id) {
             return Some(*number);
         }
@@ -158,5 +176,35 @@ impl Names {
         let mut numbers: Vec<u32> = (0..self.ids.len() as u32).collect();
         numbers.sort_unstable_by_key(|number| self.ids.get(*number as usize));
         numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dsys_core::SecretKey;
+
+    use super::*;
+    use crate::change::{DocumentId, Log, Open};
+
+    #[test]
+    fn the_last_changes_are_taken_out_at_any_place() {
+        let key = SecretKey::from_bytes([1; 32]);
+        let change = Log::new(DocumentId::from_bytes([1; 32]), Open).commit(&key, 0, Vec::new()).unwrap();
+        let numbered = |wall: usize| {
+            let mut change = change.clone();
+            change.header.wall = wall as u64;
+            change
+        };
+        for (all, kept) in
+            [(2_500, 1_000), (2_500, 1_024), (2_500, 2_048), (2_500, 2_499), (2_048, 0), (3, 3)]
+        {
+            let mut entries = Entries::default();
+            (0..all).for_each(|wall| entries.push(numbered(wall)));
+            let removed = entries.split_off(kept);
+            assert!(removed.iter().map(|it| it.header.wall as usize).eq(kept..all), "{kept} of {all}");
+            entries.push(numbered(all));
+            let walls = (0..=kept as u32).map(|at| entries.get(at).unwrap().header.wall as usize);
+            assert!(walls.eq((0..kept).chain([all])) && entries.len() == kept + 1, "{kept} of {all}");
+        }
     }
 }

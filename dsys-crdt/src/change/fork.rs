@@ -71,8 +71,7 @@ pub(super) fn prove<P: Policy>(log: &Log<P>, author: &NodeId, seq: u64) -> Optio
     let graph = &log.known.graph;
     let forked =
         (0..graph.len()).find(|&number| *graph.author(number) == *author && graph.seq(number) == seq)?;
-    let mut branches =
-        graph.next_of(author, graph.previous(forked)).into_iter().map(|first| branch(log, first));
+    let mut branches = graph.next_of(author, graph.previous(forked)).map(|first| branch(log, first));
     Some(Fork { left: branches.next()??, right: branches.next()?? })
 }
 

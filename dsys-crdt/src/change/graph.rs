@@ -53,18 +53,17 @@ impl Graph {
     }
 
     /// The changes that begin or continue a line right behind `previous`: more than one after a fork.
-    pub(super) fn next_of(&self, author: &NodeId, previous: Option<u32>) -> Vec<u32> {
+    pub(super) fn next_of(&self, author: &NodeId, previous: Option<u32>) -> impl Iterator<Item = u32> {
         let lines = self.of_author.get(author).into_iter().flatten().map(|&line| &self.lines[line as usize]);
-        let follows = |change: &u32| self.nodes[*change as usize].parents.all().first().copied() == previous;
-        let within = previous.and_then(|previous| {
-            let Node { line, at, .. } = self.nodes[previous as usize];
-            self.lines[line as usize].changes.get(at as usize + 1).copied()
-        });
-        let first = lines.filter_map(|line| line.changes.first().copied()).filter(|first| match previous {
-            Some(_) => follows(first),
-            None => !self.has_previous(*first),
-        });
-        within.into_iter().chain(first).collect()
+        let follows =
+            move |change: &u32| self.nodes[*change as usize].parents.all().first().copied() == previous;
+        let within = previous.and_then(|previous| self.after(previous));
+        let first =
+            lines.filter_map(|line| line.changes.first().copied()).filter(move |first| match previous {
+                Some(_) => follows(first),
+                None => !self.has_previous(*first),
+            });
+        within.into_iter().chain(first)
     }
 
     /// The author's change before it.
@@ -172,7 +171,10 @@ impl Graph {
     /// Adds a change that follows `previous` of its own author and `others`; gives its number.
     pub(super) fn push(&mut self, author: NodeId, previous: Option<u32>, others: &[u32]) -> u32 {
         let number = self.len();
-        let parents: Vec<u32> = previous.into_iter().chain(others.iter().copied()).collect();
+        let parents = match (previous, others) {
+            (Some(previous), []) => Parents::One([previous]),
+            _ => previous.into_iter().chain(others.iter().copied()).collect::<Vec<_>>().into(),
+        };
         let continued = previous.filter(|previous| self.after(*previous).is_none());
         let line = match continued {
             Some(previous) => self.nodes[previous as usize].line,
@@ -185,11 +187,11 @@ impl Graph {
         };
         let seen = match (continued, others) {
             (Some(previous), []) => self.nodes[previous as usize].seen.clone(),
-            _ => self.sight(&parents).counts(),
+            _ => self.sight(parents.all()).counts(),
         };
         let at = self.lines[line as usize].changes.len() as u32;
         self.lines[line as usize].changes.push(number);
-        self.nodes.push(Node { line, at, seen, parents: parents.into() });
+        self.nodes.push(Node { line, at, seen, parents });
         number
     }
 

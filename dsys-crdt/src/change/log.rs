@@ -235,11 +235,15 @@ impl<P: Policy> Log<P> {
 
     /// Changes by their numbers, the last first, without the signatures of those for which another of them vouches.
     fn sparingly_signed(&self, numbers: &[u32]) -> Vec<(ChangeId, &Change, Option<Signature>)> {
-        let mut vouched: BTreeSet<ChangeId> = BTreeSet::new();
+        // As a rule it is one change, the one before.
+        let (mut vouched, mut next): (BTreeSet<ChangeId>, Option<ChangeId>) = (BTreeSet::new(), None);
         let signed = numbers.iter().rev().filter_map(|&number| {
             let (id, change) = (self.id_of(number)?, self.at(number)?);
-            let signature = change.signature.filter(|_| !vouched.remove(&id));
-            vouched.extend(change.header.previous);
+            let is_vouched = next.take_if(|next| *next == id).is_some() || vouched.remove(&id);
+            let signature = change.signature.filter(|_| !is_vouched);
+            if let Some(previous) = change.header.previous {
+                vouched.extend(next.replace(previous));
+            }
             Some((id, change, signature))
         });
         signed.collect()
@@ -358,6 +362,6 @@ impl<P: Policy> Log<P> {
     /// Whether its author has signed another change in this one's place.
     pub(crate) fn begins_branch(&self, number: u32) -> bool {
         let graph = &self.known.graph;
-        graph.next_of(graph.author(number), graph.previous(number)).len() > 1
+        graph.next_of(graph.author(number), graph.previous(number)).nth(1).is_some()
     }
 }

@@ -37,18 +37,22 @@ impl<P: Policy> Log<P> {
         let (before, forks) = (self.entries.len(), self.forks.clone());
         let altered = bundle.altered.into_iter().filter(|id| !self.known.names.contains(id));
         received.refused.extend(altered.map(|id| (id, Refused::Body)));
-        let mut new = Vec::with_capacity(bundle.changes.len());
-        for (id, change) in bundle.changes {
-            if !self.known.names.contains(&id) {
+        let mut signed = bundle.changes;
+        if self.waiting.len() > 0 {
+            for (id, change) in &mut signed {
                 // One that waits has its signature; a second copy may have been sent without.
-                let change = self.waiting.remove(&id).unwrap_or(change);
-                match self.look(&change) {
-                    Ok(()) => new.push((id, change)),
-                    Err(why) => received.refused.push((id, why)),
+                if let Some(waited) = self.waiting.remove(id) {
+                    *change = waited;
                 }
             }
         }
-        let mut signed = authentic(new, &mut received.refused);
+        signed.retain(|(id, change)| {
+            let new = !self.known.names.contains(id);
+            let why = if new { self.look(change).err() } else { None };
+            received.refused.extend(why.map(|why| (*id, why)));
+            new && why.is_none()
+        });
+        authentic(&mut signed, &mut received.refused);
         let mut changed;
         loop {
             changed = false;
@@ -123,8 +127,8 @@ impl<P: Policy> Log<P> {
 
     /// Admits a change and those that have waited for it, or lets it wait.
     fn take(&mut self, id: ChangeId, change: Change, now: u64, received: &mut Received) {
-        let mut due = vec![(id, change)];
-        while let Some((id, change)) = due.pop() {
+        let (mut first, mut due) = (Some((id, change)), Vec::new());
+        while let Some((id, change)) = first.take().or_else(|| due.pop()) {
             let (missing, author) = (self.missing_to(&change), change.header.author);
             let taken = match missing {
                 None => self.admit(id, change, now),
@@ -170,10 +174,15 @@ impl<P: Policy> Log<P> {
             return Err(Refused::WrongPrevious);
         }
         let others: Vec<u32> = header.others.iter().filter_map(number).collect();
-        let parents: Vec<u32> = previous.into_iter().chain(others.iter().copied()).collect();
-        let sight = self.known.graph.sight(&parents);
+        let sight = match (previous, others.as_slice()) {
+            (Some(previous), []) => self.known.graph.sight(&[previous]),
+            _ => self
+                .known
+                .graph
+                .sight(&previous.into_iter().chain(others.iter().copied()).collect::<Vec<_>>()),
+        };
         self.policy.check(&change, &Past { known: &self.known, sight: &sight })?;
-        let beside = self.known.graph.next_of(&header.author, previous);
+        let beside: Vec<u32> = self.known.graph.next_of(&header.author, previous).collect();
         if beside.iter().any(|other| (*other as usize) < self.trimmed()) {
             return Err(Refused::Trimmed);
         }
@@ -189,15 +198,15 @@ impl<P: Policy> Log<P> {
             *first = seq.min(*first);
         }
         self.known.names.push(id);
+        self.known.tips.insert(own);
         for parent in self.known.graph.parents(own) {
             self.known.tips.remove(parent);
         }
-        self.known.tips.insert(own);
         self.known.access.extend(header.access.iter().map(|access| (own, *access)));
+        self.heads.insert(id);
         for parent in change.header.follows() {
             self.heads.remove(parent);
         }
-        self.heads.insert(id);
         self.entries.push(change);
         Ok(())
     }
@@ -290,26 +299,30 @@ impl<P: Policy> Log<P> {
 }
 
 /// Leaves those changes that are their author's word. Each stands behind all that it follows.
-fn authentic(
-    changes: Vec<(ChangeId, Change)>,
-    refused: &mut Vec<(ChangeId, Refused)>,
-) -> Vec<(ChangeId, Change)> {
-    let mut vouched: BTreeSet<(NodeId, ChangeId)> = BTreeSet::new();
-    let mut signed = Vec::with_capacity(changes.len());
-    for (id, change) in changes.into_iter().rev() {
+fn authentic(changes: &mut Vec<(ChangeId, Change)>, refused: &mut Vec<(ChangeId, Refused)>) {
+    // What those that come later vouch for; as a rule it is one change, the one before.
+    let (mut vouched, mut next): (BTreeSet<(NodeId, ChangeId)>, _) = (BTreeSet::new(), None);
+    let mut forged = Vec::new();
+    for (at, (id, change)) in changes.iter().enumerate().rev() {
         let author = change.header.author;
+        let is_vouched =
+            next.take_if(|next| *next == (author, *id)).is_some() || vouched.remove(&(author, *id));
         let good = match &change.signature {
-            None => vouched.contains(&(author, id)),
-            Some(signature) => is_signed(&id, &author, signature),
+            None => is_vouched,
+            Some(signature) => is_signed(id, &author, signature),
         };
         if good {
-            vouched.remove(&(author, id));
-            vouched.extend(change.header.previous.map(|previous| (author, previous)));
-            signed.push((id, change));
+            if let Some(previous) = change.header.previous {
+                vouched.extend(next.replace((author, previous)));
+            }
         } else {
-            refused.push((id, Refused::Unsigned));
+            refused.push((*id, Refused::Unsigned));
+            forged.push(at);
         }
     }
-    signed.reverse();
-    signed
+    let mut at = 0;
+    changes.retain(|_| {
+        at += 1;
+        forged.pop_if(|forged| *forged == at - 1).is_none()
+    });
 }

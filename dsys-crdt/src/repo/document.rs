@@ -1,6 +1,8 @@
 //! The handle to a document of a repo.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 #[cfg(feature = "net")]
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 
 use super::file::Write;
 use super::subscription::Subscribers;
+use super::writer::Haste;
 use super::{Inner, Link, RepoError, Rule, Subscription, Update};
 #[cfg(feature = "net")]
 use crate::change::Bundle;
@@ -61,6 +64,17 @@ pub(crate) struct Cell {
     removed: AtomicBool,
 }
 
+/// How much has to have come since the last snapshot for another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// Anything that is worth it: the document is closed.
+    Any,
+    /// As many changes as pay for it.
+    Much,
+    /// More is coming already, and a snapshot of all of it is cheaper than one of this and one of that.
+    VeryMuch,
+}
+
 #[derive(Debug)]
 struct State {
     /// None before it is used.
@@ -68,6 +82,8 @@ struct State {
     new: bool,
     /// So many changes are in the snapshot that was written last.
     kept: u32,
+    /// Our own changes that were not on the disk yet when last looked at: their numbers.
+    own: VecDeque<Range<u32>>,
     /// When somebody last had to do with it.
     #[cfg(feature = "net")]
     used: Instant,
@@ -271,6 +287,7 @@ impl Cell {
                 doc: None,
                 new,
                 kept: 0,
+                own: VecDeque::new(),
                 #[cfg(feature = "net")]
                 used: Instant::now(),
                 #[cfg(feature = "net")]
@@ -290,7 +307,7 @@ impl Cell {
         if !self.state.try_lock().is_ok_and(|state| idles(&state)) {
             return;
         }
-        self.compact(true);
+        self.compact(Due::Any);
         let mut state = self.state();
         let Some(doc) = state.doc.as_ref().filter(|_| idles(&state)) else { return };
         if doc.log().len() == self.stored_count() as usize && doc.log().waiting() == 0 {
@@ -321,6 +338,20 @@ impl Cell {
         Ok(act(self.open(&mut state)?))
     }
 
+    /// Looks at the log, and how many of its changes may be told to peers, the first ones: those before the first of our own
+    /// that is not on the disk.
+    #[cfg(feature = "net")]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Log<Rule>, u32) -> R) -> Result<R, RepoError> {
+        let mut state = self.state();
+        self.open(&mut state)?;
+        let stored = self.stored_count();
+        while state.own.front().is_some_and(|run| run.end <= stored) {
+            state.own.pop_front();
+        }
+        let log = state.doc.as_ref().ok_or(RepoError::Removed)?.log();
+        Ok(look(log, state.own.front().map_or(log.len() as u32, |run| run.start.max(stored))))
+    }
+
     fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut doc::Doc<Rule>, RepoError> {
         if self.removed.load(Ordering::Acquire) {
             return Err(RepoError::Removed);
@@ -337,6 +368,7 @@ impl Cell {
                 state.heads = None;
             }
             (state.doc, state.kept, state.new) = (Some(doc), kept, false);
+            state.own.clear();
         }
         state.doc.as_mut().ok_or(RepoError::Removed)
     }
@@ -381,8 +413,13 @@ impl Cell {
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
         let events = act(doc, &*self.repo.key)?;
-        let bytes = doc.log().encode_as_they_are(before..doc.log().len() as u32);
-        self.write(&mut state, before, bytes)?;
+        let after = doc.log().len() as u32;
+        let bytes = doc.log().encode_as_they_are(before..after);
+        match state.own.back_mut().filter(|run| run.end == before) {
+            Some(run) => run.end = after,
+            None => state.own.push_back(before..after),
+        }
+        self.write(&mut state, before, bytes, Haste::Now)?;
         self.tell(&Update::Local(events));
         Ok(())
     }
@@ -402,18 +439,18 @@ impl Cell {
             let whole = sent.filter(|(_, names)| doc.log().names_from(before) == names);
             let bytes = whole.map(|(bytes, _)| bytes);
             let bytes = bytes.unwrap_or_else(|| doc.log().encode_as_they_are(before..after));
-            self.write(&mut state, before, bytes)?;
+            self.write(&mut state, before, bytes, Haste::Soon)?;
             self.tell(&Update::Remote(events));
         }
         Ok((received, after))
     }
 
     /// Has the changes from a number on written; if they cannot be, they are forgotten.
-    fn write(&self, state: &mut State, before: u32, bytes: Vec<u8>) -> Result<(), RepoError> {
+    fn write(&self, state: &mut State, before: u32, bytes: Vec<u8>, haste: Haste) -> Result<(), RepoError> {
         let Some(doc) = &state.doc else { return Err(RepoError::Removed) };
         let after = doc.log().len() as u32;
         let write = Write::Changes(self.link.document, before, bytes);
-        let written = self.repo.writer.write(write, Some((self.cell.clone(), after)));
+        let written = self.repo.writer.write_changes(write, (self.cell.clone(), after), haste);
         if written.is_err() {
             state.doc = None;
         }
@@ -438,26 +475,31 @@ impl Cell {
         });
     }
 
-    /// Has a snapshot written, if much has come since the last one; with `any`, if anything worth it has. Not while somebody
+    /// Has a snapshot written, if so much has come since the last one. Not while somebody
     /// works on the document, who then need not wait for more than a copy.
-    pub(super) fn compact(&self, any: bool) {
+    pub(super) fn compact(&self, due: Due) {
         let Ok(_one_at_a_time) = self.compacting.try_lock() else { return };
-        let Some((copy, kept)) = self.due(any, |doc, kept| (doc.clone(), kept)) else { return };
+        let Some((copy, kept)) = self.due(due, |doc, kept| (doc.clone(), kept)) else { return };
         // A document that cannot be kept so is opened by its changes, which are written anyway.
         let Ok(snapshot) = copy.snapshot(kept) else { return };
         let changes = snapshot.changes;
-        let written = self.repo.writer.write(Write::Snapshot(self.link.document, Box::new(snapshot)), None);
+        let written = self.repo.writer.write(Write::Snapshot(self.link.document, Box::new(snapshot)));
         if let (Ok(()), Ok(mut state)) = (written, self.state.try_lock()) {
             state.kept = changes;
         }
     }
 
     /// Looks at a document of which a snapshot is due, and of which so many changes are in the last one.
-    fn due<R>(&self, any: bool, look: impl FnOnce(&doc::Doc<Rule>, u32) -> R) -> Option<R> {
+    fn due<R>(&self, due: Due, look: impl FnOnce(&doc::Doc<Rule>, u32) -> R) -> Option<R> {
         let state = self.state.try_lock().ok()?;
         let (doc, kept, after) = (state.doc.as_ref()?, state.kept, self.repo.config.compact_after);
         let new = (doc.log().len() as u32).saturating_sub(kept);
-        let enough = if any { (after / 8).max(1) } else { after.max(kept / 2) };
+        let much = after.max(kept / 2);
+        let enough = match due {
+            Due::Any => (after / 8).max(1),
+            Due::Much => much,
+            Due::VeryMuch => much.saturating_mul(32),
+        };
         (new >= enough).then(|| look(doc, kept))
     }
 
@@ -473,7 +515,7 @@ impl Cell {
             let written = doc.snapshot(0).map_err(RepoError::from).and_then(|snapshot| {
                 let changes = snapshot.changes;
                 let write = Write::Snapshot(self.link.document, Box::new(snapshot));
-                self.repo.writer.write(write, None).map(|()| changes)
+                self.repo.writer.write(write).map(|()| changes)
             });
             match written {
                 Ok(changes) => state.kept = changes,
@@ -501,9 +543,9 @@ impl Drop for Cell {
         if self.removed.load(Ordering::Acquire) || self.repo.writer.failure().is_some() {
             return;
         }
-        if let Some(Ok(snapshot)) = self.due(true, |doc, kept| doc.snapshot(kept)) {
+        if let Some(Ok(snapshot)) = self.due(Due::Any, |doc, kept| doc.snapshot(kept)) {
             // Its changes are written anyway.
-            let _ = self.repo.writer.write(Write::Snapshot(self.link.document, Box::new(snapshot)), None);
+            let _ = self.repo.writer.write(Write::Snapshot(self.link.document, Box::new(snapshot)));
         }
     }
 }

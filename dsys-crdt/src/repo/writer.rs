@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
 use super::RepoError;
-use super::document::Cell;
+use super::document::{Cell, Due};
 use super::file::{File, Kept, Write};
 use crate::change::DocumentId;
 
@@ -24,6 +25,7 @@ struct Shared {
     /// Something came, or was done.
     moved: Condvar,
     max_bytes: usize,
+    gather: Duration,
     /// Documents of which more is on the disk than somebody was told who waits for `news`.
     stored: Mutex<BTreeSet<DocumentId>>,
     news: Notify,
@@ -33,9 +35,23 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     bytes: usize,
+    /// Somebody waits for one of them.
+    hurries: bool,
     closed: bool,
     failed: Option<RepoError>,
 }
+
+/// When changes are to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Peers are told of them when they are on the disk, and not before.
+    Now,
+    /// Together with what comes in a moment.
+    Soon,
+}
+
+/// So much is worth a transaction of its own.
+const ENOUGH: usize = 32 << 10;
 
 #[derive(Debug)]
 enum Job {
@@ -47,11 +63,12 @@ enum Job {
 }
 
 impl Writer {
-    pub(super) fn start(file: File, max_bytes: usize) -> Result<Writer, RepoError> {
+    pub(super) fn start(file: File, max_bytes: usize, gather: Duration) -> Result<Writer, RepoError> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             moved: Condvar::new(),
             max_bytes,
+            gather,
             stored: Mutex::default(),
             news: Notify::new(),
         });
@@ -70,28 +87,38 @@ impl Writer {
         queue.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Has something written; `then` is told how many of its changes are on the disk.
-    pub(super) fn write(&self, write: Write, then: Option<(Weak<Cell>, u32)>) -> Result<(), RepoError> {
-        self.shared.push(Job::Write(write, then))
+    /// Has something written.
+    pub(super) fn write(&self, write: Write) -> Result<(), RepoError> {
+        self.shared.push(Job::Write(write, None), Haste::Now)
+    }
+
+    /// Has changes written; the document is told how many of its changes are on the disk.
+    pub(super) fn write_changes(
+        &self,
+        write: Write,
+        then: (Weak<Cell>, u32),
+        haste: Haste,
+    ) -> Result<(), RepoError> {
+        self.shared.push(Job::Write(write, Some(then)), haste)
     }
 
     /// What the file has of a document, with all that was given to be written before. Blocks.
     pub(super) fn load(&self, id: &DocumentId) -> Result<Kept, RepoError> {
         let (answer, loaded) = std::sync::mpsc::sync_channel(1);
-        self.shared.push(Job::Load(*id, answer))?;
+        self.shared.push(Job::Load(*id, answer), Haste::Now)?;
         loaded.recv().unwrap_or_else(|_| Err(self.ended()))
     }
 
     pub(super) async fn flush(&self) -> Result<(), RepoError> {
         let (answer, flushed) = oneshot::channel();
-        self.shared.push(Job::Flush(answer))?;
+        self.shared.push(Job::Flush(answer), Haste::Now)?;
         flushed.await.unwrap_or_else(|_| Err(self.ended()))
     }
 
     /// Writes what waits, and closes the file; nothing is written after it.
     pub(super) async fn close(&self) {
         let (answer, closed) = oneshot::channel();
-        if self.shared.push(Job::Close(answer)).is_ok() {
+        if self.shared.push(Job::Close(answer), Haste::Now).is_ok() {
             // It may have failed meanwhile, and is closed then as well.
             let _ = closed.await;
         }
@@ -140,14 +167,17 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job) -> Result<(), RepoError> {
+    fn push(&self, job: Job, haste: Haste) -> Result<(), RepoError> {
         let mut queue = self.queue();
         if let Some(failed) = &queue.failed {
             return Err(failed.clone());
         }
         queue.bytes += job.bytes();
         queue.jobs.push_back(job);
-        self.moved.notify_all();
+        queue.hurries |= haste == Haste::Now || queue.bytes >= ENOUGH;
+        if queue.hurries || queue.jobs.len() == 1 {
+            self.moved.notify_all();
+        }
         Ok(())
     }
 
@@ -157,7 +187,13 @@ impl Shared {
             while queue.jobs.is_empty() && !queue.closed {
                 queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
+            if !queue.hurries && !queue.closed {
+                let waits = |queue: &mut Queue| !queue.hurries && !queue.closed;
+                let gathered = self.moved.wait_timeout_while(queue, self.gather, waits);
+                queue = gathered.unwrap_or_else(PoisonError::into_inner).0;
+            }
             let jobs = std::mem::take(&mut queue.jobs);
+            queue.hurries = false;
             if jobs.is_empty() {
                 return;
             }
@@ -235,11 +271,12 @@ impl Shared {
         }
         contained(|| file.write(writes))?;
         writes.clear();
+        let more = if self.queue().jobs.is_empty() { Due::Much } else { Due::VeryMuch };
         for (cell, changes) in told.drain(..) {
             let Some(cell) = cell.upgrade() else { continue };
             cell.stored(changes);
             self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(cell.link.document);
-            cell.compact(false);
+            cell.compact(more);
         }
         self.news.notify_one();
         Ok(())

@@ -21,6 +21,11 @@ pub struct Config {
     pub max_presence: usize,
     /// What was sent, or asked for, and has no answer after so long is tried again. At first 5 s.
     pub patience: Duration,
+    /// Who was asked for changes, and gives none for so long, is waited for no longer: another who has them is asked too. At
+    /// first 1 s.
+    pub turn: Duration,
+    /// One who gives some all the while is waited for no longer after so long. At first a minute.
+    pub turn_at_most: Duration,
     /// How often a peer is told what we have, though nothing is new. At first 30 s.
     pub announce_every: Duration,
     /// Changes from others are announced after so long, where a tree brings them sooner. At first 50 ms.
@@ -29,8 +34,8 @@ pub struct Config {
     pub redial_after: Duration,
     /// The longest of these times. At first 60 s.
     pub redial_at_most: Duration,
-    /// So often a peer may announce what it then does not give; after that its announcements of the document are passed
-    /// over until it connects anew. At first 8.
+    /// A peer that so often in a row does not give what it announces is told of, as one that withholds. At first 5. After each
+    /// time it is asked again only after a longer pause, of `announce_every` at most.
     pub max_broken: u32,
     /// So many peers are remembered who have asked for documents that are not shared with them, and are told when they are.
     /// At first 4,096.
@@ -49,11 +54,13 @@ impl Default for Config {
             digest_from: 16,
             max_presence: 4 << 10,
             patience: Duration::from_secs(5),
+            turn: Duration::from_secs(1),
+            turn_at_most: Duration::from_secs(60),
             announce_every: Duration::from_secs(30),
             announce_after: Duration::from_millis(50),
             redial_after: Duration::from_secs(1),
             redial_at_most: Duration::from_secs(60),
-            max_broken: 8,
+            max_broken: 5,
             max_turned_away: 4_096,
             max_strikes: 16,
         }

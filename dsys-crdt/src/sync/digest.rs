@@ -7,7 +7,7 @@ use dsys_core::{Context, NodeId};
 use sha2::{Digest, Sha256};
 
 use super::machine::{Library, Replicator};
-use super::message::{DocumentRange, Message};
+use super::message::{DocumentRange, Message, Wish};
 use crate::change::{ChangeId, DocumentId};
 
 /// So many documents make a range at first.
@@ -16,15 +16,23 @@ const RANGE: usize = 64;
 const PARTS: usize = 8;
 
 impl<L: Library> Replicator<L> {
-    /// Tells a peer what we have of documents, which are in ascending order.
-    pub(super) fn announce_all(&mut self, to: NodeId, documents: &[DocumentId], cx: &mut Context<'_, Self>) {
-        if documents.len() < self.config.digest_from {
-            for document in documents {
-                self.announce(to, *document, false, cx);
-            }
-            return;
+    /// Tells a peer what we have of documents, which are in ascending order. Where they are few, it is greeted, if wanted.
+    pub(super) fn announce_all(
+        &mut self,
+        to: NodeId,
+        documents: &[DocumentId],
+        greets: bool,
+        cx: &mut Context<'_, Self>,
+    ) {
+        if documents.len() >= self.config.digest_from {
+            return self.send_digest(to, documents, RANGE, cx);
         }
-        self.send_digest(to, documents, RANGE, cx);
+        for document in documents {
+            match greets {
+                true => self.greet(to, *document, Wish::Nothing, cx),
+                false => self.announce(to, *document, Wish::Nothing, cx),
+            }
+        }
     }
 
     fn send_digest(&mut self, to: NodeId, documents: &[DocumentId], each: usize, cx: &mut Context<'_, Self>) {
@@ -77,7 +85,7 @@ impl<L: Library> Replicator<L> {
             for (document, heads) in ours {
                 let link = self.peers.entry(from).or_default().links.entry(document).or_default();
                 link.told = Some((heads.clone(), cx.now()));
-                self.heads(from, document, &heads, false, cx);
+                self.heads(from, document, &heads, Wish::Nothing, cx);
             }
         }
     }
@@ -87,7 +95,7 @@ impl<L: Library> Replicator<L> {
         for document in self.linked_within(from, range) {
             let told = self.link(from, document).and_then(|link| link.told.clone());
             if let Some((heads, _)) = told.filter(|_| self.library.may_read(&from, &document)) {
-                self.heads(from, document, &heads, false, cx);
+                self.heads(from, document, &heads, Wish::Nothing, cx);
             }
         }
     }
@@ -99,7 +107,7 @@ impl<L: Library> Replicator<L> {
             return self.send_digest(from, &documents, documents.len().div_ceil(PARTS), cx);
         }
         for document in documents {
-            self.announce(from, document, true, cx);
+            self.greet(from, document, Wish::Heads, cx);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::change::{Bundle, ChangeId, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
-const TAG: &str = "dsys/crdt/sync/2";
+const TAG: &str = "dsys/crdt/sync/3";
 
 /// Keeps documents of a repo in step with those of peers, over a node's connections. Clones are handles to the same; when the
 /// last is dropped it ends.
@@ -291,8 +291,12 @@ impl Library for Shelf {
 
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Rule>, u32) -> R) -> Option<R> {
         let doc = self.doc(document)?;
-        let looked = doc.cell().with(|it| look(it.log(), doc.cell().stored_count()));
+        let looked = doc.cell().look(look);
         looked.inspect_err(|error| debug!(?document, %error, "a shared document cannot be read")).ok()
+    }
+
+    fn stored(&self, document: &DocumentId) -> Option<u32> {
+        self.doc(document).map(|doc| doc.cell().stored_count())
     }
 
     fn resting(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {

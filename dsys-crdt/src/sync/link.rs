@@ -1,6 +1,7 @@
 //! One document with one peer.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use dsys_core::Time;
 
@@ -22,13 +23,21 @@ pub(super) struct Link {
     pub(super) told: Option<(Vec<ChangeId>, Time)>,
     /// Numbers of changes to be sent.
     pub(super) queue: VecDeque<u32>,
-    /// Pieces that are not stored there yet, and when each was sent.
-    pub(super) flight: VecDeque<(u64, Time)>,
+    /// Pieces that are not stored there yet.
+    pub(super) flight: VecDeque<Flight>,
     pub(super) pieces: u64,
-    /// When we asked for what the peer had announced, and have not got.
+    /// It lacks something that it was told of, and not sent: it asks for it, or gets it from another.
+    pub(super) behind: bool,
+    /// What it has, by what it said and sent last.
+    pub(super) theirs: Vec<ChangeId>,
+    /// When we asked it for changes, or got the last ones since, as long as there are to be more.
     pub(super) asked: Option<Time>,
-    /// How often it has not given what it had announced.
+    /// It was sent our list for that, because it does not know our last changes.
+    pub(super) listed: bool,
+    /// How often in a row it has not given what it had announced.
     pub(super) broken: u32,
+    /// It is not asked before, for that.
+    pub(super) shunned: Option<Time>,
     /// When it was last sent all that it lacked by its own list.
     pub(super) served: Option<Time>,
     /// Pieces of the peer's that are not durable yet, with how many changes there have to be.
@@ -37,10 +46,51 @@ pub(super) struct Link {
     pub(super) received: u64,
 }
 
+/// A piece on its way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) piece: u64,
+    pub(super) sent: Time,
+    pub(super) numbers: Vec<Range<u32>>,
+}
+
+impl Flight {
+    pub(super) fn new(piece: u64, sent: Time, numbers: &[u32]) -> Flight {
+        let runs = numbers.chunk_by(|before, after| before + 1 == *after);
+        let numbers = runs.filter_map(|run| Some(*run.first()?..run.last()? + 1)).collect();
+        Flight { piece, sent, numbers }
+    }
+}
+
 impl Link {
     /// After the connection has gone.
     pub(super) fn reset(&mut self) {
         *self = Link { invited: self.invited, ..Link::default() };
+    }
+
+    /// Of what the peer lacks by its own word: what is not on its way to it.
+    pub(super) fn unsent(&self, mut lacking: VecDeque<u32>) -> VecDeque<u32> {
+        let flies =
+            |number: &u32| self.flight.iter().flat_map(|it| &it.numbers).any(|run| run.contains(number));
+        if !self.flight.is_empty() {
+            lacking.retain(|number| !flies(number));
+        }
+        lacking
+    }
+
+    /// The peer has asked for what it lacks: it gets it, and what is new from now on.
+    pub(super) fn serve(&mut self, unsent: VecDeque<u32>) {
+        (self.queue, self.behind, self.lazy) = (unsent, false, false);
+    }
+
+    /// Whether it can be asked for changes.
+    pub(super) fn is_trusted(&self, now: Time) -> bool {
+        self.declined.is_none() && self.shunned.is_none_or(|until| now >= until)
+    }
+
+    /// It has given what it had, or has no more.
+    pub(super) fn kept_word(&mut self) {
+        (self.broken, self.shunned) = (0, None);
     }
 
     /// Nothing is on its way, nor to be sent.

@@ -1,12 +1,14 @@
 //! The machine.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, Time};
 
-use super::link::Link;
-use super::message::{DocumentRange, Message};
+use super::asking::Turn;
+use super::link::{Flight, Link};
+use super::message::{DocumentRange, Message, Wish};
 use super::words::{Command, Event, Stats, Timer};
 use super::{Config, piece};
 use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused};
@@ -16,9 +18,13 @@ pub trait Library {
     /// Who may write.
     type Policy: Policy;
 
-    /// Looks at a document's log, of which so many changes are durable, the first ones: only they are told to anybody. None
-    /// if it is not shared, or cannot be read.
+    /// Looks at a document's log, of which so many changes may be told to peers, the first ones: up to the first of our own that
+    /// is not durable, since a crash would take that back, and we would sign another in its place. What came from others
+    /// may be told before it is durable. None if it is not shared, or cannot be read.
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Self::Policy>, u32) -> R) -> Option<R>;
+
+    /// How many of its changes are durable, the first ones.
+    fn stored(&self, document: &DocumentId) -> Option<u32>;
 
     /// The last changes of a document all of which is durable, and that need not be looked at for that.
     fn resting(&self, _: &DocumentId) -> Option<Vec<ChangeId>> {
@@ -38,7 +44,7 @@ pub trait Library {
 pub struct Replicator<L> {
     pub(super) library: L,
     pub(super) config: Config,
-    shared: BTreeMap<DocumentId, Shared>,
+    pub(super) shared: BTreeMap<DocumentId, Shared>,
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// Peers that asked for a document which was not shared with them, to be told when it is.
     turned_away: BTreeSet<(DocumentId, NodeId)>,
@@ -47,15 +53,26 @@ pub struct Replicator<L> {
     pub(super) told: Stats,
     /// The timer to announce what is new is set.
     announces: bool,
+    /// The last change that was sent alone, with its bytes, if they are few.
+    alone: Option<(ChangeId, Vec<u8>)>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     /// So many changes were passed on already.
     passed: u32,
-    /// Of those that were not: which came from whom.
-    sources: Vec<(u32, u32, NodeId)>,
-    presence: Option<Vec<u8>>,
+    /// Of those that were not: which came from where.
+    sources: Vec<(Range<u32>, Source)>,
+    /// Who is waited for, of those who were asked for changes.
+    pub(super) turn: Option<Turn>,
+    pub(super) presence: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    from: NodeId,
+    /// We had asked for it, because we were behind: so others may be ahead of us, and are only told of it.
+    asked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +96,7 @@ impl<L: Library> Replicator<L> {
             stats: Stats::default(),
             told: Stats::default(),
             announces: false,
+            alone: None,
         }
     }
 
@@ -114,7 +132,7 @@ impl<L: Library> Replicator<L> {
                     let dialled = !peer.up && peer.links.values().any(|link| link.told.is_some());
                     peer.links.entry(document).or_default().invited = true;
                     if !dialled {
-                        self.announce(id, document, false, cx);
+                        self.greet(id, document, Wish::Nothing, cx);
                     }
                 }
                 self.tell_turned_away(document, cx);
@@ -148,7 +166,7 @@ impl<L: Library> Replicator<L> {
             if self.library.may_read(&id, &document) {
                 self.turned_away.remove(&it);
                 self.peers.entry(id).or_default().links.entry(document).or_default();
-                self.announce(id, document, true, cx);
+                self.greet(id, document, Wish::Heads, cx);
             }
         }
     }
@@ -181,8 +199,8 @@ impl<L: Library> Replicator<L> {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         let link = peer.links.entry(document).or_default();
         match message {
-            Message::Heads { heads, answer, .. } if heads.len() <= self.config.max_named => {
-                self.heads(from, document, &heads, answer, cx);
+            Message::Heads { heads, wish, .. } if heads.len() <= self.config.max_named => {
+                self.heads(from, document, &heads, wish, cx);
             }
             Message::Have { have, .. } if have.len() <= self.config.max_named => {
                 self.have(from, document, &have, cx);
@@ -191,7 +209,7 @@ impl<L: Library> Replicator<L> {
                 self.changes(from, document, (piece, left), changes, cx);
             }
             Message::Stored { piece, .. } => {
-                link.flight.retain(|(sent, _)| *sent != piece);
+                link.flight.retain(|sent| sent.piece != piece);
                 self.send(from, document, cx);
                 self.look_whether_in_step(from, document, cx);
             }
@@ -203,77 +221,13 @@ impl<L: Library> Replicator<L> {
                 }
                 link.reset();
                 link.declined = Some((cx.now(), times));
+                self.pass_turn(from, document, cx);
             }
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
             }
             _ => self.violation(from, cx),
         }
-    }
-
-    /// A peer says what it has.
-    pub(super) fn heads(
-        &mut self,
-        from: NodeId,
-        document: DocumentId,
-        heads: &[ChangeId],
-        answer: bool,
-        cx: &mut Context<'_, Self>,
-    ) {
-        // Most who meet again have the same, and then nobody needs to open it.
-        let same = self
-            .library
-            .resting(&document)
-            .is_some_and(|ours| ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head)));
-        let looked = if same { Some((true, VecDeque::new())) } else { self.look_for(document, heads) };
-        let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
-        let first = !std::mem::replace(&mut link.heard, true);
-        link.declined = None;
-        if known {
-            link.asked = None;
-            link.broken = 0;
-        }
-        if known && link.is_quiet() {
-            link.queue = lacking;
-        }
-        self.send(from, document, cx);
-        if !known {
-            self.ask(from, document, cx);
-        }
-        if answer || self.is_news(from, document) {
-            self.announce(from, document, false, cx);
-        }
-        if first && let Some(state) = self.shared.get(&document).and_then(|shared| shared.presence.clone()) {
-            cx.send(from, Message::Presence { document, state });
-        }
-        self.look_whether_in_step(from, document, cx);
-    }
-
-    /// Whether these are all known here; and what somebody lacks who has them.
-    fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<(bool, VecDeque<u32>)> {
-        self.library.look(&document, |log, stored| {
-            let known = heads.iter().all(|id| log.number(id).is_some());
-            (known, if known { piece::lacking(log, stored, heads) } else { VecDeque::new() })
-        })
-    }
-
-    /// A peer says what it has, because it lacks something.
-    fn have(&mut self, from: NodeId, document: DocumentId, have: &[ChangeId], cx: &mut Context<'_, Self>) {
-        let (now, patience) = (cx.now(), self.config.patience);
-        let Some(link) = self.link(from, document) else { return };
-        link.lazy = false;
-        link.heard = true;
-        // To gather it costs us more than it costs the peer to ask.
-        let soon = link.served.is_some_and(|at| now.since(at) < patience / 2);
-        if soon || !link.is_quiet() {
-            return;
-        }
-        link.served = Some(now);
-        let lacking = self.library.look(&document, |log, stored| piece::lacking(log, stored, have));
-        if let Some(link) = self.link(from, document) {
-            link.queue = lacking.unwrap_or_default();
-        }
-        self.send(from, document, cx);
     }
 
     /// A peer's changes have come.
@@ -307,7 +261,12 @@ impl<L: Library> Replicator<L> {
                     | Refused::WrongPrevious
             )
         });
-        let gap = self.library.look(&document, |log, _| log.missing().next().is_some()).unwrap_or(false);
+        // Whoever has what follows the missing ones has them too; and an unsigned one came without what vouches for it.
+        let most = self.config.max_named;
+        let missing = |log: &Log<L::Policy>| log.missing().take(16).copied().collect::<Vec<_>>();
+        let mut has = self.library.look(&document, |log, _| missing(log)).unwrap_or_default();
+        let gap = !has.is_empty();
+        has.extend(received.refused.iter().filter(|(_, why)| *why == Refused::Unsigned).map(|(id, _)| *id));
         if let Some(peer) = self.peers.get_mut(&from) {
             // One that was cut off from what came before cannot be judged either; so one that is sound excuses it.
             peer.strikes = if forged && received.accepted == 0 { peer.strikes + 1 } else { 0 };
@@ -315,18 +274,25 @@ impl<L: Library> Replicator<L> {
                 return self.violation(from, cx);
             }
         }
-        if let Some(shared) = self.shared.get_mut(&document)
-            && received.accepted > 0
-        {
-            shared.sources.push((len - received.accepted as u32, len, from));
-        }
         let spare = received.accepted == 0 && received.refused.is_empty() && left == 0 && !gap;
-        let Some(link) = self.link(from, document) else { return };
+        let now = cx.now();
+        let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.links.get_mut(&document)) else {
+            return;
+        };
         link.parked.push_back((number, len));
         link.received += count;
-        let much = left > 0 || link.received > count && link.asked.is_some();
-        if left == 0 {
-            link.asked = None;
+        let asked = link.asked.is_some();
+        let much = left > 0 || link.received > count && asked;
+        has.retain(|id| !link.theirs.contains(id));
+        has.truncate(most.saturating_sub(link.theirs.len()));
+        link.theirs.append(&mut has);
+        if received.accepted > 0 {
+            link.kept_word();
+            link.asked = link.asked.map(|_| now);
+            if let Some(shared) = self.shared.get_mut(&document) {
+                shared.sources.push((len - received.accepted as u32..len, Source { from, asked }));
+                shared.gave(&from, now);
+            }
         }
         if much {
             cx.emit(Event::Progress(document, from, link.received, left));
@@ -336,23 +302,23 @@ impl<L: Library> Replicator<L> {
             cx.send(from, Message::Spare { document });
         }
         self.pass_on(document, cx);
-        if left == 0 && (gap || forged) {
-            self.ask(from, document, cx);
+        if left == 0 {
+            self.given(from, document, received.accepted > 0, cx);
         }
         self.look_whether_in_step(from, document, cx);
     }
 
-    /// Passes on what is durable and was not yet: sends it to some, announces it to others, thanks those it came from.
+    /// Passes on what may be told and was not yet: sends it to some, announces it to others, thanks those it came from.
     fn pass_on(&mut self, document: DocumentId, cx: &mut Context<'_, Self>) {
-        let Some(stored) = self.library.look(&document, |_, stored| stored) else { return };
+        let Some(told) = self.library.look(&document, |_, told| told) else { return };
+        let Some(stored) = self.library.stored(&document) else { return };
         let Some(shared) = self.shared.get_mut(&document) else { return };
-        let new = shared.passed..stored.max(shared.passed);
+        let new = shared.passed..told.max(shared.passed);
         shared.passed = new.end;
         let sources = shared.sources.clone();
-        shared.sources.retain(|(_, end, _)| *end > stored);
-        let source = |number: &u32| {
-            sources.iter().find(|(start, end, _)| (start..end).contains(&number)).map(|(_, _, from)| from)
-        };
+        shared.sources.retain(|(run, _)| run.end > told);
+        let source =
+            |number: &u32| sources.iter().find(|(run, _)| run.contains(number)).map(|(_, source)| source);
         let (mut to_send, mut thanked) = (Vec::new(), Vec::new());
         for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.up) {
             let Some(link) = peer.links.get_mut(&document) else { continue };
@@ -367,28 +333,36 @@ impl<L: Library> Replicator<L> {
             link.in_step = false;
             if link.heard {
                 // What one had from others is announced where it would come twice.
-                let sent = |number: &u32| match source(number) {
-                    None => true,
-                    Some(from) => from != id && !link.lazy,
-                };
-                let numbers: Vec<u32> = new.clone().filter(sent).collect();
-                link.queue.extend(numbers);
+                for number in new.clone() {
+                    match source(&number) {
+                        Some(source) if source.from == *id => {}
+                        Some(source) if source.asked || link.lazy => link.behind = true,
+                        _ => link.queue.push_back(number),
+                    }
+                }
                 to_send.push(*id);
             }
         }
-        if !new.is_empty() && !std::mem::replace(&mut self.announces, true) {
-            cx.set_timer(Timer::Announce, self.config.announce_after);
+        if !new.is_empty() {
+            self.announce_soon(cx);
         }
-        for id in to_send {
-            self.send(id, document, cx);
+        for id in &to_send {
+            self.send(*id, document, cx);
         }
-        for id in thanked {
+        for id in thanked.into_iter().chain(to_send) {
             self.look_whether_in_step(id, document, cx);
         }
     }
 
+    /// Has peers told of what was not sent to them.
+    pub(super) fn announce_soon(&mut self, cx: &mut Context<'_, Self>) {
+        if !std::mem::replace(&mut self.announces, true) {
+            cx.set_timer(Timer::Announce, self.config.announce_after);
+        }
+    }
+
     /// Sends pieces, as many as may travel at once.
-    fn send(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+    pub(super) fn send(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
         loop {
             let (size, window) = (self.config.piece, self.config.window.max(1));
             let Some(link) = self.peers.get_mut(&to).and_then(|peer| peer.links.get_mut(&document)) else {
@@ -397,13 +371,16 @@ impl<L: Library> Replicator<L> {
             if link.queue.is_empty() || link.flight.len() >= window {
                 return;
             }
-            let queue = &mut link.queue;
-            let next = self.library.look(&document, |log, _| piece::next(log, queue, size)).flatten();
-            let Some((changes, count)) = next else { return };
+            let (queue, alone) = (&mut link.queue, &mut self.alone);
+            let next = self.library.look(&document, |log, _| {
+                let numbers = piece::next(log, queue, size)?;
+                Some((piece::encode(log, &numbers, alone), numbers))
+            });
+            let Some((changes, numbers)) = next.flatten() else { return };
             link.pieces += 1;
-            link.flight.push_back((link.pieces, cx.now()));
+            link.flight.push_back(Flight::new(link.pieces, cx.now(), &numbers));
             link.in_step = false;
-            self.stats.sent += count as u64;
+            self.stats.sent += numbers.len() as u64;
             self.stats.sent_bytes += changes.len() as u64;
             let (piece, left) = (link.pieces, link.queue.len() as u64);
             cx.send(to, Message::Changes { document, piece, left, changes });
@@ -413,7 +390,7 @@ impl<L: Library> Replicator<L> {
     /// Whether a document is shared; from now on, if it was not yet.
     fn is_shared(&mut self, document: DocumentId) -> bool {
         if !self.shared.contains_key(&document) {
-            let Some(passed) = self.library.look(&document, |_, stored| stored) else { return false };
+            let Some(passed) = self.library.look(&document, |_, told| told) else { return false };
             self.shared.insert(document, Shared { passed, ..Shared::default() });
         }
         true
@@ -424,21 +401,21 @@ impl<L: Library> Replicator<L> {
         &mut self,
         to: NodeId,
         document: DocumentId,
-        answer: bool,
+        wish: Wish,
         cx: &mut Context<'_, Self>,
     ) {
         let Some(heads) = self.current(&document) else { return };
         let now = cx.now();
         let Some(link) = self.link(to, document) else { return };
         link.told = Some((heads.clone(), now));
-        cx.send(to, Message::Heads { document, heads, answer });
+        cx.send(to, Message::Heads { document, heads, wish });
     }
 
     pub(super) fn current(&self, document: &DocumentId) -> Option<Vec<ChangeId>> {
         let most = self.config.max_named;
         match self.library.resting(document) {
             Some(heads) if heads.len() <= most => Some(heads),
-            _ => self.library.look(document, |log, stored| piece::heads(log, stored, most)),
+            _ => self.library.look(document, |log, told| piece::heads(log, told, most)),
         }
     }
 
@@ -453,13 +430,31 @@ impl<L: Library> Replicator<L> {
         told.is_none_or(|(heads, _)| self.current(&document).as_ref() != Some(heads))
     }
 
-    fn look_whether_in_step(&mut self, with: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
-        let rests = self.library.resting(&document).is_some();
-        let is_durable = || self.library.look(&document, |log, stored| stored as usize == log.len());
-        let durable = rests || is_durable() == Some(true);
-        let Some(link) = self.link(with, document) else { return };
+    pub(super) fn look_whether_in_step(
+        &mut self,
+        with: NodeId,
+        document: DocumentId,
+        cx: &mut Context<'_, Self>,
+    ) {
+        let Replicator { library, peers, .. } = self;
+        let Some(link) = peers.get_mut(&with).and_then(|peer| peer.links.get_mut(&document)) else { return };
         let quiet = link.heard && link.is_quiet() && link.asked.is_none() && link.parked.is_empty();
-        if quiet && durable && !std::mem::replace(&mut link.in_step, true) {
+        if !quiet || link.in_step {
+            return;
+        }
+        let has_all = |log: &Log<L::Policy>| {
+            log.tips().all(|tip| log.id_of(tip).is_some_and(|id| link.theirs.contains(&id)))
+        };
+        let stored = library.stored(&document).map(|stored| stored as usize);
+        let same = |log: &Log<L::Policy>, _| {
+            stored == Some(log.len())
+                && link.theirs.iter().all(|id| log.number(id).is_some())
+                && (!link.behind || has_all(log))
+        };
+        let rests = |ours: Vec<ChangeId>| link.theirs.iter().all(|id| ours.contains(id)) && !link.behind;
+        if library.resting(&document).is_some_and(rests) || library.look(&document, same) == Some(true) {
+            link.behind = false;
+            link.in_step = true;
             cx.emit(Event::InStep(document, with));
         }
     }
@@ -467,14 +462,27 @@ impl<L: Library> Replicator<L> {
     pub(super) fn up(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         (peer.up, peer.redial, peer.strikes) = (true, None, 0);
-        let documents: Vec<DocumentId> = peer.links.keys().copied().collect();
-        self.announce_all(id, &documents, cx);
+        // Who was dialled for a document hears of that one already, and may be asked now.
+        let (mut documents, mut told) = (Vec::new(), Vec::new());
+        for (document, link) in &mut peer.links {
+            link.asked = link.asked.map(|_| cx.now());
+            match (&link.told, link.asked) {
+                (None, _) => documents.push(*document),
+                (Some(_), None) => told.push(*document),
+                (Some(_), Some(_)) => {}
+            }
+        }
+        for document in told.into_iter().filter(|document| self.may_ask(id, document)).collect::<Vec<_>>() {
+            self.ask(id, document, cx);
+        }
+        self.announce_all(id, &documents, true, cx);
     }
 
     fn down(&mut self, id: NodeId, cx: &mut Context<'_, Self>) {
         self.turned_away.retain(|(_, peer)| *peer != id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.up = false;
+        let documents: Vec<DocumentId> = peer.links.keys().copied().collect();
         for (document, link) in &mut peer.links {
             if link.heard {
                 cx.emit(Event::Presence(*document, id, Vec::new()));
@@ -485,19 +493,7 @@ impl<L: Library> Replicator<L> {
         if peer.links.is_empty() {
             self.peers.remove(&id);
         }
-    }
-
-    /// Asks a peer for what is lacking here, unless it was asked already or has not kept its word too often.
-    fn ask(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
-        let (now, max_broken, most) = (cx.now(), self.config.max_broken, self.config.max_named);
-        let Some(link) = self.link(to, document) else { return };
-        if link.asked.is_some() || link.broken >= max_broken {
-            return;
-        }
-        link.asked = Some(now);
-        link.in_step = false;
-        let have = self.library.look(&document, |log, stored| piece::have(log, stored, most));
-        cx.send(to, Message::Have { document, have: have.unwrap_or_default() });
+        documents.into_iter().for_each(|document| self.pass_turn(id, document, cx));
     }
 
     pub(super) fn violation(&mut self, peer: NodeId, cx: &mut Context<'_, Self>) {
@@ -525,7 +521,7 @@ impl<L: Library> Machine for Replicator<L> {
 
     fn handle(&mut self, input: Input<Self>, cx: &mut Context<'_, Self>) {
         match input {
-            Input::Start => cx.set_timer(Timer::Round, self.config.patience / 4),
+            Input::Start => cx.set_timer(Timer::Round, self.every()),
             Input::Command(command) => self.command(command, cx),
             Input::Message(from, message) => self.message(from, message, cx),
             Input::Timer(Timer::Round) => self.round(cx),

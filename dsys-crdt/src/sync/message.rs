@@ -1,4 +1,4 @@
-//! What peers say to each other, under `dsys/crdt/sync/2`.
+//! What peers say to each other, under `dsys/crdt/sync/3`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,16 @@ use crate::change::{ChangeId, DocumentId};
 /// A message about one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// The last changes that the sender has. With `answer` it wants to hear the same.
+    /// The last changes that the sender has.
     Heads {
         /// The document.
         document: DocumentId,
         /// The changes that no other follows.
         heads: Vec<ChangeId>,
-        /// Whether to answer, even if nothing is new.
-        answer: bool,
+        /// What the sender wants for it.
+        wish: Wish,
     },
-    /// The sender lacks something of the receiver's, and has these.
+    /// The sender wants what it lacks of the receiver's, who does not know its last changes; it has these.
     Have {
         /// The document.
         document: DocumentId,
@@ -76,6 +76,17 @@ pub enum Message {
         /// As in a digest.
         range: DocumentRange,
     },
+}
+
+/// What the sender of its last changes wants to have from the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// Nothing: it says what it has.
+    Nothing,
+    /// The receiver's last changes, even if it has told them before.
+    Heads,
+    /// The changes that follow its own; or, where there are none or they cannot be told, the receiver's last changes.
+    Changes,
 }
 
 /// All documents from one name to another that are shared with a peer.

@@ -1,21 +1,24 @@
-//! What is told of a log, and in which pieces. Only its first changes may be told, those that are durable.
+//! What is told of a log, and in which pieces. Only its first changes may be: see [`Library::look`](super::Library::look).
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::change::{ChangeId, Log, Policy};
 
-/// The changes among the first `stored` that none of these follows; or a few more, which say the same.
-pub(super) fn heads<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
+/// Longer ones are encoded for each.
+const KEPT: usize = 4 << 10;
+
+/// The changes among the first `told` that none of these follows; or a few more, which say the same.
+pub(super) fn heads<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<ChangeId> {
     let graph = log.graph();
-    let hidden = (stored..log.len() as u32).flat_map(|number| graph.parents(number).iter().copied());
-    let numbers: BTreeSet<u32> = log.tips().chain(hidden).filter(|number| *number < stored).collect();
+    let hidden = (told..log.len() as u32).flat_map(|number| graph.parents(number).iter().copied());
+    let numbers: BTreeSet<u32> = log.tips().chain(hidden).filter(|number| *number < told).collect();
     numbers.into_iter().rev().take(most).filter_map(|number| log.id_of(number)).collect()
 }
 
 /// A sparse list of what is here, the newest first where there is no room for all.
-pub(super) fn have<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<ChangeId> {
-    let mut have = heads(log, stored, most);
-    let told = |id: &ChangeId| log.number(id).is_some_and(|number| number < stored);
+pub(super) fn have<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<ChangeId> {
+    let mut have = heads(log, told, most);
+    let told = |id: &ChangeId| log.number(id).is_some_and(|number| number < told);
     let mut rest: Vec<ChangeId> = log.summary().into_iter().filter(told).collect();
     rest.sort_by_key(|id| std::cmp::Reverse(log.number(id)));
     have.extend(rest);
@@ -24,24 +27,20 @@ pub(super) fn have<P: Policy>(log: &Log<P>, stored: u32, most: usize) -> Vec<Cha
 }
 
 /// The numbers of what may be told to somebody who has these: nothing if it lacks what was cut here, which others may have.
-pub(super) fn lacking<P: Policy>(log: &Log<P>, stored: u32, known: &[ChangeId]) -> VecDeque<u32> {
+pub(super) fn lacking<P: Policy>(log: &Log<P>, told: u32, known: &[ChangeId]) -> VecDeque<u32> {
     // In the common case it is the last few, or nothing.
     let tips: BTreeSet<u32> = log.tips().collect();
     let has: BTreeSet<u32> = known.iter().filter_map(|id| log.number(id)).collect();
     if tips.is_subset(&has) || log.is_cut_for(known) {
         return VecDeque::new();
     }
-    let told = log.trimmed() as u32..stored;
+    let told = log.trimmed() as u32..told;
     log.lacking(known).into_iter().filter(|number| told.contains(number)).collect()
 }
 
-/// Takes changes off the queue for one piece of about `size` bytes, as bytes. A piece ends where each author's last change
+/// Takes changes off the queue for one piece of about `size` bytes. A piece ends where each author's last change
 /// in it is signed, for an unsigned one is vouched for by a later one. None if there is no such place yet.
-pub(super) fn next<P: Policy>(
-    log: &Log<P>,
-    queue: &mut VecDeque<u32>,
-    size: usize,
-) -> Option<(Vec<u8>, usize)> {
+pub(super) fn next<P: Policy>(log: &Log<P>, queue: &mut VecDeque<u32>, size: usize) -> Option<Vec<u32>> {
     let mut unsigned: BTreeSet<u32> = BTreeSet::new();
     let (mut bytes, mut end) = (0, 0);
     for (at, &number) in queue.iter().enumerate() {
@@ -63,6 +62,22 @@ pub(super) fn next<P: Policy>(
     if end == 0 {
         return None;
     }
-    let numbers: Vec<u32> = queue.drain(..end).collect();
-    Some((log.encode_sparingly_signed(&numbers), end))
+    Some(queue.drain(..end).collect())
+}
+
+/// Changes as bytes. A new one goes to many, one after the other, so that the last that went alone is kept.
+pub(super) fn encode<P: Policy>(
+    log: &Log<P>,
+    numbers: &[u32],
+    alone: &mut Option<(ChangeId, Vec<u8>)>,
+) -> Vec<u8> {
+    let id = if let [only] = numbers { log.id_of(*only) } else { None };
+    if let Some((_, bytes)) = alone.as_ref().filter(|(kept, _)| Some(*kept) == id) {
+        return bytes.clone();
+    }
+    let bytes = log.encode_sparingly_signed(numbers);
+    if let Some(id) = id.filter(|_| bytes.len() < KEPT) {
+        *alone = Some((id, bytes.clone()));
+    }
+    bytes
 }

@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 use dsys_core::{Context, NodeId, Time};
 
 use super::Config;
-use super::link::Link;
 use super::machine::{Library, Replicator};
+use super::message::Wish;
 use super::words::{Event, Timer};
 use crate::change::DocumentId;
 
 impl<L: Library> Replicator<L> {
     /// Announces what came from others, where it was not sent.
     pub(super) fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
-        let waiting = |link: &Link| link.declined.is_none() && link.is_quiet();
-        let links: Vec<(NodeId, DocumentId)> = self.links(waiting).collect();
+        let links: Vec<(NodeId, DocumentId)> = self.links(|link| link.declined.is_none()).collect();
         for (id, document) in links {
-            if self.is_news(id, document) {
-                self.announce(id, document, false, cx);
+            if !self.is_news(id, document) {
+                continue;
+            }
+            match self.link(id, document).is_some_and(|link| link.is_quiet()) {
+                true => self.announce(id, document, Wish::Nothing, cx),
+                // What is on its way says as much, and may say all.
+                false => self.announce_soon(cx),
             }
         }
     }
@@ -32,43 +36,45 @@ impl<L: Library> Replicator<L> {
             if let Some((at, times)) = link.declined {
                 // It may be shared there by now.
                 if now.since(at) >= patience.saturating_mul(2u32.saturating_pow(times)).min(announce_every) {
-                    self.announce(id, document, false, cx);
+                    self.greet(id, document, Wish::Nothing, cx);
                 }
                 continue;
             }
             let late = |at: Time| now.since(at) >= patience;
-            let lost = link.flight.front().is_some_and(|(_, at)| late(*at));
+            let lost = link.flight.front().is_some_and(|flight| late(flight.sent));
             let withheld = link.asked.is_some_and(late);
             let told = link.told.as_ref().map(|(_, at)| now.since(*at));
             let unheard = !link.heard && told.is_none_or(|told| told >= patience);
             if lost {
                 link.queue.clear();
                 link.flight.clear();
+                link.behind = true;
             }
+            let again = link.shunned.take_if(|until| now >= *until).is_some();
             if withheld {
-                link.asked = None;
-                link.broken += 1;
-                let last = link.broken == self.config.max_broken;
-                self.stats.withheld += 1;
-                if last {
-                    cx.emit(Event::Withheld(document, id));
-                }
+                self.broke(id, document, cx);
+                self.pass_turn(id, document, cx);
+            } else if again {
+                self.ask_one(document, cx);
             }
-            if lost || withheld || unheard {
-                self.announce(id, document, true, cx);
+            if lost || withheld {
+                self.announce(id, document, Wish::Heads, cx);
+            } else if unheard {
+                self.greet(id, document, Wish::Heads, cx);
             } else if told.is_none_or(|told| told >= announce_every) {
                 due.entry(id).or_default().push(document);
             }
         }
         for (id, documents) in due {
-            self.announce_all(id, &documents, cx);
+            self.announce_all(id, &documents, false, cx);
         }
+        self.end_turns(cx);
         self.redial(cx);
         if self.told != self.stats {
             self.told = self.stats;
             cx.emit(Event::Counted(self.stats));
         }
-        cx.set_timer(Timer::Round, patience / 4);
+        cx.set_timer(Timer::Round, self.every());
     }
 
     /// Tries to reach those whom we have named a document to.
@@ -88,7 +94,7 @@ impl<L: Library> Replicator<L> {
             }
         }
         for (id, document) in due {
-            self.announce(id, document, false, cx);
+            self.announce(id, document, Wish::Nothing, cx);
         }
     }
 }

@@ -30,7 +30,7 @@ fn neighbours(shape: Shape, id: NodeId, all: &[NodeId]) -> Vec<NodeId> {
     }
 }
 
-fn same(network: &Network<Replica>, honest: impl Fn(NodeId) -> bool) -> Result<usize, String> {
+pub(crate) fn same(network: &Network<Replica>, honest: impl Fn(NodeId) -> bool) -> Result<usize, String> {
     let mut seen = None;
     for (id, replica) in network.machines().filter(|(id, _)| honest(*id)) {
         let doc = replica.doc(&OURS).unwrap();
@@ -216,6 +216,28 @@ fn a_keystroke_is_there_after_one_way_and_comes_once_through_a_mesh() {
     let sent: u64 = network.machines().map(|(_, replica)| replica.sync.stats().sent).sum();
     assert!(spare <= 90, "{spare} pieces came twice: only until the links are told apart");
     assert!(sent < 20 * 10 + 120, "{sent} changes sent for 200 that were wanted");
+}
+
+/// What comes from others is passed on before it is on the disk: only the author waits for its own.
+#[test]
+fn a_keystroke_waits_for_one_disk_on_its_way_through_a_line() {
+    let latency = Latency::constant(Duration::from_millis(50));
+    let mut network = Network::new(Config { latency, ..Config::new(1) });
+    let ids: Vec<NodeId> = (0..4).map(|index| network.id(index)).collect();
+    let all = ids.clone();
+    network.set_spawn(move |id, disk| {
+        Replica::new(id, disk, vec![(OURS, neighbours(Shape::Line, id, &all))], &[])
+    });
+    ids.iter().for_each(|_| assert!(network.join().is_some()));
+    network.run_for(Duration::from_secs(1));
+    let begun = network.now();
+    network.command(ids[0], Act::Edit(OURS, 1));
+    // 20 ms until it is written, and three times 50 ms on the way.
+    let len = |network: &Network<Replica>| network.machine(ids[3]).unwrap().doc(&OURS).unwrap().log().len();
+    network.run_until(begun + Duration::from_millis(168));
+    assert_eq!(len(&network), 0);
+    network.run_until(begun + Duration::from_millis(175));
+    assert_eq!(len(&network), 1);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod converging;
 mod data;
 mod hostile;
 mod network;
+mod partition;
 mod replica;
 mod traces;
 mod trimmed;

@@ -23,7 +23,11 @@ fn node() -> Node {
 }
 
 pub(crate) fn peer() -> Peer {
-    let (node, repo) = (node(), Repo::memory().unwrap());
+    peer_with(Repo::memory().unwrap())
+}
+
+fn peer_with(repo: Repo) -> Peer {
+    let node = node();
     let sync = Sync::spawn(&node, &repo).unwrap();
     Peer { node, repo, sync }
 }
@@ -249,16 +253,24 @@ async fn documents_that_nobody_uses_are_closed_though_they_are_shared() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn measure_a_keystroke_to_ten_peers() {
-    let anna = peer();
+    for _ in 0..3 {
+        measure_keystrokes("in memory", |_| async { Repo::memory().unwrap() }).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |at: usize| folder.path().join(format!("{at}.redb"));
+        measure_keystrokes("in files", |at| async move { Repo::open(path(at)).await.unwrap() }).await;
+    }
+}
+
+async fn measure_keystrokes<F: Future<Output = Repo>>(kept: &str, repo: impl Fn(usize) -> F) {
+    let anna = peer_with(repo(0).await);
     let here = begun(&anna.repo);
     anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
-    let peers: Vec<(Peer, Doc)> = (0..10)
-        .map(|_| {
-            let peer = peer();
-            let doc = peer.repo.join("notes", here.link()).unwrap();
-            (peer, doc)
-        })
-        .collect();
+    let mut peers: Vec<(Peer, Doc)> = Vec::new();
+    for at in 1..=10 {
+        let peer = peer_with(repo(at).await);
+        let doc = peer.repo.join("notes", here.link()).unwrap();
+        peers.push((peer, doc));
+    }
     let mut services = Vec::new();
     let tag = dsys_transport::Tag::new("echo/1").unwrap();
     for (peer, doc) in &peers {
@@ -267,7 +279,8 @@ async fn measure_a_keystroke_to_ten_peers() {
         let echo = |_, request| async move { Ok::<bytes::Bytes, u32>(request) };
         services.push(peer.node.serve(tag, Default::default(), Default::default(), echo).unwrap());
     }
-    let (mut each, mut last, mut trips, mut round_trips) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut each, mut last, mut saved) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut trips, mut round_trips) = (Vec::new(), Vec::new());
     for round in 0..200 {
         // Each peer's own task notes when it has come.
         let arrivals: Vec<_> = peers
@@ -289,6 +302,11 @@ async fn measure_a_keystroke_to_ten_peers() {
         }
         last.extend(arrived.iter().max());
         each.append(&mut arrived);
+        here.change(|doc| doc.set("/saved", round as i64)).unwrap();
+        let started = Instant::now();
+        here.saved().await.unwrap();
+        saved.push(started.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let started = Instant::now();
         anna.node.request(peers[round % 10].0.node.addr(), tag, "x").await.unwrap();
         trips.push(started.elapsed());
@@ -311,10 +329,11 @@ async fn measure_a_keystroke_to_ten_peers() {
         times.sort();
         times[times.len() / 2]
     };
-    let (each, last, trip, trips) = (median(each), median(last), median(trips), median(round_trips));
+    let (each, last, saved) = (median(each), median(last), median(saved));
+    let (trip, trips) = (median(trips), median(round_trips));
     println!(
-        "a keystroke at one of ten peers: p50 {each:?}, at the last of them {last:?}; a request to one: p50 {trip:?}, to \
-         one of ten that are asked at once {trips:?}"
+        "{kept}: a keystroke at one of ten peers: p50 {each:?}, at the last of them {last:?}; saved here in {saved:?}; a \
+         request to one: p50 {trip:?}, to one of ten that are asked at once {trips:?}"
     );
 }
 

@@ -15,6 +15,7 @@ pub(crate) const SECRET: DocumentId = DocumentId::from_bytes([2; 32]);
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) docs: BTreeMap<DocumentId, (Doc<Open>, u32, u32)>,
+    us: Option<NodeId>,
     /// Who may read the secret one.
     pub(crate) readers: BTreeSet<NodeId>,
 }
@@ -23,7 +24,21 @@ impl Library for Shelf {
     type Policy = Open;
 
     fn look<R>(&self, document: &DocumentId, look: impl FnOnce(&Log<Open>, u32) -> R) -> Option<R> {
-        self.docs.get(document).map(|(doc, stored, _)| look(doc.log(), *stored))
+        let (doc, stored, _) = self.docs.get(document)?;
+        let log = doc.log();
+        if *stored as usize == log.len() {
+            return Some(look(log, *stored));
+        }
+        // Up to the first of our own that is not on the disk.
+        let own = log
+            .counting()
+            .skip(*stored as usize)
+            .position(|(_, change)| Some(change.header.author) == self.us);
+        Some(look(log, own.map_or(log.len() as u32, |at| *stored + at as u32)))
+    }
+
+    fn stored(&self, document: &DocumentId) -> Option<u32> {
+        self.docs.get(document).map(|(_, stored, _)| *stored)
     }
 
     fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
@@ -63,6 +78,7 @@ pub(crate) fn quick() -> Config {
     // Two documents are many here.
     config.digest_from = 2;
     config.patience = Duration::from_millis(800);
+    config.turn = Duration::from_millis(300);
     config.announce_every = Duration::from_secs(3);
     config.redial_at_most = Duration::from_secs(3);
     config
@@ -76,7 +92,9 @@ impl Replica {
         shares: Vec<(DocumentId, Vec<NodeId>)>,
         readers: &[NodeId],
     ) -> Self {
-        let mut shelf = Shelf { readers: readers.iter().copied().collect(), ..Shelf::default() };
+        let key = SecretKey::from_bytes(*id.as_bytes());
+        let readers = readers.iter().copied().collect();
+        let mut shelf = Shelf { readers, us: Some(key.public()), ..Shelf::default() };
         for (document, _) in &shares {
             shelf.docs.insert(*document, (Doc::new(*document, Open), 0, 0));
         }
@@ -87,7 +105,6 @@ impl Replica {
             (*stored, *written) = (doc.log().len() as u32, doc.log().len() as u32);
         }
         let shares = shares.into_iter().map(|(document, peers)| Command::Share(document, peers)).collect();
-        let key = SecretKey::from_bytes(*id.as_bytes());
         Replica {
             key,
             sync: Replicator::new(shelf, quick()),

@@ -1,7 +1,7 @@
-//! The messages' bytes, of `dsys/crdt/sync/2`. Changed bytes want another tag.
+//! The messages' bytes, of `dsys/crdt/sync/3`. Changed bytes want another tag.
 
 use dsys_crdt::change::{ChangeId, DocumentId};
-use dsys_crdt::sync::{DocumentRange, Message};
+use dsys_crdt::sync::{DocumentRange, Message, Wish};
 
 #[test]
 fn the_bytes_are_what_they_were() {
@@ -10,7 +10,9 @@ fn the_bytes_are_what_they_were() {
     let (ones, twos, nines) = ("11".repeat(32), "22".repeat(32), "09".repeat(16));
     let range = DocumentRange { first: document, last: document };
     for (message, bytes) in [
-        (Message::Heads { document, heads: heads.clone(), answer: true }, format!("00{ones}01{twos}01")),
+        (Message::Heads { document, heads: heads.clone(), wish: Wish::Heads }, format!("00{ones}01{twos}01")),
+        (Message::Heads { document, heads: vec![], wish: Wish::Changes }, format!("00{ones}0002")),
+        (Message::Heads { document, heads: vec![], wish: Wish::Nothing }, format!("00{ones}0000")),
         (Message::Have { document, have: heads }, format!("01{ones}01{twos}")),
         (
             Message::Changes { document, piece: 1, left: 300, changes: vec![5, 6] },

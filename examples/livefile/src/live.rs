@@ -46,6 +46,9 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) async fn open(path: &Path, listen: SocketAddr, join: Option<Word>) -> Result<Live, String> {
         let text = |error: &dyn fmt::Display| error.to_string();
+        // First, so that nothing is left beside the file where the port is taken.
+        let key = SecretKey::generate().map_err(|error| text(&error))?;
+        let quic = Quic::bind(&key, &[listen], QuicConfig::lan()).map_err(|error| text(&error))?;
         let repo = Repo::open(beside(path, "livefile")?).await.map_err(|error| text(&error))?;
         let doc = match (repo.get("page"), &join) {
             (Some(doc), Some(word)) if doc.link() != word.link => {
@@ -55,8 +58,6 @@ impl Live {
             (None, Some(word)) => repo.join("page", word.link).map_err(|error| text(&error))?,
             (None, None) => repo.create_with("page", Rule::Open).map_err(|error| text(&error))?,
         };
-        let key = SecretKey::generate().map_err(|error| text(&error))?;
-        let quic = Quic::bind(&key, &[listen], QuicConfig::lan()).map_err(|error| text(&error))?;
         let node = Node::new(quic, NodeConfig::default());
         let sync = Sync::spawn(&node, &repo).map_err(|error| text(&error))?;
         let peers: Vec<NodeAddr> = join.iter().map(|word| word.ticket.0.clone()).collect();

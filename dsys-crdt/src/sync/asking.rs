@@ -1,0 +1,254 @@
+//! Who is asked for what lacks here: one of those who have it, and another when that one gives nothing.
+//!
+//! A peer that has come up is told what we have, and the first of them is asked at once for what follows: so who was away
+//! for a while has it one round trip later. The others say what they have too; of that nothing is asked for as long as
+//! somebody gives, since it is the same as a rule.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dsys_core::{Context, NodeId, Time};
+
+use super::machine::{Library, Replicator, Shared};
+use super::message::{Message, Wish};
+use super::piece;
+use super::words::Event;
+use crate::change::{ChangeId, DocumentId, Log};
+
+/// Who is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    peer: NodeId,
+    since: Time,
+    /// When it last gave something new.
+    gave: Time,
+}
+
+impl Shared {
+    /// A peer has given something new.
+    pub(super) fn gave(&mut self, from: &NodeId, now: Time) {
+        if let Some(turn) = self.turn.as_mut().filter(|turn| turn.peer == *from) {
+            turn.gave = now;
+        }
+    }
+}
+
+impl<L: Library> Replicator<L> {
+    /// Tells a peer what we have, and asks it for what follows, if nobody else is waited for; has the other wish if so.
+    pub(super) fn greet(
+        &mut self,
+        to: NodeId,
+        document: DocumentId,
+        otherwise: Wish,
+        cx: &mut Context<'_, Self>,
+    ) {
+        let trusted = self.link(to, document).is_some_and(|link| link.is_trusted(cx.now()));
+        match trusted && self.may_ask(to, &document) {
+            true => self.ask(to, document, cx),
+            false => self.announce(to, document, otherwise, cx),
+        }
+    }
+
+    /// Whether nobody else is waited for. What is asked while it is dialled arrives whenever it can be reached: so only the first.
+    pub(super) fn may_ask(&self, to: NodeId, document: &DocumentId) -> bool {
+        let turn = self.shared.get(document).and_then(|shared| shared.turn);
+        let is_up = |peer: &NodeId| self.peers.get(peer).is_some_and(|peer| peer.up);
+        turn.is_none_or(|turn| turn.peer == to || is_up(&to) && !is_up(&turn.peer))
+    }
+
+    /// The peer that is waited for. Who cannot be reached is not.
+    fn waits_for(&self, document: &DocumentId) -> Option<NodeId> {
+        let peer = self.shared.get(document)?.turn?.peer;
+        self.peers.get(&peer).is_some_and(|peer| peer.up).then_some(peer)
+    }
+
+    pub(super) fn ask(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let now = cx.now();
+        let Some(link) = self.link(to, document) else { return };
+        (link.asked, link.listed, link.in_step) = (Some(now), false, false);
+        if let Some(shared) = self.shared.get_mut(&document) {
+            let since = shared.turn.filter(|turn| turn.peer == to).map_or(now, |turn| turn.since);
+            shared.turn = Some(Turn { peer: to, since, gave: now });
+        }
+        self.announce(to, document, Wish::Changes, cx);
+    }
+
+    /// Asks one of those who have what lacks here, unless somebody is waited for: of those who have kept their word best.
+    pub(super) fn ask_one(&mut self, document: DocumentId, cx: &mut Context<'_, Self>) {
+        if self.waits_for(&document).is_some() {
+            return;
+        }
+        let Replicator { library, peers, .. } = self;
+        let links = peers.iter().filter(|(_, peer)| peer.up).filter_map(|(id, peer)| {
+            let link = peer.links.get(&document)?;
+            let free = link.asked.is_none() && link.is_trusted(cx.now());
+            (free && !link.theirs.is_empty()).then_some((link.broken, *id, &link.theirs))
+        });
+        let mut links: Vec<(u32, NodeId, &Vec<ChangeId>)> = links.collect();
+        // Nobody needs to open it, if all have what it was closed with.
+        if let Some(ours) = library.resting(&document) {
+            links.retain(|(.., ids)| ids.iter().any(|id| !ours.contains(id)));
+        }
+        if links.is_empty() {
+            return;
+        }
+        let lacks = |log: &Log<L::Policy>, ids: &[ChangeId]| ids.iter().any(|id| log.number(id).is_none());
+        let have = library.look(&document, |log, _| {
+            links.iter().filter(|(.., ids)| lacks(log, ids)).map(|(broken, id, _)| (*broken, *id)).collect()
+        });
+        let mut have: Vec<(u32, NodeId)> = have.unwrap_or_default();
+        let least = have.iter().map(|(broken, _)| *broken).min();
+        have.retain(|(broken, _)| Some(*broken) == least);
+        if !have.is_empty()
+            && let Some((_, id)) = have.get(cx.rng().index(have.len()))
+        {
+            self.ask(*id, document, cx);
+        }
+    }
+
+    /// A peer says what it has.
+    pub(super) fn heads(
+        &mut self,
+        from: NodeId,
+        document: DocumentId,
+        heads: &[ChangeId],
+        wish: Wish,
+        cx: &mut Context<'_, Self>,
+    ) {
+        // Most who meet again have the same, and then nobody needs to open it.
+        let same = self
+            .library
+            .resting(&document)
+            .is_some_and(|ours| ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head)));
+        let looked = if same { Some((true, VecDeque::new())) } else { self.look_for(document, heads) };
+        let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
+        let first = !std::mem::replace(&mut link.heard, true);
+        link.declined = None;
+        link.theirs = heads.to_vec();
+        let lists = !known && link.asked.is_some() && !std::mem::replace(&mut link.listed, true);
+        let gives = known && link.asked.take().is_some();
+        let (wanted, mut serves) = (link.unsent(lacking), false);
+        if known {
+            link.kept_word();
+            link.behind = !wanted.is_empty();
+            if wish == Wish::Changes && !wanted.is_empty() {
+                serves = true;
+                link.serve(wanted);
+            }
+        }
+        if serves {
+            self.send(from, document, cx);
+        } else if wish != Wish::Nothing || self.is_news(from, document) {
+            self.announce(from, document, Wish::Nothing, cx);
+        }
+        if first && let Some(state) = self.shared.get(&document).and_then(|shared| shared.presence.clone()) {
+            cx.send(from, Message::Presence { document, state });
+        }
+        if lists {
+            let most = self.config.max_named;
+            let have = self.library.look(&document, |log, told| piece::have(log, told, most));
+            cx.send(from, Message::Have { document, have: have.unwrap_or_default() });
+        } else if gives {
+            // It has no more than we have.
+            self.pass_turn(from, document, cx);
+        } else if !known {
+            self.ask_one(document, cx);
+        }
+        self.look_whether_in_step(from, document, cx);
+    }
+
+    /// Whether these are all known here; and what somebody lacks who has them.
+    fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<(bool, VecDeque<u32>)> {
+        self.library.look(&document, |log, told| {
+            let known = heads.iter().all(|id| log.number(id).is_some());
+            (known, if known { piece::lacking(log, told, heads) } else { VecDeque::new() })
+        })
+    }
+
+    /// A peer lists what it has, because it lacks something.
+    pub(super) fn have(
+        &mut self,
+        from: NodeId,
+        document: DocumentId,
+        have: &[ChangeId],
+        cx: &mut Context<'_, Self>,
+    ) {
+        let (now, patience) = (cx.now(), self.config.patience);
+        let Some(link) = self.link(from, document) else { return };
+        link.heard = true;
+        // To gather it costs us more than it costs the peer to ask.
+        if link.served.is_some_and(|at| now.since(at) < patience / 2) {
+            return;
+        }
+        let lacking = self.library.look(&document, |log, told| piece::lacking(log, told, have));
+        let Some(link) = self.link(from, document) else { return };
+        let wanted = link.unsent(lacking.unwrap_or_default());
+        if !wanted.is_empty() {
+            link.served = Some(now);
+            link.serve(wanted);
+            self.send(from, document, cx);
+        } else if link.is_quiet() {
+            self.announce(from, document, Wish::Nothing, cx);
+        }
+    }
+
+    /// The last piece of those that a peer had to send has come; with it something new, or not.
+    pub(super) fn given(
+        &mut self,
+        from: NodeId,
+        document: DocumentId,
+        new: bool,
+        cx: &mut Context<'_, Self>,
+    ) {
+        let Replicator { library, peers, .. } = self;
+        let link = peers.get_mut(&from).and_then(|peer| peer.links.get_mut(&document));
+        let asked = link.and_then(|link| link.asked.take().map(|_| link));
+        if let Some(link) = asked.filter(|_| !new) {
+            let known = |log: &Log<L::Policy>, _| link.theirs.iter().all(|id| log.number(id).is_some());
+            if library.look(&document, known) == Some(false) {
+                self.broke(from, document, cx);
+            }
+        }
+        self.pass_turn(from, document, cx);
+    }
+
+    /// A peer has not given what it had announced: it is asked again later, ever later.
+    pub(super) fn broke(&mut self, from: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let (max_broken, turn, at_most) =
+            (self.config.max_broken, self.config.turn, self.config.announce_every);
+        let Some(link) = self.link(from, document) else { return };
+        let pause = turn.saturating_mul(2u32.saturating_pow(link.broken)).min(at_most);
+        (link.asked, link.shunned) = (None, Some(cx.now() + pause));
+        link.broken = link.broken.saturating_add(1);
+        let often = link.broken == max_broken;
+        self.stats.withheld += 1;
+        if often {
+            cx.emit(Event::Withheld(document, from));
+        }
+    }
+
+    /// A peer is waited for no longer: if more lacks, somebody else is asked, or the same.
+    pub(super) fn pass_turn(&mut self, from: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+        let Some(shared) = self.shared.get_mut(&document) else { return };
+        shared.turn = shared.turn.filter(|turn| turn.peer != from);
+        self.ask_one(document, cx);
+    }
+
+    /// Those who give nothing, or take too long, are waited for no longer.
+    pub(super) fn end_turns(&mut self, cx: &mut Context<'_, Self>) {
+        let (now, turn, at_most) = (cx.now(), self.config.turn, self.config.turn_at_most);
+        let long = |it: &Turn| now.since(it.gave) >= turn || now.since(it.since) >= at_most;
+        let ended = self
+            .shared
+            .iter()
+            .filter_map(|(document, shared)| shared.turn.filter(long).map(|turn| (*document, turn.peer)));
+        for (document, peer) in ended.collect::<Vec<_>>() {
+            self.pass_turn(peer, document, cx);
+        }
+    }
+
+    /// How often it is looked who has not answered.
+    pub(super) fn every(&self) -> Duration {
+        (self.config.patience / 4).min(self.config.turn)
+    }
+}
