@@ -174,3 +174,34 @@ async fn a_disk_that_fails_is_told_and_what_was_written_before_stands() {
     let repo = open(Disk::on(disk.bytes.lock().unwrap().clone())).unwrap();
     assert!((1..=2).contains(&count(&repo.get("a").unwrap())));
 }
+
+/// Before that a crash would take it back, and we would sign another in its place; what came from others we would not.
+#[cfg(feature = "net")]
+#[tokio::test]
+async fn what_is_ours_may_be_told_when_it_is_on_the_disk() {
+    use dsys_core::SecretKey;
+
+    use super::super::Rule;
+    use crate::change::Bundle;
+    let disk = Disk::default();
+    let repo = Repo::of(File::on(disk.clone(), 0).unwrap(), None, RepoConfig::default()).unwrap();
+    let doc: Doc = repo.create_with("notes", Rule::Open).unwrap();
+    let may_tell = || doc.cell().look(|_, told| told).unwrap();
+    doc.change(|doc| doc.set("/a", 1)).unwrap();
+    repo.flush().await.unwrap();
+    assert_eq!(may_tell(), 1);
+    let (mut other, key) = (crate::doc::Doc::new(doc.id(), Rule::Open), SecretKey::from_bytes([7; 32]));
+    let mut theirs = || Bundle::of([other.change(&key, 0, |doc| doc.set("/b", 1)).unwrap()]);
+    {
+        // Nothing is written for so long.
+        let _held = disk.ops.lock().unwrap();
+        doc.cell().receive(theirs()).unwrap();
+        assert_eq!(may_tell(), 2);
+        (0..2).for_each(|_| doc.change(|doc| doc.set("/c", 1)).unwrap());
+        doc.cell().receive(theirs()).unwrap();
+        doc.change(|doc| doc.set("/c", 2)).unwrap();
+        assert_eq!((may_tell(), doc.cell().stored_count()), (2, 1));
+    }
+    repo.flush().await.unwrap();
+    assert_eq!((may_tell(), doc.cell().stored_count()), (6, 6));
+}
