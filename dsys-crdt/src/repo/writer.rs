@@ -47,6 +47,7 @@ pub(super) enum Haste {
     /// Peers are told of them when they are on the disk, and not before.
     Now,
     /// Together with what comes in a moment.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))] // Nothing comes from peers then.
     Soon,
 }
 
