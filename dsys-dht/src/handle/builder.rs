@@ -100,10 +100,10 @@ impl<O: Overlay, S: Store> Builder<O, S> {
         self
     }
 
-    /// A connection to a node of this DHT that nobody has used for so long, or up to a quarter more, is closed: no stream of any
-    /// protocol lives on it, and nothing was sent. 10 s if nothing is said; to keep connections until
-    /// [`NodeConfig::idle_timeout`](dsys_transport::NodeConfig::idle_timeout), say [`Duration::MAX`]. What is asked of a node
-    /// later dials it again, which takes a round trip more.
+    /// A connection to a node that speaks this DHT's protocol and no other is closed when nobody has used it for so long, or up to
+    /// a quarter more: no stream lives on it, and nothing was sent. 10 s if nothing is said; to keep connections until
+    /// [`NodeConfig::idle_timeout`](dsys_transport::NodeConfig::idle_timeout), as those are that may serve another protocol, say
+    /// [`Duration::MAX`]. What is asked of a node later dials it again, which takes a round trip more.
     #[must_use]
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = idle;

@@ -2,7 +2,8 @@
 //!
 //! A lookup among many talks to some twenty nodes, most of which are not needed again for hours, and a connection that stands
 //! costs each end about 50 KiB. To dial anew costs a handshake: a round trip and a millisecond of CPU time. Whoever is
-//! asked again soon is worth the memory, others are not.
+//! asked again soon is worth the memory, others are not. Where the peer speaks another protocol as well the connection may be of
+//! use to that, so it is left to [`NodeConfig::idle_timeout`](dsys_transport::NodeConfig::idle_timeout).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +45,8 @@ impl Idle {
         let now = Instant::now();
         let before = std::mem::take(&mut self.since);
         for peer in self.node.stats().peers {
-            if peer.streams > 0 || !peer.protocols.contains(&self.tag) {
+            let ours_alone = !peer.protocols.is_empty() && peer.protocols.iter().all(|tag| *tag == self.tag);
+            if peer.streams > 0 || !ours_alone {
                 continue;
             }
             let carried = peer.sent.wrapping_add(peer.received);
