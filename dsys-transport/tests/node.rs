@@ -241,6 +241,8 @@ async fn a_connection_without_streams_is_released(world: World) {
     let mut stream = a.open(b.addr(), tag("echo/1")).await.unwrap();
     stream.write_all(b"1").await.unwrap();
     assert!(!a.release(b.id()), "it is in use");
+    assert_eq!(call(&a, &b, "echo/1", b"0").await, b"0");
+    assert_eq!((a.stats().peers.len(), a.stats().dialled), (1, 1), "and stays so");
     stream.finish().await.unwrap();
     drop(stream);
     until("it is released", || a.release(b.id()) || a.stats().peers.is_empty()).await;

@@ -11,10 +11,10 @@ use tokio::time::{sleep, timeout};
 use crate::handle::{node, patient};
 
 /// Two nodes that know each other.
-async fn pair(idle: [Duration; 2]) -> [(Node, Dht); 2] {
+async fn pair(idle: Duration) -> [(Node, Dht); 2] {
     let nodes = [SecretKey::generate().unwrap(), SecretKey::generate().unwrap()].map(|secret| node(&secret));
-    let first = patient(&nodes[0]).idle(idle[0]).start().await.unwrap();
-    let second = patient(&nodes[1]).idle(idle[1]).bootstrap([nodes[0].ticket()]).start().await.unwrap();
+    let first = patient(&nodes[0]).idle(idle).start().await.unwrap();
+    let second = patient(&nodes[1]).idle(idle).bootstrap([nodes[0].ticket()]).start().await.unwrap();
     timeout(Duration::from_secs(60), async { (first.joined().await, second.joined().await) }).await.unwrap();
     let [a, b] = nodes;
     [(a, first), (b, second)]
@@ -31,7 +31,7 @@ async fn until(what: &str, mut is: impl FnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_uses_is_closed_and_dialled_again_when_needed() {
-    let [(a, first), (b, second)] = pair([Duration::from_millis(400); 2]).await;
+    let [(a, first), (b, second)] = pair(Duration::from_millis(400)).await;
     let put = second.put(b"kept".as_slice()).await.unwrap();
     assert_eq!(put.report.stored_on, 1);
     until("it is closed", || a.stats().peers.is_empty() && b.stats().peers.is_empty()).await;
@@ -44,7 +44,8 @@ async fn what_nobody_uses_is_closed_and_dialled_again_when_needed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_another_protocol_may_need_is_left_alone() {
-    let [(a, _first), (b, _second)] = pair([Duration::from_millis(100), Duration::MAX]).await;
+    let [(a, _first), (b, _second)] = pair(Duration::from_millis(100)).await;
+    let _own = a.protocol("other/1", ProtocolConfig::default()).unwrap();
     let other = b.protocol("other/1", ProtocolConfig::default()).unwrap();
     let mut stream = a.open(b.addr(), Tag::new("other/1").unwrap()).await.unwrap();
     stream.write_all(b"here").await.unwrap();
