@@ -33,7 +33,6 @@ pub struct Plot {
     x: String,
     y: String,
     log_x: bool,
-    legend: SeriesLabelPosition,
     lines: Vec<(String, Vec<(f64, f64)>)>,
 }
 
@@ -53,14 +52,7 @@ const MOST_POINTS: usize = 600;
 impl Plot {
     /// An empty plot.
     pub fn new(title: impl Into<String>) -> Self {
-        Plot {
-            title: title.into(),
-            x: String::new(),
-            y: String::new(),
-            log_x: false,
-            legend: SeriesLabelPosition::UpperRight,
-            lines: Vec::new(),
-        }
+        Plot { title: title.into(), x: String::new(), y: String::new(), log_x: false, lines: Vec::new() }
     }
 
     /// What the axes show, with units.
@@ -86,9 +78,7 @@ impl Plot {
 
     /// Adds the cumulative distribution of these samples: at each x, the fraction of samples that are no larger.
     #[must_use]
-    pub fn distribution(mut self, name: impl Into<String>, mut samples: Vec<f64>) -> Self {
-        // It rises from the lower left to the upper right, and leaves the lower right free.
-        self.legend = SeriesLabelPosition::LowerRight;
+    pub fn distribution(self, name: impl Into<String>, mut samples: Vec<f64>) -> Self {
         samples.sort_unstable_by(f64::total_cmp);
         let count = samples.len() as f64;
         let points = samples.into_iter().enumerate().map(|(at, x)| (x, (at + 1) as f64 / count)).collect();
@@ -118,13 +108,18 @@ impl Plot {
                 .x_label_area_size(44)
                 .y_label_area_size(72);
             let top = high + (high - low) * 0.05;
+            let scale = |x: f64| if self.log_x { x.ln() } else { x };
+            let legend = emptiest(&lines, |(x, y)| {
+                let across = (scale(x) - scale(left)) / (scale(right) - scale(left));
+                (across, (y - low) / (top - low))
+            });
             if self.log_x {
                 let chart =
                     builder.build_cartesian_2d((left..right).log_scale(), low..top).map_err(failed)?;
-                self.draw(chart, lines)?;
+                self.draw(chart, lines, legend)?;
             } else {
                 let chart = builder.build_cartesian_2d(left..right, low..top).map_err(failed)?;
-                self.draw(chart, lines)?;
+                self.draw(chart, lines, legend)?;
             }
             area.present().map_err(failed)?;
         }
@@ -135,6 +130,7 @@ impl Plot {
         &self,
         mut chart: ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, plotters::coord::types::RangedCoordf64>>,
         lines: Vec<(&str, Vec<(f64, f64)>)>,
+        legend: SeriesLabelPosition,
     ) -> Result<(), PlotError>
     where
         X: Ranged<ValueType = f64> + ValueFormatter<f64>,
@@ -161,7 +157,7 @@ impl Plot {
         if self.lines.len() > 1 {
             chart
                 .configure_series_labels()
-                .position(self.legend.clone())
+                .position(legend)
                 .background_style(WHITE.mix(0.85))
                 .border_style(RGBColor(200, 200, 200))
                 .label_font(("sans-serif", 13))
@@ -181,6 +177,48 @@ impl Plot {
         };
         kept.map(|(_, point)| point).filter(finite).copied().collect()
     }
+}
+
+/// Where a legend hides least of the lines. `place` gives a point as parts of the width and of the height, from the lower left.
+fn emptiest(
+    lines: &[(&str, Vec<(f64, f64)>)],
+    place: impl Fn((f64, f64)) -> (f64, f64),
+) -> SeriesLabelPosition {
+    use SeriesLabelPosition::{
+        LowerLeft, LowerMiddle, LowerRight, MiddleLeft, MiddleMiddle, MiddleRight, UpperLeft, UpperMiddle,
+        UpperRight,
+    };
+    // About what it takes.
+    let (width, height) = (0.34, (0.06 * lines.len() as f64 + 0.04).min(1.0));
+    let (middle, right) = ((1.0 - width) / 2.0, 1.0 - width);
+    let (centre, top) = ((1.0 - height) / 2.0, 1.0 - height);
+    let places = [
+        (UpperRight, right, top),
+        (LowerRight, right, 0.0),
+        (UpperLeft, 0.0, top),
+        (LowerLeft, 0.0, 0.0),
+        (UpperMiddle, middle, top),
+        (LowerMiddle, middle, 0.0),
+        (MiddleRight, right, centre),
+        (MiddleLeft, 0.0, centre),
+        (MiddleMiddle, middle, centre),
+    ];
+    let mut hidden = places.each_ref().map(|_| 0u64);
+    for (from, to) in lines.iter().flat_map(|(_, points)| points.iter().zip(points.iter().skip(1))) {
+        let (from, to) = (place(*from), place(*to));
+        // In steps of a hundredth, so that long lines between few points count for what they are.
+        let steps = ((to.0 - from.0).abs().max((to.1 - from.1).abs()) * 100.0).clamp(1.0, 200.0) as u32;
+        for step in 0..=steps {
+            let part = f64::from(step) / f64::from(steps);
+            let (x, y) = (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part);
+            for ((_, left, low), hidden) in places.iter().zip(&mut hidden) {
+                let within = (*left..=left + width).contains(&x) && (*low..=low + height).contains(&y);
+                *hidden += u64::from(within);
+            }
+        }
+    }
+    let least = places.into_iter().zip(hidden).min_by_key(|(_, hidden)| *hidden);
+    least.map_or(UpperRight, |((place, ..), _)| place)
 }
 
 /// Least and most, apart; `None` of nothing.
@@ -217,6 +255,20 @@ mod tests {
         assert!(one.contains("the x") && one.contains("the y") && one.matches("<polyline").count() >= 1);
         let two = plot.distribution("two", vec![3.0, 1.0]).log_x().svg().unwrap();
         assert!(two.contains("one") && two.contains("two"));
+    }
+
+    #[test]
+    fn a_legend_stands_where_nothing_is() {
+        let where_is = |lines: &[&[(f64, f64)]]| {
+            let lines: Vec<_> = lines.iter().map(|points| ("", points.to_vec())).collect();
+            emptiest(&lines, |point| point)
+        };
+        assert!(matches!(where_is(&[&[(0.0, 0.1), (1.0, 0.2)]]), SeriesLabelPosition::UpperRight));
+        assert!(matches!(where_is(&[&[(0.0, 0.9), (1.0, 0.95)]]), SeriesLabelPosition::LowerRight));
+        let [above, below] = [[(0.0, 0.97), (1.0, 0.95)], [(0.0, 0.02), (1.0, 0.05)]];
+        assert!(matches!(where_is(&[&above, &below]), SeriesLabelPosition::MiddleRight));
+        let rise: &[(f64, f64)] = &[(0.0, 0.0), (1.0, 1.0)];
+        assert!(matches!(where_is(&[rise, rise]), SeriesLabelPosition::LowerRight));
     }
 
     #[test]
