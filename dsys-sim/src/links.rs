@@ -77,7 +77,7 @@ impl<T> Links<T> {
     }
 }
 
-/// A hash table by linear probing, at most three quarters full: a search ends in the cache line where it begins.
+/// A hash table by linear probing, at most three quarters full: as a rule a search ends in the cache line where it begins.
 #[derive(Default)]
 struct Table {
     /// A power of two, or none.

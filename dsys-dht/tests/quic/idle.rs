@@ -55,3 +55,11 @@ async fn a_connection_that_another_protocol_may_need_is_left_alone() {
     sleep(Duration::from_secs(2)).await;
     assert_eq!((a.stats().peers.len(), a.stats().dialled), (1, dialled));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_says_so_keeps_connections() {
+    let [(a, _first), (b, _second)] = pair(Duration::MAX).await;
+    let dialled = a.stats().dialled + b.stats().dialled;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((a.stats().peers.len(), a.stats().dialled + b.stats().dialled), (1, dialled));
+}
