@@ -137,6 +137,10 @@ impl<S> Deref for Causal<S> {
 impl<S: DotStore> Merge for Causal<S> {
     /// O(both states): for single changes, [`Replicated::apply`] costs O(log n).
     fn merge(&mut self, other: &Self) {
+        if self.seen.is_empty() {
+            // Who has seen nothing has nothing.
+            return self.clone_from(other);
+        }
         self.store.join(&self.seen, &other.store, &other.seen);
         self.seen.merge(&other.seen);
     }

@@ -1,14 +1,24 @@
 //! Reading states that others wrote: what is read has the one form that a state of its content has.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
-use serde::de::Error;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::causal::{Causal, Context, Dot, DotFun, DotMap, DotStore};
 use super::{BoundedCounter, GCounter, Move, Tree, TwoPhaseSet};
 use crate::Agent;
+
+/// How many places for elements are made by a claim of how many there are.
+const MOST_AT_ONCE: usize = 1 << 10;
+
+thread_local! {
+    /// The name that was read last. A state names few agents, each many times in a row: they share one.
+    static LAST: RefCell<Option<Agent>> = const { RefCell::new(None) };
+}
 
 impl Serialize for Agent {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -20,7 +30,7 @@ impl<'de> Deserialize<'de> for Agent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Name;
 
-        impl<'de> serde::de::Visitor<'de> for Name {
+        impl<'de> Visitor<'de> for Name {
             type Value = Agent;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -28,7 +38,10 @@ impl<'de> Deserialize<'de> for Agent {
             }
 
             fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Agent, E> {
-                Agent::new(name).map_err(E::custom)
+                LAST.with_borrow_mut(|last| match last {
+                    Some(agent) if agent.as_bytes() == name => Ok(agent.clone()),
+                    _ => Ok(last.insert(Agent::new(name).map_err(E::custom)?).clone()),
+                })
             }
 
             // Formats without bytes, such as JSON, have lists of numbers.
@@ -80,9 +93,28 @@ where
     S: Deserialize<'de> + DotStore,
 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let mut stores: BTreeMap<K, S> = Deserialize::deserialize(from)?;
-        stores.retain(|_, store| !store.is_empty());
-        Ok(DotMap(stores))
+        struct Stores<K, S>(PhantomData<(K, S)>);
+
+        impl<'de, K: Deserialize<'de> + Ord, S: Deserialize<'de> + DotStore> Visitor<'de> for Stores<K, S> {
+            type Value = BTreeMap<K, S>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut stores = Vec::with_capacity(map.size_hint().unwrap_or(0).min(MOST_AT_ONCE));
+                while let Some((key, store)) = map.next_entry::<K, S>()? {
+                    if !store.is_empty() {
+                        stores.push((key, store));
+                    }
+                }
+                // In order as a rule, which is cheaper to build from than to put in one by one.
+                Ok(stores.into_iter().collect())
+            }
+        }
+
+        from.deserialize_map(Stores(PhantomData)).map(DotMap)
     }
 }
 

@@ -100,6 +100,37 @@ fn nothing_stays_behind_of_what_was_removed() {
 }
 
 #[test]
+fn maps_of_many_keys_merge_as_their_keys_do() {
+    let [anna, ben, _] = agents();
+    let set = |map: &mut Causal<OrMap<u32, MvRegister<u32>>>, agent: &Agent, keys: &[u32]| {
+        for &key in keys {
+            map.change(agent, |map| map.update(key, |value| value.set(key * 10))).unwrap();
+        }
+    };
+    // Few and many new keys, at the front, between and behind; removals at either; a key written at both.
+    for (news, gone) in [(vec![0, 35, 999], vec![40, 60]), ((1..400).step_by(2).collect(), vec![2, 398, 400])]
+    {
+        let mut here = Causal::default();
+        set(&mut here, &anna, &(2..=400).step_by(2).collect::<Vec<u32>>());
+        let mut there = here.clone();
+        set(&mut there, &ben, &news);
+        gone.iter().for_each(|key| drop(there.change(&ben, |map| map.remove(key)).unwrap()));
+        set(&mut here, &anna, &[1_001, 60]);
+        here.change(&anna, |map| map.remove(&100)).unwrap();
+        let both = meet(&here, &there);
+        let mut keys: Vec<u32> = (2..=400).step_by(2).chain(news).chain([1_001]).collect();
+        // Ben had not seen that Anna wrote 60 again.
+        keys.retain(|key| *key != 100 && (*key == 60 || !gone.contains(key)));
+        keys.sort_unstable();
+        assert!(both.iter().map(|(key, _)| key).eq(&keys));
+        assert!(both.iter().all(|(key, value)| value.get() == Some(&(key * 10))));
+        let bytes = postcard::to_allocvec(&both).unwrap();
+        assert_eq!(postcard::from_bytes::<Causal<OrMap<u32, MvRegister<u32>>>>(&bytes).unwrap(), both);
+        assert_eq!(meet(&Causal::default(), &both), both);
+    }
+}
+
+#[test]
 fn a_reset_takes_what_it_has_seen_and_an_agents_count_is_one() {
     let [anna, ben, _] = agents();
     let mut here: Causal<OrMap<u8, CausalCounter>> = Causal::default();

@@ -62,19 +62,30 @@ impl<K: Clone + Ord + Debug, S: DotStore> DotStore for DotMap<K, S> {
 
     fn join(&mut self, seen: &Context, other: &Self, other_seen: &Context) {
         let nothing = S::default();
+        let mut theirs = other.0.iter().peekable();
+        let mut fresh = Vec::new();
+        let mut add = |(key, store): (&K, &S)| {
+            let mut made = S::default();
+            made.join(seen, store, other_seen);
+            if !made.is_empty() {
+                fresh.push((key.clone(), made));
+            }
+        };
+        // Both in the order of their keys, each looked at once.
         self.0.retain(|key, store| {
-            store.join(seen, other.0.get(key).unwrap_or(&nothing), other_seen);
+            while let Some(before) = theirs.next_if(|(theirs, _)| *theirs < key) {
+                add(before);
+            }
+            let same = theirs.next_if(|(theirs, _)| *theirs == key).map_or(&nothing, |(_, store)| store);
+            store.join(seen, same, other_seen);
             !store.is_empty()
         });
-        for (key, theirs) in &other.0 {
-            // A key that is here has just been joined, and one that was dropped has nothing new in it.
-            if !self.0.contains_key(key) {
-                let mut store = S::default();
-                store.join(seen, theirs, other_seen);
-                if !store.is_empty() {
-                    self.0.insert(key.clone(), store);
-                }
-            }
+        theirs.for_each(add);
+        // Many are cheaper put in by one pass over all.
+        if fresh.len() > self.0.len() / 8 {
+            self.0.append(&mut fresh.into_iter().collect());
+        } else {
+            self.0.extend(fresh);
         }
     }
 }
