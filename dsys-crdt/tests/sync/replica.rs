@@ -92,6 +92,17 @@ impl Replica {
         shares: Vec<(DocumentId, Vec<NodeId>)>,
         readers: &[NodeId],
     ) -> Self {
+        Replica::with(quick(), id, records, shares, readers)
+    }
+
+    /// As [`Replica::new`], otherwise configured.
+    pub(crate) fn with(
+        config: Config,
+        id: NodeId,
+        records: &[Vec<u8>],
+        shares: Vec<(DocumentId, Vec<NodeId>)>,
+        readers: &[NodeId],
+    ) -> Self {
         let key = SecretKey::from_bytes(*id.as_bytes());
         let readers = readers.iter().copied().collect();
         let mut shelf = Shelf { readers, us: Some(key.public()), ..Shelf::default() };
@@ -107,7 +118,7 @@ impl Replica {
         let shares = shares.into_iter().map(|(document, peers)| Command::Share(document, peers)).collect();
         Replica {
             key,
-            sync: Replicator::new(shelf, quick()),
+            sync: Replicator::new(shelf, config),
             shares,
             writes: BTreeMap::new(),
             tokens: 0,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dsys_core::NodeId;
 use dsys_crdt::change::{Open, encode};
 use dsys_crdt::doc::Doc;
+use dsys_crdt::sync;
 use dsys_sim::measure::Summary;
 use dsys_sim::plot::Plot;
 use dsys_sim::{Change, Config, Latency, Network};
@@ -61,6 +62,15 @@ pub(super) fn run(args: &Args, report: &mut Report) {
     report.plot("partition-bytes", &plot.line("five nodes, two and three apart", overheads));
 }
 
+/// The times of the campaigns, but pieces as they come: those of the campaigns are small on purpose, and then signatures and
+/// names are most of what is sent.
+fn config() -> sync::Config {
+    let mut config = quick();
+    let usual = sync::Config::default();
+    (config.piece, config.window) = (usual.piece, usual.window);
+    config
+}
+
 struct Course {
     /// From the healing until all have the same.
     time: Duration,
@@ -72,14 +82,14 @@ struct Course {
 
 /// Five nodes, each of which makes changes before and while they are apart. None if they are not alike in a minute.
 fn course(seed: u64, apart: Duration) -> Option<Course> {
-    let config = Config { latency: Latency::constant(LATENCY).jitter(0.2), ..Config::new(seed) };
-    let mut network = Network::new(config);
+    let network = Config { latency: Latency::constant(LATENCY).jitter(0.2), ..Config::new(seed) };
+    let mut network = Network::new(network);
     network.set_size(|message| postcard::to_allocvec(message).map_or(0, |bytes| bytes.len()));
     let ids: Vec<NodeId> = (0..5).map(|index| network.id(index)).collect();
     let all = ids.clone();
     network.set_spawn(move |id, disk| {
         let peers = all.iter().copied().filter(|other| *other != id).collect();
-        Replica::new(id, disk, vec![(OURS, peers)], &[])
+        Replica::with(config(), id, disk, vec![(OURS, peers)], &[])
     });
     for _ in &ids {
         network.join();
