@@ -1,7 +1,7 @@
 //! Every recorded trace reaches the content that it was recorded with.
 
 use super::Builder;
-use super::data::{Trace, trace};
+use super::data::{Trace, trace, traces_beside};
 use crate::{Agent, Text};
 
 fn replayed(name: &str) {
@@ -104,4 +104,18 @@ fn clownschool_is_merged_in_any_order() {
 #[test]
 fn a_git_history_is_merged_in_any_order() {
     merged_in_any_order("A1", 3);
+}
+
+/// Whatever else there is.
+#[test]
+fn further_traces_reach_their_end() {
+    let tested = ["automerge-paper", "rustcode", "sveltecomponent", "friendsforever", "clownschool", "A1"];
+    for name in traces_beside(&tested) {
+        let Some(trace) = trace(&name) else { continue };
+        match trace.txns.iter().all(|txn| txn.parents.is_empty()) {
+            true => replayed(&name),
+            false => merged_in_any_order(&name, 1),
+        }
+        println!("{name}: as recorded");
+    }
 }
