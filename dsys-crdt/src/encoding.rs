@@ -37,6 +37,7 @@ pub(crate) mod bytes;
 mod decode;
 mod encode;
 mod lz4;
+mod resolved;
 
 use std::borrow::Cow;
 
@@ -44,9 +45,10 @@ use crate::agent::{Agent, VersionVector};
 use crate::edit::Edit;
 use crate::history::{Content, History, Version};
 use crate::rope::Rope;
-use crate::text::Text;
+use crate::text::{Text, Walked};
 use crate::versions::VersionError;
-use crate::walk::Refused;
+use crate::walk::{self, Refused};
+use resolved::Resolved;
 
 /// Why bytes were refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +61,7 @@ pub enum DecodeError {
     #[error("these bytes are not a text of dsys-crdt, or not the list that was expected")]
     NotText,
     /// They are of a version that this one does not know.
-    #[error("the bytes have format version {0}, and this is version 1: update dsys-crdt")]
+    #[error("the bytes have format version {0}, which is not known here: update dsys-crdt")]
     Version(u8),
     /// The checksum does not fit.
     #[error("the checksum is wrong, the bytes were damaged: fetch or read them again")]
@@ -196,10 +198,27 @@ impl Text {
     /// # Errors
     /// As [`Text::read_past`], if `version` lacks a part of what the file held.
     pub fn changes_since(&self, version: &VersionVector) -> Result<Vec<u8>, DecodeError> {
-        if self.history.agents.includes_past(version) {
+        let has_nothing = version.iter().all(|(_, events)| events == 0);
+        if !has_nothing && self.history.agents.includes_past(version) {
             return Ok(encode::changes(&self.history, version, None));
         }
-        Ok(encode::changes(&*self.whole()?, version, None))
+        if let Some(past) = &self.past
+            && has_nothing
+            && self.history.len() == self.history.graph.past().len
+            && past.starts_with(RESOLVED)
+        {
+            return Ok(past.to_vec());
+        }
+        let whole = self.whole()?;
+        let resolved =
+            if has_nothing && walk::is_mostly_concurrent(&whole) { self.resolved(&whole) } else { None };
+        Ok(resolved.unwrap_or_else(|| encode::changes(&*whole, version, None)))
+    }
+
+    /// All of its history, resolved, if that is of a kind that can be.
+    pub(crate) fn resolved(&self, whole: &History) -> Option<Vec<u8>> {
+        let known = self.sequence.as_deref().filter(|all| all.events() == whole.len());
+        resolved::write(whole, &self.rope, known)
     }
 
     /// Merges changes that another replica made. What is known already is skipped. Gives how many events were new.
@@ -226,7 +245,19 @@ impl Text {
         changes: &[u8],
         mut told: Option<&mut Vec<Edit>>,
     ) -> Result<usize, DecodeError> {
-        let mut changes = decode::changes(changes, self.history.limits)?;
+        let file = decode::File::read(changes, MAGIC)?;
+        let mut changes = if file.is_resolved {
+            let resolved = Resolved::read(&file)?;
+            if resolved.is_known(&self.history) {
+                return Ok(0);
+            }
+            if self.history.len() == 0 && resolved.is_within(self.history.limits) {
+                return Ok(self.open(&resolved, changes, told));
+            }
+            resolved.changes(self.history.limits)?
+        } else {
+            decode::changes(&file, self.history.limits)?
+        };
         match self.merge(&mut changes, told.as_deref_mut()) {
             Err(Failed::Past) => {
                 self.read_past()?;
@@ -238,6 +269,17 @@ impl Text {
             Err(Failed::Refused(error)) => Err(error),
             Ok(events) => Ok(events),
         }
+    }
+
+    /// Takes an empty text to what a file comes to; gives how many events that has.
+    fn open(&mut self, resolved: &Resolved, file: &[u8], told: Option<&mut Vec<Edit>>) -> usize {
+        self.history = resolved.resume(&self.history);
+        self.past = Some(file.into());
+        self.sequence = None;
+        let mut whole = Rope::new();
+        whole.insert(0, &resolved.text);
+        Walked::of(whole).make(&self.history, &mut self.rope, told);
+        resolved.events()
     }
 
     fn merge(
@@ -299,6 +341,9 @@ enum Failed {
 
 /// The magic, with the version as its last byte.
 pub(crate) const MAGIC: &[u8; 8] = b"dsystxt\x01";
+
+/// The same of changes that are resolved.
+pub(crate) const RESOLVED: &[u8; 8] = b"dsystxt\x02";
 
 /// Content that travels in changes.
 pub(crate) trait Packed: Content {
