@@ -122,6 +122,162 @@ proptest! {
     }
 }
 
+/// Two who never hear of each other write in turns, and two more, each of whom hears of one of them: from turn to turn
+/// everything is taken back and put forward.
+fn to_and_fro(turns: usize) -> NamedHistory {
+    let mut all = NamedHistory::default();
+    let mut push = |agent: usize, parents: Vec<u32>, ops: Vec<NamedOp>| {
+        let start = all.turns.last().map_or(0, |turn: &Turn| turn.start + turn.len);
+        let turn = Turn::new(start, agent, parents, ops);
+        let last = start + turn.len - 1;
+        all.turns.push(turn);
+        last
+    };
+    let insert = |character| NamedOp { kind: 0, len: 1, character };
+    // In front of each other: no two of them join.
+    let long = vec![insert(None); turns];
+    let long = [push(0, vec![], long.clone()), push(1, vec![], long)];
+    let mut last = [None; 2];
+    for turn in 0..turns {
+        let (side, own) = (turn % 2, last[turn % 2]);
+        let parents = if let Some(own) = own { vec![own] } else { vec![long[side]] };
+        last[side] = Some(push(2 + side, parents, vec![insert(own)]));
+    }
+    all
+}
+
+#[test]
+fn a_walk_to_and_fro_ends_at_the_limit() {
+    let file = |turns| to_and_fro(turns).file_of(["x".repeat(3 * turns), String::new()]);
+    // Two authors' 300 characters, 300 times: as nobody knows which order the walk will take, it is tried at once.
+    let mut receiver = text("receiver");
+    let mut limits = receiver.limits();
+    assert_eq!(receiver.apply(&file(300)), Ok(900));
+    assert!(receiver.past.is_some());
+    let many = file(1_500);
+    let mut receiver = text("receiver");
+    assert_eq!(receiver.apply(&many), Err(DecodeError::Limit("steps_per_edit")));
+    assert_eq!((receiver.events(), receiver.is_empty()), (0, true));
+    limits.steps_per_edit = u32::MAX;
+    receiver.set_limits(limits);
+    assert_eq!(receiver.apply(&many), Ok(4_500));
+    receiver.read_past().unwrap();
+    // An honest sender does not ask for that. With positions, the walk takes an order of its own.
+    assert_eq!(both(&receiver), None);
+    let positions = receiver.changes_since(&VersionVector::default()).unwrap();
+    assert_eq!(text("other").apply(&positions), Ok(4_500));
+    // Who allows few branches allows few here too.
+    let mut limits = text("receiver").limits();
+    limits.branches = 3;
+    let mut receiver = text("receiver");
+    receiver.set_limits(limits);
+    assert_eq!(receiver.apply(&file(3)), Ok(9));
+    limits.branches = 1;
+    let mut receiver = text("receiver");
+    receiver.set_limits(limits);
+    assert_eq!(receiver.apply(&file(3)), Err(DecodeError::Limit("branches")));
+}
+
+#[test]
+fn events_that_are_only_claimed_get_no_memory() {
+    let insert = NamedOp { kind: 0, len: 1, character: None };
+    let mut claims = NamedHistory::default();
+    claims.turns.push(Turn::new(0, 0, vec![], vec![insert]));
+    let delete = NamedOp { kind: 1, len: (1 << 31) - 10, character: Some(0) };
+    claims.turns.push(Turn::new(1, 1, vec![0], vec![delete]));
+    let file = claims.file_of(["x".into(), String::new()]);
+    assert!(file.len() < 100);
+    assert!(matches!(text("a").apply(&file), Err(DecodeError::Malformed(_))));
+}
+
+#[test]
+fn turns_that_make_no_sense_are_refused() {
+    let insert = |len, character| NamedOp { kind: 0, len, character };
+    let applied = |turns: Vec<Turn>| {
+        let len = turns.iter().map(|turn| turn.len).sum::<u32>() as usize;
+        text("a").apply(
+            &NamedHistory { turns, ..NamedHistory::default() }.file_of(["x".repeat(len), String::new()]),
+        )
+    };
+    let first = Turn::new(0, 0, vec![], vec![insert(2, None)]);
+    let other = Turn::new(2, 1, vec![], vec![insert(2, None)]);
+    assert_eq!(applied(vec![first.clone(), other.clone()]), Ok(4));
+    let refused = [
+        // The author did not know what the author did before.
+        vec![first.clone(), Turn { agent: 0, ..other.clone() }],
+        // A run that goes on where somebody else begins, who does not know how it began.
+        vec![Turn { len: 1, ..first.clone() }, Turn { start: 1, len: 1, ops: vec![], ..other.clone() }],
+        // More or fewer operations than events.
+        vec![first.clone(), Turn { len: 3, ..other.clone() }],
+        vec![first, Turn { len: 1, ..other }],
+    ];
+    for turns in refused {
+        assert!(matches!(applied(turns.clone()), Err(DecodeError::Malformed(_))), "{turns:?}");
+    }
+}
+
+#[test]
+fn no_more_and_no_less_text_than_was_inserted() {
+    let honest = to_and_fro(4);
+    for (shown, deleted) in [(11, 0), (13, 0), (11, 1), (12, 1)] {
+        let file = honest.file_of(["x".repeat(shown), "y".repeat(deleted)]);
+        assert!(matches!(text("a").apply(&file), Err(DecodeError::Malformed(_))), "{shown} {deleted}");
+    }
+    assert_eq!(text("a").apply(&honest.file_of(["é".repeat(12), String::new()])), Ok(12));
+}
+
+#[test]
+fn who_writes_on_two_branches_at_once_is_sent_positions() {
+    let mut a = text("a");
+    a.insert(0, "hello").unwrap();
+    let mut twin = a.clone();
+    let mut b = text("b");
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
+    // One author on two devices under one name has the same events twice; with a name for each, two lines.
+    twin.set_agent(Agent::new("a'").unwrap());
+    a.insert(5, " world").unwrap();
+    twin.insert(0, "oh, ").unwrap();
+    b.apply(&a.changes_since(&b.version()).unwrap()).unwrap();
+    b.apply(&twin.changes_since(&b.version()).unwrap()).unwrap();
+    assert!(both(&b).is_some());
+    // Nine authors are too many; eight are not.
+    for more in 0..7 {
+        assert_eq!(both(&b).is_some(), more < 7, "{more}");
+        let mut other = text(&format!("{more}"));
+        other.insert(0, "x").unwrap();
+        b.apply(&other.changes_since(&b.version()).unwrap()).unwrap();
+    }
+    assert_eq!(both(&b), None);
+    let changes = b.changes_since(&VersionVector::default()).unwrap();
+    assert!(changes.starts_with(encoding::MAGIC));
+    assert_eq!(text("c").apply(&changes), Ok(b.events()));
+}
+
+/// The bytes of version 2. If this fails, the format changed: it wants another version.
+#[test]
+fn golden_bytes() {
+    let mut a = text("a");
+    a.insert(0, "wörld").unwrap();
+    let mut b = text("b");
+    b.insert(0, "hello ").unwrap();
+    b.delete(5..6).unwrap();
+    a.apply(&b.changes_since(&a.version()).unwrap()).unwrap();
+    a.insert(5, ", ").unwrap();
+    assert_eq!(a.to_string(), "wörld, hello");
+    let changes = a.changes_since(&VersionVector::default()).unwrap();
+    assert_eq!(changes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), CHANGES);
+    let mut c = text("c");
+    assert_eq!(c.apply(&changes), Ok(a.events()));
+    assert_eq!(c.to_string(), a.to_string());
+    // It goes on to the next as it came.
+    assert_eq!(c.changes_since(&VersionVector::default()).unwrap(), changes);
+    assert_eq!(c.past.as_deref(), Some(&changes[..]));
+    assert!(matches!(Text::load(&changes, Agent::reader()), Err(DecodeError::Malformed(_))));
+    assert!(c.trimmed().is_none());
+}
+
+const CHANGES: &str = "";
+
 /// What somebody does in a row: who, what they have heard, and operations.
 #[derive(Clone, Debug)]
 struct Doing {
@@ -147,9 +303,16 @@ struct NamedOp {
 #[derive(Clone, Debug)]
 struct Turn {
     start: u32,
+    len: u32,
     agent: usize,
     parents: Vec<u32>,
     ops: Vec<NamedOp>,
+}
+
+impl Turn {
+    fn new(start: u32, agent: usize, parents: Vec<u32>, ops: Vec<NamedOp>) -> Turn {
+        Turn { start, len: ops.iter().map(|op| op.len).sum(), agent, parents, ops }
+    }
 }
 
 /// A history with names, written without the crate's help.
@@ -210,7 +373,7 @@ fn history(turns: &[Doing], lie: bool) -> NamedHistory {
         }
         if !ops.is_empty() {
             last[turn.agent] = Some(all.events.len() as u32 - 1);
-            all.turns.push(Turn { start, agent: turn.agent, parents, ops });
+            all.turns.push(Turn::new(start, turn.agent, parents, ops));
         }
     }
     all
@@ -257,6 +420,11 @@ impl NamedHistory {
     }
 
     fn file(&self) -> Vec<u8> {
+        self.file_of(self.texts())
+    }
+
+    /// With these texts, standing and deleted.
+    fn file_of(&self, texts: [String; 2]) -> Vec<u8> {
         let mut names = Vec::new();
         // Only those who write are named.
         let writers: BTreeSet<usize> = self.turns.iter().map(|turn| turn.agent).collect();
@@ -265,7 +433,7 @@ impl NamedHistory {
         let mut last = 0;
         for turn in &self.turns {
             put(&mut agents, 2 * writers.iter().position(|&each| each == turn.agent).unwrap() as u64);
-            put(&mut agents, turn.ops.iter().map(|op| u64::from(op.len)).sum());
+            put(&mut agents, u64::from(turn.len));
             put(&mut graph, u64::from(turn.start - last));
             last = turn.start;
             if turn.parents.is_empty() {
@@ -283,7 +451,6 @@ impl NamedHistory {
                 at += op.len;
             }
         }
-        let texts = self.texts();
         let [text, deleted] = texts.each_ref().map(|text| {
             let mut section = Vec::new();
             put_bytes(&mut section, text.as_bytes());

@@ -100,8 +100,6 @@ pub(crate) fn check(named: &Named, chains: &Chains) -> Option<Checked> {
                     Kind::DeleteBack => run.character.checked_sub(at)?,
                     _ => run.character + at,
                 };
-                // What it deletes twice is known to be deleted the second time.
-                known[turn.agent] = turn.seq + (run.start - turn.start) + at;
                 if character >= run.start || !deletions.stands(&known, character) {
                     return None;
                 }
