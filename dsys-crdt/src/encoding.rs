@@ -49,6 +49,8 @@ use crate::text::{Text, Walked};
 use crate::versions::VersionError;
 use crate::walk::{self, Refused};
 use resolved::Resolved;
+#[cfg(test)]
+pub(crate) use resolved::keeps_to_its_estimate;
 
 /// Why bytes were refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -108,9 +108,17 @@ impl Resolved {
     ///
     /// # Errors
     /// If that exceeds a limit of the history.
-    pub(super) fn fill(mut self, history: &mut History) -> Result<(), DecodeError> {
+    pub(super) fn fill(self, history: &mut History) -> Result<(), DecodeError> {
+        if self.chains.len() > history.limits.events_in_walk {
+            return Err(DecodeError::Limit("events_in_walk"));
+        }
+        let steps = allowed(self.named.runs.len(), history.limits);
+        self.fill_within(history, steps)
+    }
+
+    fn fill_within(mut self, history: &mut History, steps: u64) -> Result<(), DecodeError> {
         apply::append(history, &mut self.changes)?;
-        let (ops, all) = positions(&self.named, &self.chains, &history.agents, history.limits)?;
+        let (ops, all) = positions(&self.named, &self.chains, &history.agents, steps)?;
         history.ops = ops;
         fill(history, &all, &self.text, &self.deleted)
     }
@@ -125,6 +133,16 @@ impl Resolved {
         self.fill(&mut history)?;
         Ok(Changes { ops: history.ops, ..changes })
     }
+}
+
+/// Whether the positions in a file are found in as many steps as they were thought to take at most.
+#[cfg(test)]
+pub(crate) fn keeps_to_its_estimate(file: &[u8]) -> bool {
+    let file = File::read(file, super::MAGIC).and_then(|file| Resolved::read(&file));
+    file.is_ok_and(|resolved| {
+        let steps = resolved.checked.steps;
+        resolved.fill_within(&mut History::default(), steps).is_ok()
+    })
 }
 
 /// The turns of events. An error if an agent's are no line.

@@ -112,6 +112,7 @@ proptest! {
             return Ok(());
         };
         prop_assert_eq!(applied, Ok(plain.events.len()));
+        prop_assert!(encoding::keeps_to_its_estimate(&history.file()));
         prop_assert_eq!(receiver.to_string(), plain.text());
         receiver.read_past().unwrap();
         let positions = encoding::changes(&receiver.history, &VersionVector::default());

@@ -117,27 +117,23 @@ pub(crate) fn allowed(runs: usize, limits: Limits) -> u64 {
     FREE_STEPS + u64::from(limits.steps_per_edit) * runs as u64
 }
 
-/// Gives operations that were checked their positions; content is still to be filled in. And the sequence of all
-/// characters, which is found on the way.
+/// Gives operations that were checked their positions, in so many steps; content is still to be filled in. And the
+/// sequence of all characters, which is found on the way.
 ///
 /// # Errors
-/// If a limit is exceeded: not [`Refused::OutOfRange`].
+/// If it takes more steps: no other.
 pub(crate) fn positions(
     named: &Named,
     chains: &Chains,
     agents: &Agents,
-    limits: Limits,
+    steps: u64,
 ) -> Result<(Ops, Sequence), Refused> {
     let len = chains.len();
-    if len > limits.events_in_walk {
-        return Err(Refused::Limit("events_in_walk"));
-    }
     let mut tracker = Tracker::new();
     tracker.reset(0, len, 0);
     let mut positions = Positions { tracker, agents, ops: Ops::default() };
     let by_agent = chains.by_agent();
-    let mut steps = allowed(named.runs.len(), limits);
-    let mut before = Known::default();
+    let (mut steps, mut before) = (steps, Known::default());
     for turn in chains.turns() {
         // In which order does not matter: each shift of a character is a step up or down.
         for (agent, turns) in by_agent.iter().enumerate() {
