@@ -1,4 +1,4 @@
-//! The saved form of a text, and of changes for a peer: one format, version 1.
+//! The saved form of a text, and of changes for a peer: one format, version 1. A second version of it for changes alone.
 //!
 //! ```text
 //! "dsystxt" 1                     magic and version
@@ -31,6 +31,20 @@
 //! text can be read alone; which event inserted which character is what a walk of the history tells
 //! ([`Sequence`](crate::walk::Sequence)). So text and history cannot contradict each other, but in length. The state
 //! says what is needed to go on editing: the rest is read when something refers to events of the past ([`Text::load`]).
+//!
+//! Version 2 is a whole history for a peer who has nothing, *resolved* (`resolved.rs`). It has the sections of a saved text,
+//! with an empty state and nothing later, and other operations: those name characters by the events that inserted them.
+//!
+//! ```text
+//!   ops       per run: distance × 8, + 4 if its length follows (it is 1 if not), + 0 for an insertion, 1 for a deletion,
+//!             2 for one backwards. The distance is from the first event of the run back to the one that inserted the
+//!             character deleted first, or the character to the left of what is inserted (0: the beginning)
+//! ```
+//!
+//! An insertion goes on behind its own characters; deletions go on to the characters of the next events, or of those
+//! before. A run ends where the agent changes, or an event has other parents than the one before it. There are 8 agents
+//! at most; each event of an agent follows all earlier ones of the agent, and the first run of each begins at 0. No
+//! event has parents outside the file. Each character named was in the text that the event's author saw.
 
 mod apply;
 pub(crate) mod bytes;
@@ -182,7 +196,7 @@ impl Text {
         }
     }
 
-    /// Reads the history that [`Text::load`] left in the file. Later calls cost nothing.
+    /// Reads the history that [`Text::load`] left in the file, or an empty text's [`Text::apply`]. Later calls cost nothing.
     ///
     /// # Errors
     /// If the file was made wrongly or with malice. Nothing changed: the text can be edited further, and what was done
@@ -196,6 +210,10 @@ impl Text {
     }
 
     /// What a replica at `version` lacks, for [`Text::apply`] there.
+    ///
+    /// For one who has nothing, a history in which much is concurrent is *resolved*: the walk that finds out what its
+    /// positions mean is made here, once, unless [`Text::places`] or the like have made it. That takes ten times as long
+    /// as to write positions, and spares the receiver the walk.
     ///
     /// # Errors
     /// As [`Text::read_past`], if `version` lacks a part of what the file held.
@@ -224,6 +242,9 @@ impl Text {
     }
 
     /// Merges changes that another replica made. What is known already is skipped. Gives how many events were new.
+    ///
+    /// An empty text checks a resolved history and takes the text that comes with it. Nothing is believed by that; but the
+    /// history is read later, as after [`Text::load`], and only then walked. [`Text::read_past`] does so at once.
     ///
     /// # Errors
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then. That two

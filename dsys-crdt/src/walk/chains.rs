@@ -55,10 +55,9 @@ impl Chains {
             return None;
         }
         let end = start.checked_add(len)?;
-        self.heard =
-            std::array::from_fn(
-                |at| if at == agent { self.heard[at] } else { self.heard[at].max(known[at]) },
-            );
+        let own = self.heard[agent];
+        self.heard = std::array::from_fn(|at| self.heard[at].max(known[at]));
+        self.heard[agent] = own;
         self.events[agent] += len;
         self.turn_of.resize(end as usize, self.turns.len() as u32);
         self.turns.push(Turn { start, end, agent, seq, known });
