@@ -1,4 +1,4 @@
-//! The saved form of a text, and of changes for a peer: one format, version 1.
+//! The saved form of a text, and of changes for a peer: one format, version 1. A second version of it for changes alone.
 //!
 //! ```text
 //! "dsystxt" 1                     magic and version
@@ -31,12 +31,27 @@
 //! text can be read alone; which event inserted which character is what a walk of the history tells
 //! ([`Sequence`](crate::walk::Sequence)). So text and history cannot contradict each other, but in length. The state
 //! says what is needed to go on editing: the rest is read when something refers to events of the past ([`Text::load`]).
+//!
+//! Version 2 is a whole history for a peer who has nothing, *resolved* (`resolved.rs`). It has the sections of a saved text,
+//! with an empty state and nothing later, and other operations: those name characters by the events that inserted them.
+//!
+//! ```text
+//!   ops       per run: distance × 8, + 4 if its length follows (it is 1 if not), + 0 for an insertion, 1 for a deletion,
+//!             2 for one backwards. The distance is from the first event of the run back to the one that inserted the
+//!             character deleted first, or the character to the left of what is inserted (0: the beginning)
+//! ```
+//!
+//! An insertion goes on behind its own characters; deletions go on to the characters of the next events, or of those
+//! before. A run ends where the agent changes, or an event has other parents than the one before it. There are 8 agents
+//! at most; each event of an agent follows all earlier ones of the agent, and the first run of each begins at 0. No
+//! event has parents outside the file. Each character named was in the text that the event's author saw.
 
 mod apply;
 pub(crate) mod bytes;
 mod decode;
 mod encode;
 mod lz4;
+mod resolved;
 
 use std::borrow::Cow;
 
@@ -44,9 +59,12 @@ use crate::agent::{Agent, VersionVector};
 use crate::edit::Edit;
 use crate::history::{Content, History, Version};
 use crate::rope::Rope;
-use crate::text::Text;
+use crate::text::{Text, Walked};
 use crate::versions::VersionError;
-use crate::walk::Refused;
+use crate::walk::{self, Refused};
+use resolved::Resolved;
+#[cfg(test)]
+pub(crate) use resolved::keeps_to_its_estimate;
 
 /// Why bytes were refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +77,7 @@ pub enum DecodeError {
     #[error("these bytes are not a text of dsys-crdt, or not the list that was expected")]
     NotText,
     /// They are of a version that this one does not know.
-    #[error("the bytes have format version {0}, and this is version 1: update dsys-crdt")]
+    #[error("the bytes have format version {0}, which is not known here: update dsys-crdt")]
     Version(u8),
     /// The checksum does not fit.
     #[error("the checksum is wrong, the bytes were damaged: fetch or read them again")]
@@ -178,7 +196,7 @@ impl Text {
         }
     }
 
-    /// Reads the history that [`Text::load`] left in the file. Later calls cost nothing.
+    /// Reads the history that [`Text::load`] left in the file, or an empty text's [`Text::apply`]. Later calls cost nothing.
     ///
     /// # Errors
     /// If the file was made wrongly or with malice. Nothing changed: the text can be edited further, and what was done
@@ -193,16 +211,40 @@ impl Text {
 
     /// What a replica at `version` lacks, for [`Text::apply`] there.
     ///
+    /// For one who has nothing, a history in which much is concurrent is *resolved*: the walk that finds out what its
+    /// positions mean is made here, once, unless [`Text::places`] or the like have made it. That takes ten times as long
+    /// as to write positions, and spares the receiver the walk.
+    ///
     /// # Errors
     /// As [`Text::read_past`], if `version` lacks a part of what the file held.
     pub fn changes_since(&self, version: &VersionVector) -> Result<Vec<u8>, DecodeError> {
-        if self.history.agents.includes_past(version) {
+        let has_nothing = version.iter().all(|(_, events)| events == 0);
+        if !has_nothing && self.history.agents.includes_past(version) {
             return Ok(encode::changes(&self.history, version, None));
         }
-        Ok(encode::changes(&*self.whole()?, version, None))
+        if let Some(past) = &self.past
+            && has_nothing
+            && self.history.len() == self.history.graph.past().len
+            && past.starts_with(RESOLVED)
+        {
+            return Ok(past.to_vec());
+        }
+        let whole = self.whole()?;
+        let resolved =
+            if has_nothing && walk::is_mostly_concurrent(&whole) { self.resolved(&whole) } else { None };
+        Ok(resolved.unwrap_or_else(|| encode::changes(&*whole, version, None)))
+    }
+
+    /// All of its history, resolved, if that is of a kind that can be.
+    pub(crate) fn resolved(&self, whole: &History) -> Option<Vec<u8>> {
+        let known = self.sequence.as_deref().filter(|all| all.events() == whole.len());
+        resolved::write(whole, &self.rope, known)
     }
 
     /// Merges changes that another replica made. What is known already is skipped. Gives how many events were new.
+    ///
+    /// An empty text checks a resolved history and takes the text that comes with it. Nothing is believed by that; but the
+    /// history is read later, as after [`Text::load`], and only then walked. [`Text::read_past`] does so at once.
     ///
     /// # Errors
     /// If the changes are damaged, make no sense, or follow others that are not here; nothing is changed then. That two
@@ -226,7 +268,19 @@ impl Text {
         changes: &[u8],
         mut told: Option<&mut Vec<Edit>>,
     ) -> Result<usize, DecodeError> {
-        let mut changes = decode::changes(changes, self.history.limits)?;
+        let file = decode::File::read(changes, MAGIC)?;
+        let mut changes = if file.is_resolved {
+            let resolved = Resolved::read(&file)?;
+            if resolved.is_known(&self.history) {
+                return Ok(0);
+            }
+            if self.history.len() == 0 && resolved.is_within(self.history.limits) {
+                return Ok(self.open(&resolved, changes, told));
+            }
+            resolved.changes(self.history.limits)?
+        } else {
+            decode::changes(&file, self.history.limits)?
+        };
         match self.merge(&mut changes, told.as_deref_mut()) {
             Err(Failed::Past) => {
                 self.read_past()?;
@@ -238,6 +292,17 @@ impl Text {
             Err(Failed::Refused(error)) => Err(error),
             Ok(events) => Ok(events),
         }
+    }
+
+    /// Takes an empty text to what a file comes to; gives how many events that has.
+    fn open(&mut self, resolved: &Resolved, file: &[u8], told: Option<&mut Vec<Edit>>) -> usize {
+        self.history = resolved.resume(&self.history);
+        self.past = Some(file.into());
+        self.sequence = None;
+        let mut whole = Rope::new();
+        whole.insert(0, &resolved.text);
+        Walked::of(whole).make(&self.history, &mut self.rope, told);
+        resolved.events()
     }
 
     fn merge(
@@ -299,6 +364,9 @@ enum Failed {
 
 /// The magic, with the version as its last byte.
 pub(crate) const MAGIC: &[u8; 8] = b"dsystxt\x01";
+
+/// The same of changes that are resolved.
+pub(crate) const RESOLVED: &[u8; 8] = b"dsystxt\x02";
 
 /// Content that travels in changes.
 pub(crate) trait Packed: Content {

@@ -22,6 +22,7 @@ mod agents;
 mod content;
 mod graph;
 mod limits;
+mod named;
 mod ops;
 
 use crate::agent::Agent;
@@ -29,6 +30,7 @@ pub(crate) use agents::{Agents, Head};
 pub(crate) use content::Content;
 pub(crate) use graph::{Graph, Version};
 pub use limits::Limits;
+pub(crate) use named::{BEGINNING, Named, NamedRun};
 pub(crate) use ops::{Kind, Op, Ops};
 
 /// So many events, and so much content (bytes of inserted text, elements of a list), a history may have: local numbers are 31 bits wide.

@@ -10,6 +10,7 @@ mod merging;
 mod oracle;
 mod plain;
 mod presence;
+mod resolved;
 mod rich;
 mod traces;
 

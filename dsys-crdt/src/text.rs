@@ -229,6 +229,11 @@ pub(crate) fn walked(history: &History, rope: &Rope, old: Version<'_>) -> Result
 }
 
 impl Walked {
+    /// An empty text becomes this one.
+    pub(crate) fn of(whole: Rope) -> Walked {
+        Walked { whole: Some(whole), steps: Vec::new() }
+    }
+
     /// Makes the edits, and tells who asks.
     pub(crate) fn make(self, history: &History, rope: &mut Rope, mut told: Option<&mut Vec<Edit>>) {
         if let Some(whole) = self.whole {

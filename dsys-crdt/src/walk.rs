@@ -12,7 +12,9 @@
 //!                          direct       zone      direct       zone    direct
 //! ```
 
+mod chains;
 mod diff;
+mod named;
 mod plan;
 mod sequence;
 mod span;
@@ -20,7 +22,9 @@ mod starts;
 mod tracker;
 
 use crate::history::{Content, History, Kind, Op, Version};
+pub(crate) use chains::{AGENTS, Chains};
 use diff::Diff;
+pub(crate) use named::{Checked, allowed, check, named, positions};
 use plan::{At, Items, Stretch};
 pub(crate) use sequence::{Characters, Nowhere, Sequence};
 use tracker::Tracker;
@@ -70,6 +74,16 @@ pub(crate) fn walk<C: Content>(
         }
     }
     Ok(())
+}
+
+/// Whether at least half of a history's events have to be walked by character, because of others that are concurrent.
+pub(crate) fn is_mostly_concurrent<C: Content>(history: &History<C>) -> bool {
+    let whole = plan::stretches(history, Version { len: 0, heads: &[] }).unwrap_or_default();
+    let zones = whole.iter().map(|stretch| match stretch {
+        Stretch::Line(..) => 0,
+        Stretch::Zone(from, to) => to - from,
+    });
+    zones.sum::<u32>() > history.len() / 2
 }
 
 /// Steps of a zone that do not count.

@@ -86,6 +86,9 @@ fn histories(args: &Args, name: &str) {
             all.push(("cola 0.5 + crop 0.4, nothing decoded", Box::new(|| cola_peer::merge(&edits).len())));
         }
         compare(args, &format!("merge {name}"), &all, |_| Goal::AtMost(1.0));
+        if let Some((peer, changes, saved)) = histories.first() {
+            put_off(args, name, peer, changes, saved);
+        }
         if let Some((_, _, saved)) = histories.iter().find(|each| each.0.name == ours::PEER.name) {
             // The history is read when something refers to it.
             all.splice(
@@ -150,6 +153,28 @@ fn histories(args: &Args, name: &str) {
             }
         }
     }
+}
+
+/// What merging a whole history leaves for later, and what it takes to send one.
+fn put_off(args: &Args, name: &str, peer: &Peer, changes: &[u8], saved: &[u8]) {
+    let (text, stranger) = (ours::read(saved), ours::stranger());
+    let positions = ours::with_positions(&text);
+    let merging: [Work; 4] = [
+        ("", Box::new(|| (peer.merge)(changes).len())),
+        ("itself, with positions", Box::new(|| (peer.merge)(&positions).len())),
+        ("itself, and the history read", Box::new(|| ours::merge_and(changes, None))),
+        ("itself, and the first concurrent change", Box::new(|| ours::merge_and(changes, Some(&stranger)))),
+    ];
+    compare(args, &format!("merge {name}"), &merging, |_| Goal::None);
+    let sending: [Work; 2] = [
+        ("", Box::new(|| ours::send(&text))),
+        ("itself, with positions", Box::new(|| ours::with_positions(&text).len())),
+    ];
+    compare(args, &format!("encode {name} for one who has nothing"), &sending, |_| Goal::None);
+    let kb = |bytes: &[u8]| format!("{:.1} KB", bytes.len() as f64 / 1e3);
+    let ratio = changes.len() as f64 / positions.len() as f64;
+    let figure = format!("size {name}, for one who has nothing");
+    harness::line(&figure, &kb(changes), "itself, with positions", &kb(&positions), ratio, Goal::None);
 }
 
 /// Measures the first against each other, in rounds that take turns, and prints a line for each.

@@ -118,6 +118,41 @@ pub mod ours {
         text.to_string()
     }
 
+    /// The whole history with positions, which one who has something is sent, whatever is concurrent.
+    pub fn with_positions(text: &Text) -> Vec<u8> {
+        let mut other = Text::new(Agent::new("nobody knows").unwrap());
+        other.insert(0, "x").unwrap();
+        text.changes_since(&other.version()).unwrap()
+    }
+
+    /// A text with its history read.
+    pub fn read(saved: &[u8]) -> Text {
+        let mut text = opened(saved);
+        text.read_past().unwrap();
+        text
+    }
+
+    /// The whole history, for one who has nothing.
+    pub fn send(text: &Text) -> usize {
+        text.changes_since(&VersionVector::default()).unwrap().len()
+    }
+
+    /// A change that is concurrent with everything.
+    pub fn stranger() -> Vec<u8> {
+        let mut text = Text::new(Agent::new("stranger").unwrap());
+        text.insert(0, "x").unwrap();
+        text.changes_since(&VersionVector::default()).unwrap()
+    }
+
+    /// As `merge`, and what was put off then: the history is read, and a change is merged if there is one.
+    pub fn merge_and(bytes: &[u8], change: Option<&[u8]>) -> usize {
+        let mut text = new(9);
+        text.apply(bytes).unwrap();
+        text.read_past().unwrap();
+        change.iter().for_each(|change| drop(text.apply(change).unwrap()));
+        text.len()
+    }
+
     /// The same, with the history read.
     pub fn read_past(saved: &[u8]) -> String {
         let mut text = opened(saved);

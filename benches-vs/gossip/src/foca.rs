@@ -93,7 +93,11 @@ impl Machine for Node {
                 None => Ok(()),
             },
             Input::Message(_, data) => self.foca.handle_data(&data, &mut self.out),
-            Input::Command(()) | Input::PeerUp(_) | Input::PeerDown(_) | Input::Stored(_) | Input::Probed(..) => Ok(()),
+            Input::Command(())
+            | Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::Stored(_)
+            | Input::Probed(..) => Ok(()),
         };
         self.flush(cx);
     }

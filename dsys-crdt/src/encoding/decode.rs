@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::{Reader, unzigzag};
-use super::{DecodeError, MAGIC, Packed, apply, dictionary};
+use super::resolved::Resolved;
+use super::{DecodeError, MAGIC, Packed, RESOLVED, apply, dictionary};
 use crate::agent::Agent;
 use crate::history::{Content, Head, History, Kind, Limits, MAX_EVENTS, Ops};
 use crate::rope::byte_of_char;
 use crate::walk::{Characters, Sequence};
 
 /// Events as a file holds them. Numbers are the file's; agents are numbered in the order of `names`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Changes<C = String> {
     pub(super) names: Vec<Agent>,
     pub(super) agents: Vec<AgentRun>,
@@ -20,6 +21,15 @@ pub(super) struct Changes<C = String> {
     pub(super) parents: Vec<Parent>,
     pub(super) ops: Ops<C>,
     pub(super) events: u32,
+}
+
+impl<C: Content> Changes<C> {
+    /// Events that do nothing yet.
+    pub(super) fn of_events(names: Vec<Agent>, agents: &[u8], graph: &[u8]) -> Result<Self, DecodeError> {
+        let (agents, events) = read_agents(agents, names.len())?;
+        let (graph, parents) = read_graph(graph, names.len(), events)?;
+        Ok(Changes { names, agents, graph, parents, ops: Ops::default(), events })
+    }
 }
 
 impl<C> Changes<C> {
@@ -66,8 +76,10 @@ pub(super) struct File<'a> {
     content: &'a [u8],
     agents: &'a [u8],
     graph: &'a [u8],
-    ops: &'a [u8],
+    pub(super) ops: &'a [u8],
     later: &'a [u8],
+    /// Whether the operations name characters.
+    pub(super) is_resolved: bool,
 }
 
 /// Reads changes that are no saved text.
@@ -75,9 +87,8 @@ pub(super) fn plain_changes<C: Packed>(bytes: &[u8]) -> Result<Changes<C>, Decod
     File::read(bytes, &C::MAGIC)?.changes()
 }
 
-/// Reads changes, from a saved text too.
-pub(super) fn changes(bytes: &[u8], limits: Limits) -> Result<Changes, DecodeError> {
-    let file = File::read(bytes, MAGIC)?;
+/// Reads changes, from a saved text too. They are no resolved ones.
+pub(super) fn changes(file: &File<'_>, limits: Limits) -> Result<Changes, DecodeError> {
     if file.state.is_empty() {
         return file.changes();
     }
@@ -111,8 +122,16 @@ pub(super) fn past(bytes: &[u8], resumed: &History) -> Result<History, DecodeErr
     const STATE: DecodeError = DecodeError::Malformed("the state is not that of the history");
     let file = File::read(bytes, MAGIC)?;
     let mut history = History { limits: resumed.limits, ..History::default() };
-    apply::append(&mut history, &mut file.columns()?)?;
-    file.fill(&mut history)?;
+    // Agents keep the numbers that they have.
+    (0..resumed.agents.count() as u32).for_each(|agent| {
+        history.agents.number(resumed.agents.name(agent));
+    });
+    if file.is_resolved {
+        Resolved::read(&file)?.fill(&mut history)?;
+    } else {
+        apply::append(&mut history, &mut file.columns()?)?;
+        file.fill(&mut history)?;
+    }
     let known = resumed.graph.past();
     let same = |agent: u32| {
         resumed.agents.name(agent) == history.agents.name(agent)
@@ -137,7 +156,8 @@ pub(super) fn text(bytes: &[u8]) -> Result<Option<String>, DecodeError> {
 
 impl<'a> File<'a> {
     pub(super) fn read(bytes: &'a [u8], expected: &[u8; 8]) -> Result<File<'a>, DecodeError> {
-        let mut reader = Reader(checked(bytes, expected)?);
+        let is_resolved = expected == MAGIC && bytes.starts_with(RESOLVED);
+        let mut reader = Reader(checked(bytes, if is_resolved { RESOLVED } else { expected })?);
         let mut next = || reader.bytes();
         let file = File {
             state: next()?,
@@ -148,6 +168,7 @@ impl<'a> File<'a> {
             graph: next()?,
             ops: next()?,
             later: next()?,
+            is_resolved,
         };
         if !reader.is_empty() {
             return Err(DecodeError::Malformed("bytes are left over"));
@@ -159,7 +180,17 @@ impl<'a> File<'a> {
         if self.state.is_empty() {
             return Err(DecodeError::Malformed("the text is missing: these are changes for a peer"));
         }
+        self.unpacked_text()
+    }
+
+    pub(super) fn unpacked_text(&self) -> Result<String, DecodeError> {
         utf8(unpack(self.text, &[])?)
+    }
+
+    /// Gives the events of a saved history their content.
+    fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
+        let text = self.text()?;
+        fill(history, &Sequence::of(history)?, &text, &self.deleted(&text)?)
     }
 
     fn changes<C: Packed>(&self) -> Result<Changes<C>, DecodeError> {
@@ -173,26 +204,38 @@ impl<'a> File<'a> {
         if self.agents.is_empty() {
             return Err(DecodeError::Trimmed);
         }
-        let names = read_names(self.names)?;
-        let (agents, events) = read_agents(&unpack(self.agents, &[])?, names.len())?;
-        let (graph, parents) = read_graph(&unpack(self.graph, &[])?, names.len(), events)?;
-        let ops = read_ops(&unpack(self.ops, &[])?, events)?;
-        Ok(Changes { names, agents, graph, parents, ops, events })
+        let changes = self.events()?;
+        let ops = read_ops(&unpack(self.ops, &[])?, changes.events)?;
+        Ok(Changes { ops, ..changes })
     }
 
-    /// Gives the events of a saved history their content: the walk says where in the text each character is.
-    fn fill(&self, history: &mut History) -> Result<(), DecodeError> {
-        let text = self.text()?;
-        let deleted = utf8(unpack(self.content, dictionary(text.as_bytes()))?)?;
-        let mut all = Sequence::of(history)?.characters();
-        let mut parts = Vec::with_capacity(all.len());
-        parts.extend(cut(&text, all.iter().filter(|each| !each.deleted))?);
-        all.retain(|each| each.deleted);
-        all.sort_unstable_by_key(|each| each.event);
-        parts.extend(cut(&deleted, all.iter())?);
-        parts.sort_unstable_by_key(|part| part.0);
-        history.ops.fill(parts.into_iter().map(|part| part.1).collect()).ok_or(LENGTH)
+    /// Who made which events, and what they knew; not yet what those do.
+    pub(super) fn events<C: Content>(&self) -> Result<Changes<C>, DecodeError> {
+        let (agents, graph) = (unpack(self.agents, &[])?, unpack(self.graph, &[])?);
+        Changes::of_events(read_names(self.names)?, &agents, &graph)
     }
+
+    /// The deleted characters of a file that has the text, in the order of the events that inserted them.
+    pub(super) fn deleted(&self, text: &str) -> Result<String, DecodeError> {
+        utf8(unpack(self.content, dictionary(text.as_bytes()))?)
+    }
+}
+
+/// Gives the events of a history their content: all of its characters in order say where in the text each is.
+pub(super) fn fill(
+    history: &mut History,
+    all: &Sequence,
+    text: &str,
+    deleted: &str,
+) -> Result<(), DecodeError> {
+    let mut all = all.characters();
+    let mut parts = Vec::with_capacity(all.len());
+    parts.extend(cut(text, all.iter().filter(|each| !each.deleted))?);
+    all.retain(|each| each.deleted);
+    all.sort_unstable_by_key(|each| each.event);
+    parts.extend(cut(deleted, all.iter())?);
+    parts.sort_unstable_by_key(|part| part.0);
+    history.ops.fill(parts.into_iter().map(|part| part.1).collect()).ok_or(LENGTH)
 }
 
 /// Cuts a text into the parts that characters in a row inserted, each with the event that inserted the first.
@@ -211,7 +254,8 @@ fn cut<'t, 'c>(
     if rest.is_empty() { Ok(parts) } else { Err(LENGTH) }
 }
 
-const LENGTH: DecodeError = DecodeError::Malformed("there is more text, or less, than was inserted");
+pub(super) const LENGTH: DecodeError =
+    DecodeError::Malformed("there is more text, or less, than was inserted");
 
 /// Reads what is after a history.
 fn read_state(section: &[u8], names: Vec<Agent>) -> Result<History, DecodeError> {

@@ -3,7 +3,7 @@
 use super::bytes::{put, put_bytes, zigzag};
 use super::decode::File;
 use super::{DecodeError, MAGIC, Packed, dictionary, lz4};
-use crate::agent::VersionVector;
+use crate::agent::{Agent, VersionVector};
 use crate::history::{Content, History, Kind};
 use crate::rope::Rope;
 use crate::walk::Sequence;
@@ -46,7 +46,14 @@ pub(super) const SMALL: Packer = lz4::compress;
 
 /// A whole history and its text.
 pub(super) fn save(history: &History, rope: &Rope, packer: Packer) -> Result<Vec<u8>, DecodeError> {
-    let mut deleted = Sequence::of(history)?.characters();
+    let pack = |column: &[u8]| packed(column, packer(column, 0));
+    let pieces = pieces(history, &VersionVector::default(), None);
+    Ok(file(history, &pieces, true, texts(history, rope, &Sequence::of(history)?, packer), pack))
+}
+
+/// The text, and what is deleted, packed. `all` are the characters in order.
+pub(super) fn texts(history: &History, rope: &Rope, all: &Sequence, packer: Packer) -> [Vec<u8>; 2] {
+    let mut deleted = all.characters();
     deleted.retain(|each| each.deleted);
     deleted.sort_unstable_by_key(|each| each.event);
     let text = rope.text();
@@ -57,10 +64,17 @@ pub(super) fn save(history: &History, rope: &Rope, packer: Packer) -> Result<Vec
         ops.for_each(|op| content.extend_from_slice(history.ops.content(&op).as_bytes()));
     }
     let deleted = content.get(dictionary.len()..).unwrap_or_default();
-    let content = packed(deleted, packer(&content, dictionary.len()));
-    let pack = |column: &[u8]| packed(column, packer(column, 0));
+    let deleted = packed(deleted, packer(&content, dictionary.len()));
+    [packed(text.as_bytes(), packer(text.as_bytes(), 0)), deleted]
+}
+
+/// The sections of all agents and of the graph, not packed, and the names that they mention.
+pub(super) fn events(history: &History) -> (Names, Vec<u8>, Vec<u8>) {
     let pieces = pieces(history, &VersionVector::default(), None);
-    Ok(file(history, &pieces, true, [pack(text.as_bytes()), content], pack))
+    let mut names = Names { numbers: vec![None; history.agents.count()], agents: Vec::new() };
+    let agents = agents(history, &pieces, &mut names);
+    let graph = graph(history, &pieces, &mut names);
+    (names, agents, graph)
 }
 
 fn file<C: Packed>(
@@ -157,7 +171,7 @@ fn pieces<C: Content>(
 }
 
 /// Agents get numbers in the order in which the file mentions them.
-struct Names {
+pub(super) struct Names {
     numbers: Vec<Option<u64>>,
     agents: Vec<u32>,
 }
@@ -171,7 +185,11 @@ impl Names {
         })
     }
 
-    fn section<C: Content>(&self, history: &History<C>) -> Vec<u8> {
+    pub(super) fn agents<C: Content>(&self, history: &History<C>) -> Vec<Agent> {
+        self.agents.iter().map(|&agent| history.agents.name(agent).clone()).collect()
+    }
+
+    pub(super) fn section<C: Content>(&self, history: &History<C>) -> Vec<u8> {
         let mut out = Vec::new();
         self.agents.iter().for_each(|&agent| put_bytes(&mut out, history.agents.name(agent).as_bytes()));
         out

@@ -154,6 +154,23 @@ impl<C: Content> Ops<C> {
         }
     }
 
+    /// Appends a run whose content follows, as a part of the one before it if it goes on there.
+    pub(crate) fn push_on(&mut self, kind: Kind, at: u32, len: u32) {
+        let goes_on = self.runs.last().is_some_and(|run| {
+            let done = self.len - run.start;
+            run.kind == kind
+                && match kind {
+                    Kind::Insert => run.at + done == at,
+                    Kind::Delete => run.at == at,
+                    Kind::DeleteBack => run.at - done == at,
+                }
+        });
+        if !goes_on {
+            self.push(at, kind);
+        }
+        self.len += len;
+    }
+
     /// The run that holds an event.
     pub(crate) fn run_of(&self, lv: u32) -> usize {
         run_of(&self.runs, lv, |run| run.start)

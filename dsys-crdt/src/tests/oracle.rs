@@ -29,7 +29,21 @@ fn walked(plain: &Plain, order: &[usize], pause: impl Fn(usize) -> bool) -> Stri
             builder.catch_up();
         }
     }
+    resolved(&mut builder);
     builder.text()
+}
+
+/// The same, sent to one who has nothing, and walked again with the positions that were found there.
+fn resolved(builder: &mut Builder) {
+    let text = builder.text();
+    let mut sender = super::merging::text("sender");
+    (sender.history, sender.rope) = (builder.history.clone(), builder.rope.clone());
+    let mut receiver = super::merging::text("receiver");
+    let changes = sender.resolved(&sender.history).expect("few agents, each on one branch");
+    assert_eq!(receiver.apply(&changes), Ok(sender.events()));
+    assert_eq!(receiver.to_string(), text);
+    receiver.read_past().unwrap();
+    assert_eq!(Builder { history: receiver.history, ..Builder::default() }.text(), text);
 }
 
 /// Another causal order: the events whose number ends in `last` wait as long as they can.

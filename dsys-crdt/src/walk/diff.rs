@@ -21,6 +21,8 @@ pub(super) struct Diff {
     ends: Vec<[u32; 2]>,
     /// Bit `i % 64` of word `i / 64`: item `i` has an end and has not been visited.
     pending: Vec<u64>,
+    /// How many such bits there are.
+    left: u32,
     /// What only the first version has, and what only the second has, the latest first.
     only: [Vec<Stretch>; 2],
 }
@@ -32,6 +34,7 @@ impl Diff {
         self.ends.resize(items, [0; 2]);
         self.pending.clear();
         self.pending.resize(items / 64 + 1, 0);
+        self.left = 0;
     }
 
     /// Finds the events of the zone that only version `a` has, the latest first, and those that only version `b` has;
@@ -44,18 +47,16 @@ impl Diff {
         a.iter().for_each(|&at| unshared += self.push(at, [at.lv + 1, 0]));
         b.iter().for_each(|&at| unshared += self.push(at, [0, at.lv + 1]));
         let mut word = a.iter().chain(b).max().map_or(0, |at| at.item as usize / 64);
-        loop {
+        while self.left > 0 {
             steps += 1;
             let bits = self.pending[word];
             if bits == 0 {
-                if word == 0 {
-                    break;
-                }
                 word -= 1;
                 continue;
             }
             let item = (word * 64) as u32 + bits.ilog2();
             self.pending[word] ^= 1 << (item % 64);
+            self.left -= 1;
             let [a, b] = std::mem::take(&mut self.ends[item as usize]);
             if unshared == 0 {
                 continue; // All that is left is forgotten.
@@ -83,7 +84,9 @@ impl Diff {
         for (end, has) in ends.iter_mut().zip(has) {
             *end = has.max(*end);
         }
-        self.pending[at.item as usize / 64] |= 1 << (at.item % 64);
+        let (word, bit) = (&mut self.pending[at.item as usize / 64], 1 << (at.item % 64));
+        self.left += u32::from(*word & bit == 0);
+        *word |= bit;
         i32::from(ends[A] != ends[B]) - i32::from(before)
     }
 }

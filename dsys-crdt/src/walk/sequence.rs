@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::diff::Diff;
 use super::plan::{At, Items};
+use super::span::EDGE;
 use super::tracker::{FINAL, PREPARED, Tracker};
 use super::{FREE_STEPS, Refused, Sink, Zone, shift};
 use crate::history::{Content, History, Op};
@@ -55,6 +56,11 @@ impl Sequence {
         let mut all = Sequence::default();
         all.update(history, &mut Nowhere)?;
         Ok(all)
+    }
+
+    /// What a walk of the first `len` events has left, whose last one's version is the prepared one.
+    pub(super) fn walked(tracker: Tracker, len: u32) -> Sequence {
+        Sequence { memory: (tracker, Diff::default()), len, at: len.checked_sub(1).into_iter().collect() }
     }
 
     /// Walks the events that are new, and gives `sink` what they do to the text.
@@ -207,6 +213,12 @@ impl Sequence {
     /// How many events of the prepared version delete a character.
     pub(crate) fn deletions(&self, character: u32) -> u32 {
         self.memory.0.span_of(character).0.deletions()
+    }
+
+    /// The character that stood to the left of one when that was inserted.
+    pub(crate) fn left_of(&self, character: u32) -> Option<u32> {
+        let (span, offset) = self.memory.0.span_of(character);
+        if offset > 0 { Some(character - 1) } else { Some(span.left).filter(|&left| left != EDGE) }
     }
 
     /// The character that an event deletes, if the event deletes and was walked.
