@@ -39,10 +39,15 @@
 //! # Ok(()) }
 //! ```
 //!
+//! **What was cut.** Who has cut its history ([`Doc::trim`](crate::doc::Doc::trim)) says so to who lacks some of that, and names what
+//! is to be had first ([`Message::Trimmed`]); the app is told, and others are asked. Who refuses a change because it bears on what
+//! was cut here tells the app, and asks for it no more: such a document is to be opened anew, from a peer who has all of it.
+//!
 //! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
 
 mod asking;
 mod config;
+mod cut;
 mod digest;
 #[cfg(feature = "net")]
 mod handle;

@@ -40,6 +40,9 @@ pub struct Config {
     /// So many peers are remembered who have asked for documents that are not shared with them, and are told when they are.
     /// At first 4,096.
     pub max_turned_away: usize,
+    /// So many changes of a document are remembered that were refused because they bear on what was cut here, and are not asked
+    /// for again; more are as if they were withheld. At first 16,384.
+    pub max_refused: usize,
     /// A peer that sends so many pieces in a row of which nothing is sound is disconnected. At first 16.
     pub max_strikes: u32,
 }
@@ -62,6 +65,7 @@ impl Default for Config {
             redial_at_most: Duration::from_secs(60),
             max_broken: 5,
             max_turned_away: 4_096,
+            max_refused: 16_384,
             max_strikes: 16,
         }
     }

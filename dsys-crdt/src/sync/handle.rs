@@ -23,7 +23,7 @@ use crate::change::{Bundle, ChangeId, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
-const TAG: &str = "dsys/crdt/sync/3";
+const TAG: &str = "dsys/crdt/sync/4";
 
 /// Keeps documents of a repo in step with those of peers, over a node's connections. Clones are handles to the same; when the
 /// last is dropped it ends.
@@ -261,6 +261,8 @@ async fn tell(mut running: Running<Replicator<Shelf>>, docs: Docs, stats: Arc<Mu
             Event::Presence(document, peer, state) => (document, Update::Presence { peer, state }),
             Event::Declined(document, peer) => (document, Update::Declined { peer }),
             Event::Withheld(document, peer) => (document, Update::Withheld { peer }),
+            Event::Trimmed(document, peer) => (document, Update::Trimmed { peer }),
+            Event::Unmergeable(document, change) => (document, Update::Unmergeable { change }),
             Event::Forked(document, author) => (document, Update::Forked { author }),
             Event::Counted(counted) => {
                 *stats.lock().unwrap_or_else(PoisonError::into_inner) = counted;

@@ -66,6 +66,8 @@ pub(super) struct Shared {
     /// Who is waited for, of those who were asked for changes.
     pub(super) turn: Option<Turn>,
     pub(super) presence: Option<Vec<u8>>,
+    /// What was refused because it bears on what was cut here.
+    pub(super) refused: BTreeSet<ChangeId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +184,7 @@ impl<L: Library> Replicator<L> {
             | Message::Stored { document, .. }
             | Message::Spare { document }
             | Message::Declined { document }
+            | Message::Trimmed { document, .. }
             | Message::Presence { document, .. } => *document,
         };
         if !self.library.may_read(&from, &document) || !self.is_shared(document) {
@@ -223,6 +226,9 @@ impl<L: Library> Replicator<L> {
                 link.declined = Some((cx.now(), times));
                 self.pass_turn(from, document, cx);
             }
+            Message::Trimmed { after, .. } if after.len() <= self.config.max_named => {
+                self.trimmed(from, document, after, cx);
+            }
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
             }
@@ -245,7 +251,9 @@ impl<L: Library> Replicator<L> {
         };
         self.stats.received_bytes += length;
         let count = changes.len() as u64;
+        let follows = self.follows(&document, &changes);
         let Some((received, len)) = self.library.receive(&document, changes) else { return };
+        self.note_refused(document, follows, &received, cx);
         self.stats.received += received.accepted as u64;
         self.stats.refused += received.refused.len() as u64;
         for author in &received.forked {

@@ -1,4 +1,4 @@
-//! What peers say to each other, under `dsys/crdt/sync/3`.
+//! What peers say to each other, under `dsys/crdt/sync/4`.
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,14 @@ pub enum Message {
     Differ {
         /// As in a digest.
         range: DocumentRange,
+    },
+    /// What the receiver has asked for was cut by the sender: others have to give it.
+    Trimmed {
+        /// The document.
+        document: DocumentId,
+        /// The last changes that were cut: whoever has them gets what follows. At most
+        /// [`Config::max_named`](super::Config::max_named).
+        after: Vec<ChangeId>,
     },
 }
 

@@ -2,9 +2,9 @@
 
 use dsys_core::NodeId;
 
-use crate::change::DocumentId;
 #[cfg(doc)]
 use crate::change::Log;
+use crate::change::{ChangeId, DocumentId};
 
 /// What the app asks of a [`Replicator`](super::Replicator).
 #[derive(Clone, Debug)]
@@ -33,6 +33,11 @@ pub enum Event {
     Declined(DocumentId, NodeId),
     /// The peer announces what it does not give: another has to.
     Withheld(DocumentId, NodeId),
+    /// The peer has cut what we lack: somebody who has all of the document has to be asked, which is done if one is known.
+    Trimmed(DocumentId, NodeId),
+    /// This change was refused, the first one, because it bears on what was cut here: the document goes on without it and
+    /// what follows it, until it is opened anew from somebody who has all of it.
+    Unmergeable(DocumentId, ChangeId),
     /// An author has signed two changes in one place: [`Log::forks`] has the proof.
     Forked(DocumentId, NodeId),
     /// What was counted so far, now and then.

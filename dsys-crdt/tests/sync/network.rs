@@ -16,7 +16,7 @@ pub(crate) struct Peer {
     pub(crate) sync: Sync,
 }
 
-fn node() -> Node {
+pub(crate) fn node() -> Node {
     let key = SecretKey::generate().unwrap();
     let quic = Quic::bind(&key, &["127.0.0.1:0".parse().unwrap()], QuicConfig::test()).unwrap();
     Node::new(quic, NodeConfig::default())
@@ -41,7 +41,7 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-async fn update(updates: &mut Subscription, wanted: impl Fn(&Update) -> bool) -> Update {
+pub(crate) async fn update(updates: &mut Subscription, wanted: impl Fn(&Update) -> bool) -> Update {
     let found = async {
         loop {
             let update = updates.next().await.unwrap();

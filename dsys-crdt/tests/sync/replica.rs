@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, SecretKey, Token, Write};
-use dsys_crdt::change::{Bundle, Change, DocumentId, Log, Open, Received, encode};
+use dsys_crdt::change::{Bundle, Change, ChangeId, DocumentId, Log, Open, Received, encode};
 use dsys_crdt::doc::{Doc, Value};
 use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
 
@@ -68,6 +68,8 @@ pub(crate) enum Act {
     Edit(DocumentId, u64),
     /// Take in changes that came otherwise.
     Take(DocumentId, Vec<u8>),
+    /// Cut the history of a version.
+    Trim(DocumentId, Vec<ChangeId>),
     Sync(Command),
 }
 
@@ -136,7 +138,8 @@ impl Replica {
         for (document, (doc, _, written)) in &mut self.sync.library_mut().docs {
             let len = doc.log().len() as u32;
             if len > *written {
-                let new: Vec<Change> = doc.log().since(&[]).split_off(*written as usize);
+                let new: Vec<Change> =
+                    doc.log().since(&[]).split_off(*written as usize - doc.log().trimmed());
                 *written = len;
                 self.tokens += 1;
                 self.writes.insert(self.tokens, (*document, len));
@@ -188,6 +191,10 @@ impl Machine for Replica {
                 let (doc, ..) = self.sync.library_mut().docs.get_mut(&document).unwrap();
                 assert_eq!(doc.decode_and_receive(&changes, 0).unwrap().0.refused, []);
                 self.write(cx);
+            }
+            Input::Command(Act::Trim(document, version)) => {
+                let (doc, ..) = self.sync.library_mut().docs.get_mut(&document).unwrap();
+                assert!(doc.trim(&version).unwrap() > 0);
             }
             Input::Command(Act::Sync(command)) => self.hand(Input::Command(command), cx),
             Input::Message(from, message) => self.hand(Input::Message(from, message), cx),
