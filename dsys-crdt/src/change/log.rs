@@ -294,12 +294,6 @@ impl<P: Policy> Log<P> {
         self.waiting.missing()
     }
 
-    /// What a change waits for in the end; itself if it does not wait.
-    #[cfg(feature = "sync")]
-    pub(crate) fn waits_for<'a>(&'a self, id: &'a ChangeId) -> &'a ChangeId {
-        self.waiting.root(id)
-    }
-
     /// How many changes are in the log, counting or not.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -54,15 +54,6 @@ impl Waiting {
         Some(change)
     }
 
-    /// What a change waits for in the end, which does not wait itself; the change itself if it does not wait.
-    #[cfg(feature = "sync")]
-    pub(super) fn root<'a>(&'a self, mut id: &'a ChangeId) -> &'a ChangeId {
-        while let Some((_, missing)) = self.changes.get(id) {
-            id = missing;
-        }
-        id
-    }
-
     /// What is waited for, but what waits itself.
     pub(super) fn missing(&self) -> impl Iterator<Item = &ChangeId> {
         self.by_missing.keys().filter(|id| !self.changes.contains_key(id))

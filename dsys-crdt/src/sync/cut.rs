@@ -17,11 +17,10 @@ use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused
 pub(super) type Follows = Vec<(ChangeId, Vec<ChangeId>)>;
 
 /// Whether a change lacks here that could be taken in: it is not one of those that were refused because they bear on what was
-/// cut, nor does it wait for one.
+/// cut, or because they follow one.
 pub(super) fn wants<P: Policy>(log: &Log<P>, refused: &BTreeSet<ChangeId>, id: &ChangeId) -> bool {
     // The document may have been opened anew since, with all of its history.
-    let refuses = |id: &ChangeId| log.trimmed() > 0 && refused.contains(id);
-    log.number(id).is_none() && !refuses(id) && !refuses(log.waits_for(id))
+    log.number(id).is_none() && !(log.trimmed() > 0 && refused.contains(id))
 }
 
 impl<L: Library> Replicator<L> {

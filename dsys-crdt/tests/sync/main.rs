@@ -7,6 +7,7 @@ mod converging;
 #[path = "../../src/tests/data.rs"]
 mod data;
 mod hostile;
+mod measure;
 mod network;
 mod partition;
 mod replica;
