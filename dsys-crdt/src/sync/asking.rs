@@ -157,6 +157,9 @@ impl<L: Library> Replicator<L> {
                 serves = true;
                 link.serve(unsent);
             }
+        } else {
+            // Who knows what it lacks.
+            link.behind = true;
         }
         if is_cut && wish == Wish::Changes {
             self.tell_cut(from, document, cx);

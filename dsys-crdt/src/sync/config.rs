@@ -28,7 +28,8 @@ pub struct Config {
     pub turn_at_most: Duration,
     /// How often a peer is told what we have, though nothing is new. At first 30 s.
     pub announce_every: Duration,
-    /// Changes from others are announced after so long, where a tree brings them sooner. At first 50 ms.
+    /// Changes from others are announced after so long, where a tree brings them sooner, to those who are not known to
+    /// have them. At first 50 ms.
     pub announce_after: Duration,
     /// A peer that cannot be reached is tried again after so long at first, and after twice as long each time. At first 1 s.
     pub redial_after: Duration,
