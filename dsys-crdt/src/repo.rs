@@ -31,6 +31,8 @@
 mod document;
 mod file;
 mod link;
+#[cfg(feature = "net")]
+mod preview;
 mod subscription;
 mod texts;
 mod writer;

@@ -56,6 +56,20 @@ pub enum Update {
         /// The peer.
         peer: NodeId,
     },
+    /// A peer says what the document says, whose changes are still to come: [`Doc::preview`](super::Doc::preview).
+    Preview {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// The changes are here, and the preview is gone.
+    PreviewEnded {
+        /// Whose it was.
+        peer: NodeId,
+        /// Whether the document said that, at the version that the peer named. If not the peer has lied, or somebody was
+        /// revoked since, or has forked, so that some of that does not count. None if that version has not come, and the
+        /// document is in step with somebody who does not have it either.
+        was_true: Option<bool>,
+    },
     /// This change was refused because it bears on history that was cut here
     /// ([`Refused::Trimmed`](crate::change::Refused::Trimmed)), and what follows it will be. The document can be used, and is
     /// not what it is elsewhere: remove it, and join it again from somebody who has all of it. Told once.

@@ -81,7 +81,9 @@ impl<L: Library> Replicator<L> {
             let since = shared.turn.filter(|turn| turn.peer == to).map_or(now, |turn| turn.since);
             shared.turn = Some(Turn { peer: to, since, gave: now });
         }
-        self.announce(to, document, Wish::Changes, cx);
+        let has_nothing = || self.current(&document).is_some_and(|heads| heads.is_empty());
+        let wish = if self.config.preview && has_nothing() { Wish::Preview } else { Wish::Changes };
+        self.announce(to, document, wish, cx);
     }
 
     /// Asks one of those who have what lacks here, unless somebody is waited for: of those who have kept their word best.
@@ -149,11 +151,11 @@ impl<L: Library> Replicator<L> {
         let lists = wanted && link.asked.is_some() && !std::mem::replace(&mut link.listed, true);
         let gives = !wanted && link.asked.take().is_some();
         let (is_cut, unsent) = (lacking.is_none(), link.unsent(lacking.unwrap_or_default()));
-        let mut serves = false;
+        let (mut serves, asks) = (false, matches!(wish, Wish::Changes | Wish::Preview));
         if known {
             link.kept_word();
             link.behind = is_cut || !unsent.is_empty();
-            if wish == Wish::Changes && !unsent.is_empty() {
+            if asks && !unsent.is_empty() {
                 serves = true;
                 link.serve(unsent);
             }
@@ -161,7 +163,10 @@ impl<L: Library> Replicator<L> {
             // Who knows what it lacks.
             link.behind = true;
         }
-        if is_cut && wish == Wish::Changes {
+        if wish == Wish::Preview && heads.is_empty() && (serves || is_cut) {
+            self.send_preview(from, document, cx);
+        }
+        if is_cut && asks {
             self.tell_cut(from, document, cx);
         }
         if serves {

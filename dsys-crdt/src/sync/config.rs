@@ -6,6 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Who has nothing of a document asks for what it says, ahead of the changes: see [`Preview`](super::Preview). What a peer
+    /// says so is its word alone, until the changes have come: it can show what it likes for as long. At first not.
+    pub preview: bool,
+    /// What a document says is sent, and taken, ahead of its changes if it has at most so many bytes. At first 4 MiB.
+    pub max_preview: usize,
     /// A piece of a history has about so many bytes, before it is packed. At first 128 KiB.
     pub piece: usize,
     /// So many pieces travel to one peer at once, of one document. At first 8.
@@ -51,6 +56,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            preview: false,
+            max_preview: 4 << 20,
             piece: 128 << 10,
             window: 8,
             max_unpacked: 64 << 20,

@@ -34,6 +34,8 @@ pub(super) struct Link {
     pub(super) asked: Option<Time>,
     /// It was sent our list for that, because it does not know our last changes.
     pub(super) listed: bool,
+    /// It was sent what the document says.
+    pub(super) previewed: bool,
     /// It was told that we have what it says that we lack.
     pub(super) named: bool,
     /// What it gives only what follows, by its word, because it has cut the rest.

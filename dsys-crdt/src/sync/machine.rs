@@ -10,7 +10,7 @@ use super::asking::Turn;
 use super::link::{Flight, Link};
 use super::message::{DocumentRange, Message, Wish};
 use super::words::{Command, Event, Stats, Timer};
-use super::{Config, piece};
+use super::{Config, Preview, piece};
 use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused};
 
 /// Where the documents are that are shared.
@@ -34,6 +34,23 @@ pub trait Library {
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
     /// [`Command::Stored`] is to come, unless they are at once.
     fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)>;
+
+    /// What a document says, as [`Preview::encode`] gives it, and its last changes, all of which may be told: for who has nothing
+    /// of it. None if that is not to be told.
+    fn content(&self, _: &DocumentId) -> Option<(Vec<ChangeId>, Vec<u8>)> {
+        None
+    }
+
+    /// Takes a peer's word on what a document says, in place of another's, as long as there is nothing of it; gives whether it did.
+    fn preview(&mut self, _: &DocumentId, _: NodeId, _: Preview) -> bool {
+        false
+    }
+
+    /// Drops that word when the document has the changes that it is said to be made of, or `anyway`; gives whose it was, and
+    /// whether it was true, if that is known: [`Preview::is_true_of`].
+    fn end_preview(&mut self, _: &DocumentId, _anyway: bool) -> Option<(NodeId, Option<bool>)> {
+        None
+    }
 
     /// Whether a peer may have a document that is shared.
     fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool;
@@ -185,6 +202,7 @@ impl<L: Library> Replicator<L> {
             | Message::Spare { document }
             | Message::Declined { document }
             | Message::Trimmed { document, .. }
+            | Message::Preview { document, .. }
             | Message::Presence { document, .. } => *document,
         };
         if !self.library.may_read(&from, &document) || !self.is_shared(document) {
@@ -228,6 +246,11 @@ impl<L: Library> Replicator<L> {
             }
             Message::Trimmed { after, .. } if after.len() <= self.config.max_named => {
                 self.trimmed(from, document, after, cx);
+            }
+            Message::Preview { heads, content, .. }
+                if content.len() <= self.config.max_preview && heads.len() <= self.config.max_named =>
+            {
+                self.previewed(from, document, heads, content, cx);
             }
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
@@ -308,6 +331,9 @@ impl<L: Library> Replicator<L> {
         if spare {
             self.stats.spare += 1;
             cx.send(from, Message::Spare { document });
+        }
+        if received.accepted > 0 {
+            self.end_preview(document, false, cx);
         }
         self.pass_on(document, cx);
         if left == 0 {
@@ -464,6 +490,7 @@ impl<L: Library> Replicator<L> {
             link.behind = false;
             link.in_step = true;
             cx.emit(Event::InStep(document, with));
+            self.end_preview(document, stored > Some(0), cx);
         }
     }
 

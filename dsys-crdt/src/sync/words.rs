@@ -35,6 +35,11 @@ pub enum Event {
     Withheld(DocumentId, NodeId),
     /// The peer has cut what we lack: somebody who has all of the document has to be asked, which is done if one is known.
     Trimmed(DocumentId, NodeId),
+    /// The peer says what the document says, of which nothing is here yet: the library has it.
+    Preview(DocumentId, NodeId),
+    /// The changes that were said to say so are here: whether they do. Or, none, others have all of the document, and nothing of
+    /// those. The library has dropped it.
+    PreviewEnded(DocumentId, NodeId, Option<bool>),
     /// This change was refused, the first one, because it bears on what was cut here: the document goes on without it and
     /// what follows it, until it is opened anew from somebody who has all of it.
     Unmergeable(DocumentId, ChangeId),

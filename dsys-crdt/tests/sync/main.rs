@@ -10,6 +10,7 @@ mod hostile;
 mod measure;
 mod network;
 mod partition;
+mod preview;
 mod replica;
 mod traces;
 mod trimmed;

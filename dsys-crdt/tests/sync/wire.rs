@@ -13,6 +13,11 @@ fn the_bytes_are_what_they_were() {
         (Message::Heads { document, heads: heads.clone(), wish: Wish::Heads }, format!("00{ones}01{twos}01")),
         (Message::Heads { document, heads: vec![], wish: Wish::Changes }, format!("00{ones}0002")),
         (Message::Heads { document, heads: vec![], wish: Wish::Nothing }, format!("00{ones}0000")),
+        (
+            Message::Preview { document, heads: heads.clone(), content: vec![5, 6] },
+            format!("0b{ones}01{twos}020506"),
+        ),
+        (Message::Heads { document, heads: vec![], wish: Wish::Preview }, format!("00{ones}0003")),
         (Message::Trimmed { document, after: heads.clone() }, format!("0a{ones}01{twos}")),
         (Message::Have { document, have: heads }, format!("01{ones}01{twos}")),
         (
