@@ -1,6 +1,6 @@
 //! What a peer says that a document says, until the document is there.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dsys_core::NodeId;
 
@@ -11,8 +11,9 @@ use crate::doc;
 use crate::schema::{Crdt, Looking, view_of};
 use crate::sync::Preview;
 
-/// The last one, with whose word it is. Never kept on the disk.
-pub(super) type Slot = Mutex<Option<(NodeId, Preview)>>;
+/// The last one, with whose word it is. Never kept on the disk. Not locked while anything else is, or an app's code runs.
+pub(super) type Slot = Mutex<Claim>;
+type Claim = Option<(NodeId, Arc<Preview>)>;
 
 impl<T> Doc<T> {
     /// Looks at what a peer *claims* that the document says, where its history is still to come
@@ -20,8 +21,8 @@ impl<T> Doc<T> {
     /// pointers as the document, and anything may stand in it: [`Update::PreviewEnded`](super::Update::PreviewEnded) tells
     /// whether it was true.
     pub fn preview<R>(&self, look: impl FnOnce(NodeId, &doc::Doc<Open>) -> R) -> Option<R> {
-        let slot = self.cell().preview.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.as_ref().map(|(peer, preview)| look(*peer, preview.doc()))
+        let claim = self.cell().claim().clone();
+        claim.map(|(peer, preview)| look(peer, preview.doc()))
     }
 }
 
@@ -45,20 +46,20 @@ impl Cell {
     pub(crate) fn take_preview(&self, from: NodeId, preview: Preview) -> bool {
         let is_empty = self.with(|doc| doc.log().is_empty()).unwrap_or(false);
         if is_empty {
-            *self.preview.lock().unwrap_or_else(PoisonError::into_inner) = Some((from, preview));
+            *self.claim() = Some((from, Arc::new(preview)));
         }
         is_empty
     }
 
     /// Drops the peer's word when the document is there, or `anyway`; gives whose it was, and whether it was true.
     pub(crate) fn end_preview(&self, anyway: bool) -> Option<(NodeId, Option<bool>)> {
-        let mut slot = self.preview.lock().unwrap_or_else(PoisonError::into_inner);
-        let (peer, preview) = slot.as_ref()?;
-        let ended = (*peer, self.with(|doc| preview.is_true_of(doc)).ok()?);
-        if anyway || ended.1.is_some() {
-            *slot = None;
-            return Some(ended);
-        }
-        None
+        let (peer, preview) = self.claim().clone()?;
+        let was_true = self.with(|doc| preview.is_true_of(doc)).ok()?;
+        (anyway || was_true.is_some()).then(|| *self.claim() = None)?;
+        Some((peer, was_true))
+    }
+
+    fn claim(&self) -> MutexGuard<'_, Claim> {
+        self.preview.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

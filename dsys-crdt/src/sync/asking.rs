@@ -12,7 +12,7 @@ use dsys_core::{Context, NodeId, Time};
 use super::link::Link;
 use super::machine::{Library, Replicator, Shared};
 use super::message::{Message, Wish};
-use super::words::Event;
+use super::words::{Event, Timer};
 use super::{cut, piece};
 use crate::change::{ChangeId, DocumentId, Log};
 
@@ -163,13 +163,14 @@ impl<L: Library> Replicator<L> {
             // Who knows what it lacks.
             link.behind = true;
         }
-        if wish == Wish::Preview && heads.is_empty() && (serves || is_cut) {
-            self.send_preview(from, document, cx);
-        }
+        let previews = wish == Wish::Preview && heads.is_empty() && (serves || is_cut);
+        let previewed = previews && self.send_preview(from, document, cx);
         if is_cut && asks {
             self.tell_cut(from, document, cx);
         }
-        if serves {
+        if serves && previewed {
+            cx.set_timer(Timer::Serve, Duration::ZERO);
+        } else if serves {
             self.send(from, document, cx);
         } else if wish != Wish::Nothing || self.is_news(from, document) {
             self.announce(from, document, Wish::Nothing, cx);

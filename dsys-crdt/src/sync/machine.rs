@@ -564,6 +564,7 @@ impl<L: Library> Machine for Replicator<L> {
                 self.announces = false;
                 self.announce_news(cx);
             }
+            Input::Timer(Timer::Serve) => self.serve_queued(cx),
             Input::PeerUp(peer) => self.up(peer, cx),
             Input::PeerDown(peer) => self.down(peer, cx),
             Input::Stored(_) | Input::Probed(..) => {}

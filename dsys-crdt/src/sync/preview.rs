@@ -74,16 +74,29 @@ fn name(document: DocumentId) -> DocumentId {
 }
 
 impl<L: Library> Replicator<L> {
-    /// Tells a peer that has nothing of a document what it says, once in a connection.
-    pub(super) fn send_preview(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
+    /// Tells a peer that has nothing of a document what it says, once in a connection; gives whether it did.
+    pub(super) fn send_preview(
+        &mut self,
+        to: NodeId,
+        document: DocumentId,
+        cx: &mut Context<'_, Self>,
+    ) -> bool {
         if self.link(to, document).is_none_or(|link| std::mem::replace(&mut link.previewed, true)) {
-            return;
+            return false;
         }
         let (most, max_named) = (self.config.max_preview, self.config.max_named);
         let fits =
             |(heads, content): &(Vec<ChangeId>, Vec<u8>)| content.len() <= most && heads.len() <= max_named;
-        if let Some((heads, content)) = self.library.content(&document).filter(fits) {
-            cx.send(to, Message::Preview { document, heads, content });
+        let Some((heads, content)) = self.library.content(&document).filter(fits) else { return false };
+        cx.send(to, Message::Preview { document, heads, content });
+        true
+    }
+
+    /// Sends what waits behind previews.
+    pub(super) fn serve_queued(&mut self, cx: &mut Context<'_, Self>) {
+        let queued = self.links(|link| !link.queue.is_empty() && link.flight.is_empty());
+        for (id, document) in queued.collect::<Vec<_>>() {
+            self.send(id, document, cx);
         }
     }
 

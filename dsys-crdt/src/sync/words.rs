@@ -56,6 +56,8 @@ pub enum Timer {
     Round,
     /// To announce what came from others.
     Announce,
+    /// To send what follows a preview, which need not wait for that to be packed.
+    Serve,
 }
 
 /// What a [`Replicator`](super::Replicator) has counted.

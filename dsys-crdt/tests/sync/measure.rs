@@ -177,6 +177,11 @@ async fn measure_a_long_history_to_a_new_peer() {
     config.preview = true;
     let sync = Sync::builder(&node, &repo).config(config).spawn().unwrap();
     let ben = Peer { node, repo, sync };
+    // The connection stands before it is measured.
+    let tag = dsys_transport::Tag::new("echo/1").unwrap();
+    let echo = |_, request| async move { Ok::<bytes::Bytes, u32>(request) };
+    let _echo = anna.node.serve(tag, Default::default(), Default::default(), echo).unwrap();
+    ben.node.request(anna.node.addr(), tag, "x").await.unwrap();
     let there: Doc = ben.repo.join("notes", here.link()).unwrap();
     let mut updates = there.subscribe();
     let sight = tokio::spawn(async move {
@@ -203,7 +208,7 @@ async fn measure_a_long_history_to_a_new_peer() {
     }
     alone.sort();
     println!(
-        "100,001 changes in {synced:?}, {busy} ms of CPU on both sides; what they say to be seen (with the dial) in {seen:?}; \
+        "100,001 changes in {synced:?}, {busy} ms of CPU on both sides; what they say to be seen in {seen:?}; \
          their {bytes} bytes alone in {:?}",
         alone[2]
     );
