@@ -31,6 +31,8 @@
 mod document;
 mod file;
 mod link;
+#[cfg(feature = "net")]
+mod preview;
 mod subscription;
 mod texts;
 mod writer;
@@ -83,7 +85,7 @@ pub struct RepoConfig {
     /// So many bytes of changes wait to be written at most; then [`Doc::change`] waits for the disk. At first 16 MiB.
     pub max_unwritten: usize,
     /// What came from peers is written so long after, with what has come meanwhile, or with the next change of our own. At
-    /// first 2 ms.
+    /// first 10 ms: whatever else hears of the same keystroke is done by then.
     pub gather: Duration,
     /// A document's state is written anew after so many changes, and a half more than it has; later while more is coming. At
     /// first 512.
@@ -105,7 +107,7 @@ impl Default for RepoConfig {
     fn default() -> Self {
         RepoConfig {
             max_unwritten: 16 << 20,
-            gather: Duration::from_millis(2),
+            gather: Duration::from_millis(10),
             compact_after: 512,
             max_documents: 1_000_000,
             max_name: 1_024,

@@ -39,10 +39,18 @@
 //! # Ok(()) }
 //! ```
 //!
+//! **What was cut.** Who has cut its history ([`Doc::trim`](crate::doc::Doc::trim)) says so to who lacks some of that, and names what
+//! is to be had first ([`Message::Trimmed`]); the app is told, and others are asked. Who refuses a change because it bears on what
+//! was cut here tells the app, and asks for it no more: such a document is to be opened anew, from a peer who has all of it.
+//!
+//! **First sight.** Who has nothing of a document may ask for what it says, ahead of the changes ([`Config::preview`]): it is shown
+//! apart from the document, as a peer's claim, and held against the changes when they are there.
+//!
 //! All of it may be lost, doubled or late: what a peer is not known to have stored is found out by its next heads.
 
 mod asking;
 mod config;
+mod cut;
 mod digest;
 #[cfg(feature = "net")]
 mod handle;
@@ -50,6 +58,7 @@ mod link;
 mod machine;
 mod message;
 mod piece;
+mod preview;
 mod rounds;
 mod words;
 
@@ -58,6 +67,7 @@ pub use config::Config;
 pub use handle::{Builder, Ended, SpawnError, Sync};
 pub use machine::{Library, Replicator};
 pub use message::{DocumentRange, Message, Wish};
+pub use preview::Preview;
 pub use words::{Command, Event, Stats, Timer};
 
 /// The last changes of a log, as peers are told of them.

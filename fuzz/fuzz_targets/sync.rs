@@ -4,7 +4,7 @@
 use dsys_core::{Context, Effect, Input, Machine, NodeId, Rng, SecretKey, Time};
 use dsys_crdt::change::{Bundle, DocumentId, Log, Open, Received};
 use dsys_crdt::doc::Doc;
-use dsys_crdt::sync::{Config, Library, Message, Replicator};
+use dsys_crdt::sync::{Config, Library, Message, Preview, Replicator};
 
 struct Shelf(Doc<Open>);
 
@@ -24,6 +24,10 @@ impl Library for Shelf {
         Some((received, self.0.log().len() as u32))
     }
 
+    fn preview(&mut self, _: &DocumentId, _: NodeId, preview: Preview) -> bool {
+        preview.is_true_of(&self.0) == Some(true)
+    }
+
     fn may_read(&self, _: &NodeId, _: &DocumentId) -> bool {
         true
     }
@@ -35,7 +39,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     for number in 0..3 {
         doc.change(&key, 0, |doc| doc.set("/a", number)).expect("it makes sense");
     }
-    let mut machine = Replicator::new(Shelf(doc), Config::default());
+    let mut config = Config::default();
+    config.preview = true;
+    let mut machine = Replicator::new(Shelf(doc), config);
     let (mut rng, mut effects) = (Rng::from_seed(1), Vec::<Effect<Replicator<Shelf>>>::new());
     let mut hand = |input, at: u64| {
         machine.handle(input, &mut Context::new(Time::from_nanos(at * 1_000_000_000), &mut rng, &mut effects));

@@ -4,9 +4,18 @@
 //! signatures, are gone. So what a change has seen is known as before, whatever it follows, and anything can be merged that
 //! does not need them said again. In their place stands what was built of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ChangeId, Log, Policy};
+
+#[cfg(feature = "sync")]
+impl super::Bundle {
+    /// The changes, each behind what it follows, with that.
+    pub(crate) fn follows(&self) -> impl Iterator<Item = (ChangeId, Vec<ChangeId>)> {
+        self.changes.iter().map(|(id, change)| (*id, change.header.follows().copied().collect()))
+    }
+}
 
 impl<P: Policy> Log<P> {
     /// How many changes were cut: the first ones.
@@ -18,6 +27,14 @@ impl<P: Policy> Log<P> {
     /// give it those, and it can take in nothing from here before.
     pub fn is_cut_for(&self, known: &[ChangeId]) -> bool {
         self.trimmed() > 0 && (self.prefix_of(known) as usize) < self.trimmed()
+    }
+
+    /// The version that was cut: of what is gone, the changes that count and that no other there follows. Nothing if none is.
+    pub fn cut(&self) -> Vec<ChangeId> {
+        let (cut, graph) = (self.trimmed() as u32, self.graph());
+        let counts = || (0..cut).filter(|&number| self.counts_at(number));
+        let followed: BTreeSet<u32> = counts().flat_map(|number| graph.parents(number)).copied().collect();
+        counts().filter(|number| !followed.contains(number)).filter_map(|it| self.id_of(it)).collect()
     }
 
     /// How many of the changes, from the first on, these follow or are, or do not count.

@@ -35,13 +35,9 @@ impl<P: Policy> Doc<P> {
         Ok(self.log.trimmed())
     }
 
-    /// The version that was cut: of what is gone, the changes that count and that no other there follows.
+    /// The version that was cut: [`Log::cut`](crate::change::Log::cut).
     pub fn cut(&self) -> Vec<ChangeId> {
-        let cut = self.log.trimmed() as u32;
-        let graph = self.log.graph();
-        let counts = || (0..cut).filter(|&number| self.log.counts_at(number));
-        let followed: BTreeSet<u32> = counts().flat_map(|number| graph.parents(number)).copied().collect();
-        counts().filter(|number| !followed.contains(number)).filter_map(|it| self.log.id_of(it)).collect()
+        self.log.cut()
     }
 
     /// The content at an older version: of the changes that count here, those that `version` follows or is. None if one of them

@@ -58,6 +58,9 @@ pub(crate) struct Cell {
     /// Held by whoever makes a snapshot until it is to be written: so they are written in the order in which they were made.
     /// The store's thread never waits for it.
     compacting: Mutex<()>,
+    /// What a peer says that it says.
+    #[cfg(feature = "net")]
+    pub(super) preview: super::preview::Slot,
     /// So many changes are on the disk.
     stored: watch::Sender<u32>,
     subscribers: Subscribers,
@@ -294,6 +297,8 @@ impl Cell {
                 heads: None,
             }),
             compacting: Mutex::default(),
+            #[cfg(feature = "net")]
+            preview: Mutex::default(),
             stored: watch::Sender::new(0),
             subscribers: Subscribers::default(),
             removed: AtomicBool::new(false),

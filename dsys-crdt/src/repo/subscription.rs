@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use dsys_core::NodeId;
 use futures_core::Stream;
 
+use crate::change::ChangeId;
 use crate::doc::Event;
 
 /// What has happened to a document.
@@ -48,6 +49,33 @@ pub enum Update {
     Withheld {
         /// The peer.
         peer: NodeId,
+    },
+    /// A peer has cut the history that lacks here ([`Doc::trim`](super::Doc::trim)): share the document with somebody who has
+    /// all of it. Told once for each peer and cut.
+    Trimmed {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A peer says what the document says, whose changes are still to come: [`Doc::preview`](super::Doc::preview).
+    Preview {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// The changes are here, and the preview is gone.
+    PreviewEnded {
+        /// Whose it was.
+        peer: NodeId,
+        /// Whether the document said that, at the version that the peer named. If not the peer has lied, or somebody was
+        /// revoked since, or has forked, so that some of that does not count. None if that version has not come, and the
+        /// document is in step with somebody who does not have it either.
+        was_true: Option<bool>,
+    },
+    /// This change was refused because it bears on history that was cut here
+    /// ([`Refused::Trimmed`](crate::change::Refused::Trimmed)), and what follows it will be. The document can be used, and is
+    /// not what it is elsewhere: remove it, and join it again from somebody who has all of it. Told once.
+    Unmergeable {
+        /// The first such change.
+        change: ChangeId,
     },
     /// An author has signed two changes in one place; [`Log::forks`](crate::change::Log::forks) has the proof.
     Forked {

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use dsys_core::{Context, NodeId, Time};
 
+use super::link::Link;
 use super::machine::{Library, Replicator, Shared};
 use super::message::{Message, Wish};
-use super::piece;
-use super::words::Event;
+use super::words::{Event, Timer};
+use super::{cut, piece};
 use crate::change::{ChangeId, DocumentId, Log};
 
 /// Who is waited for.
@@ -22,6 +23,16 @@ pub(super) struct Turn {
     since: Time,
     /// When it last gave something new.
     gave: Time,
+}
+
+/// What a peer's last changes mean here.
+struct Looked {
+    /// They are all here.
+    known: bool,
+    /// Some of what lacks could be taken in.
+    wanted: bool,
+    /// What may be told to somebody who has them, if all are known here; none if some of it was cut.
+    lacking: Option<VecDeque<u32>>,
 }
 
 impl Shared {
@@ -65,12 +76,14 @@ impl<L: Library> Replicator<L> {
     pub(super) fn ask(&mut self, to: NodeId, document: DocumentId, cx: &mut Context<'_, Self>) {
         let now = cx.now();
         let Some(link) = self.link(to, document) else { return };
-        (link.asked, link.listed, link.in_step) = (Some(now), false, false);
+        (link.asked, link.listed, link.named, link.in_step) = (Some(now), false, false, false);
         if let Some(shared) = self.shared.get_mut(&document) {
             let since = shared.turn.filter(|turn| turn.peer == to).map_or(now, |turn| turn.since);
             shared.turn = Some(Turn { peer: to, since, gave: now });
         }
-        self.announce(to, document, Wish::Changes, cx);
+        let has_nothing = || self.current(&document).is_some_and(|heads| heads.is_empty());
+        let wish = if self.config.preview && has_nothing() { Wish::Preview } else { Wish::Changes };
+        self.announce(to, document, wish, cx);
     }
 
     /// Asks one of those who have what lacks here, unless somebody is waited for: of those who have kept their word best.
@@ -78,23 +91,31 @@ impl<L: Library> Replicator<L> {
         if self.waits_for(&document).is_some() {
             return;
         }
-        let Replicator { library, peers, .. } = self;
+        let now = cx.now();
+        let Replicator { library, peers, shared, .. } = self;
+        let Some(Shared { refused, .. }) = shared.get(&document) else { return };
         let links = peers.iter().filter(|(_, peer)| peer.up).filter_map(|(id, peer)| {
             let link = peer.links.get(&document)?;
-            let free = link.asked.is_none() && link.is_trusted(cx.now());
-            (free && !link.theirs.is_empty()).then_some((link.broken, *id, &link.theirs))
+            let free = link.asked.is_none() && (link.is_trusted(now) || !link.cut.is_empty());
+            (free && !link.theirs.is_empty()).then_some((*id, link))
         });
-        let mut links: Vec<(u32, NodeId, &Vec<ChangeId>)> = links.collect();
+        let mut links: Vec<(NodeId, &Link)> = links.collect();
         // Nobody needs to open it, if all have what it was closed with.
         if let Some(ours) = library.resting(&document) {
-            links.retain(|(.., ids)| ids.iter().any(|id| !ours.contains(id)));
+            let is_new = |id: &ChangeId| !ours.contains(id) && !refused.contains(id);
+            links.retain(|(_, link)| link.theirs.iter().any(is_new));
         }
         if links.is_empty() {
             return;
         }
-        let lacks = |log: &Log<L::Policy>, ids: &[ChangeId]| ids.iter().any(|id| log.number(id).is_none());
+        let has_more = |log: &Log<L::Policy>, link: &Link| {
+            let has = |id: &ChangeId| log.number(id).is_some();
+            (link.is_trusted(now) || link.cut.iter().all(has))
+                && link.theirs.iter().any(|id| cut::wants(log, refused, id))
+        };
         let have = library.look(&document, |log, _| {
-            links.iter().filter(|(.., ids)| lacks(log, ids)).map(|(broken, id, _)| (*broken, *id)).collect()
+            let links = links.iter().filter(|(_, link)| has_more(log, link));
+            links.map(|(id, link)| (link.broken, *id)).collect()
         });
         let mut have: Vec<(u32, NodeId)> = have.unwrap_or_default();
         let least = have.iter().map(|(broken, _)| *broken).min();
@@ -120,23 +141,36 @@ impl<L: Library> Replicator<L> {
             .library
             .resting(&document)
             .is_some_and(|ours| ours.len() == heads.len() && ours.iter().all(|head| heads.contains(head)));
-        let looked = if same { Some((true, VecDeque::new())) } else { self.look_for(document, heads) };
-        let (Some((known, lacking)), Some(link)) = (looked, self.link(from, document)) else { return };
+        let nothing = Looked { known: true, wanted: false, lacking: Some(VecDeque::new()) };
+        let looked = if same { Some(nothing) } else { self.look_for(document, heads) };
+        let (Some(looked), Some(link)) = (looked, self.link(from, document)) else { return };
+        let Looked { known, wanted, lacking } = looked;
         let first = !std::mem::replace(&mut link.heard, true);
         link.declined = None;
         link.theirs = heads.to_vec();
-        let lists = !known && link.asked.is_some() && !std::mem::replace(&mut link.listed, true);
-        let gives = known && link.asked.take().is_some();
-        let (wanted, mut serves) = (link.unsent(lacking), false);
+        let lists = wanted && link.asked.is_some() && !std::mem::replace(&mut link.listed, true);
+        let gives = !wanted && link.asked.take().is_some();
+        let (is_cut, unsent) = (lacking.is_none(), link.unsent(lacking.unwrap_or_default()));
+        let (mut serves, asks) = (false, matches!(wish, Wish::Changes | Wish::Preview));
         if known {
             link.kept_word();
-            link.behind = !wanted.is_empty();
-            if wish == Wish::Changes && !wanted.is_empty() {
+            link.behind = is_cut || !unsent.is_empty();
+            if asks && !unsent.is_empty() {
                 serves = true;
-                link.serve(wanted);
+                link.serve(unsent);
             }
+        } else {
+            // Who knows what it lacks.
+            link.behind = true;
         }
-        if serves {
+        let previews = wish == Wish::Preview && heads.is_empty() && (serves || is_cut);
+        let previewed = previews && self.send_preview(from, document, cx);
+        if is_cut && asks {
+            self.tell_cut(from, document, cx);
+        }
+        if serves && previewed {
+            cx.set_timer(Timer::Serve, Duration::ZERO);
+        } else if serves {
             self.send(from, document, cx);
         } else if wish != Wish::Nothing || self.is_news(from, document) {
             self.announce(from, document, Wish::Nothing, cx);
@@ -151,17 +185,19 @@ impl<L: Library> Replicator<L> {
         } else if gives {
             // It has no more than we have.
             self.pass_turn(from, document, cx);
-        } else if !known {
+        } else if wanted {
             self.ask_one(document, cx);
         }
         self.look_whether_in_step(from, document, cx);
     }
 
-    /// Whether these are all known here; and what somebody lacks who has them.
-    fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<(bool, VecDeque<u32>)> {
+    fn look_for(&self, document: DocumentId, heads: &[ChangeId]) -> Option<Looked> {
+        let refused = &self.shared.get(&document)?.refused;
         self.library.look(&document, |log, told| {
             let known = heads.iter().all(|id| log.number(id).is_some());
-            (known, if known { piece::lacking(log, told, heads) } else { VecDeque::new() })
+            let wanted = !known && heads.iter().any(|id| cut::wants(log, refused, id));
+            let lacking = if known { piece::lacking(log, told, heads) } else { Some(VecDeque::new()) };
+            Looked { known, wanted, lacking }
         })
     }
 
@@ -181,7 +217,10 @@ impl<L: Library> Replicator<L> {
             return;
         }
         let lacking = self.library.look(&document, |log, told| piece::lacking(log, told, have));
-        let Some(link) = self.link(from, document) else { return };
+        if lacking == Some(None) {
+            return self.tell_cut(from, document, cx);
+        }
+        let (lacking, Some(link)) = (lacking.flatten(), self.link(from, document)) else { return };
         let wanted = link.unsent(lacking.unwrap_or_default());
         if !wanted.is_empty() {
             link.served = Some(now);
@@ -200,12 +239,14 @@ impl<L: Library> Replicator<L> {
         new: bool,
         cx: &mut Context<'_, Self>,
     ) {
-        let Replicator { library, peers, .. } = self;
+        let Replicator { library, peers, shared, .. } = self;
         let link = peers.get_mut(&from).and_then(|peer| peer.links.get_mut(&document));
         let asked = link.and_then(|link| link.asked.take().map(|_| link));
         if let Some(link) = asked.filter(|_| !new) {
-            let known = |log: &Log<L::Policy>, _| link.theirs.iter().all(|id| log.number(id).is_some());
-            if library.look(&document, known) == Some(false) {
+            let refused = shared.get(&document).map(|shared| &shared.refused);
+            let wants =
+                |log: &Log<L::Policy>, id| refused.is_some_and(|refused| cut::wants(log, refused, id));
+            if library.look(&document, |log, _| link.theirs.iter().any(|id| wants(log, id))) == Some(true) {
                 self.broke(from, document, cx);
             }
         }
@@ -219,6 +260,7 @@ impl<L: Library> Replicator<L> {
         let Some(link) = self.link(from, document) else { return };
         let pause = turn.saturating_mul(2u32.saturating_pow(link.broken)).min(at_most);
         (link.asked, link.shunned) = (None, Some(cx.now() + pause));
+        link.cut.clear();
         link.broken = link.broken.saturating_add(1);
         let often = link.broken == max_broken;
         self.stats.withheld += 1;

@@ -6,6 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Who has nothing of a document asks for what it says, ahead of the changes: see [`Preview`](super::Preview). What a peer
+    /// says so is its word alone, until the changes have come: it can show what it likes for as long. At first not.
+    pub preview: bool,
+    /// What a document says is sent, and taken, ahead of its changes if it has at most so many bytes. At first 4 MiB.
+    pub max_preview: usize,
     /// A piece of a history has about so many bytes, before it is packed. At first 128 KiB.
     pub piece: usize,
     /// So many pieces travel to one peer at once, of one document. At first 8.
@@ -28,7 +33,8 @@ pub struct Config {
     pub turn_at_most: Duration,
     /// How often a peer is told what we have, though nothing is new. At first 30 s.
     pub announce_every: Duration,
-    /// Changes from others are announced after so long, where a tree brings them sooner. At first 50 ms.
+    /// Changes from others are announced after so long, where a tree brings them sooner, to those who are not known to
+    /// have them. At first 50 ms.
     pub announce_after: Duration,
     /// A peer that cannot be reached is tried again after so long at first, and after twice as long each time. At first 1 s.
     pub redial_after: Duration,
@@ -40,6 +46,9 @@ pub struct Config {
     /// So many peers are remembered who have asked for documents that are not shared with them, and are told when they are.
     /// At first 4,096.
     pub max_turned_away: usize,
+    /// So many changes of a document are remembered that were refused because they bear on what was cut here, and are not asked
+    /// for again; more are as if they were withheld. At first 16,384.
+    pub max_refused: usize,
     /// A peer that sends so many pieces in a row of which nothing is sound is disconnected. At first 16.
     pub max_strikes: u32,
 }
@@ -47,6 +56,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            preview: false,
+            max_preview: 4 << 20,
             piece: 128 << 10,
             window: 8,
             max_unpacked: 64 << 20,
@@ -62,6 +73,7 @@ impl Default for Config {
             redial_at_most: Duration::from_secs(60),
             max_broken: 5,
             max_turned_away: 4_096,
+            max_refused: 16_384,
             max_strikes: 16,
         }
     }

@@ -16,14 +16,14 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use super::Config;
 use super::machine::{Library, Replicator};
 use super::words::{Command, Event, Stats};
+use super::{Config, Preview};
 use crate::change::{Bundle, ChangeId, DocumentId, Log, Received};
 use crate::repo::{Doc, Repo, Rule, Update};
 
 /// The protocol's tag on the wire.
-const TAG: &str = "dsys/crdt/sync/3";
+const TAG: &str = "dsys/crdt/sync/4";
 
 /// Keeps documents of a repo in step with those of peers, over a node's connections. Clones are handles to the same; when the
 /// last is dropped it ends.
@@ -261,6 +261,12 @@ async fn tell(mut running: Running<Replicator<Shelf>>, docs: Docs, stats: Arc<Mu
             Event::Presence(document, peer, state) => (document, Update::Presence { peer, state }),
             Event::Declined(document, peer) => (document, Update::Declined { peer }),
             Event::Withheld(document, peer) => (document, Update::Withheld { peer }),
+            Event::Trimmed(document, peer) => (document, Update::Trimmed { peer }),
+            Event::Preview(document, peer) => (document, Update::Preview { peer }),
+            Event::PreviewEnded(document, peer, was_true) => {
+                (document, Update::PreviewEnded { peer, was_true })
+            }
+            Event::Unmergeable(document, change) => (document, Update::Unmergeable { change }),
             Event::Forked(document, author) => (document, Update::Forked { author }),
             Event::Counted(counted) => {
                 *stats.lock().unwrap_or_else(PoisonError::into_inner) = counted;
@@ -306,6 +312,18 @@ impl Library for Shelf {
     fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)> {
         let received = self.doc(document)?.cell().receive(changes);
         received.inspect_err(|error| debug!(?document, %error, "changes cannot be kept")).ok()
+    }
+
+    fn content(&self, document: &DocumentId) -> Option<(Vec<ChangeId>, Vec<u8>)> {
+        self.doc(document)?.cell().content()
+    }
+
+    fn preview(&mut self, document: &DocumentId, from: NodeId, preview: Preview) -> bool {
+        self.doc(document).is_some_and(|doc| doc.cell().take_preview(from, preview))
+    }
+
+    fn end_preview(&mut self, document: &DocumentId, anyway: bool) -> Option<(NodeId, Option<bool>)> {
+        self.doc(document)?.cell().end_preview(anyway)
     }
 
     fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool {

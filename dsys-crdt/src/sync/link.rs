@@ -34,6 +34,12 @@ pub(super) struct Link {
     pub(super) asked: Option<Time>,
     /// It was sent our list for that, because it does not know our last changes.
     pub(super) listed: bool,
+    /// It was sent what the document says.
+    pub(super) previewed: bool,
+    /// It was told that we have what it says that we lack.
+    pub(super) named: bool,
+    /// What it gives only what follows, by its word, because it has cut the rest.
+    pub(super) cut: Vec<ChangeId>,
     /// How often in a row it has not given what it had announced.
     pub(super) broken: u32,
     /// It is not asked before, for that.
@@ -91,6 +97,7 @@ impl Link {
     /// It has given what it had, or has no more.
     pub(super) fn kept_word(&mut self) {
         (self.broken, self.shunned) = (0, None);
+        self.cut.clear();
     }
 
     /// Nothing is on its way, nor to be sent.

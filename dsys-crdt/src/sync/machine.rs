@@ -10,7 +10,7 @@ use super::asking::Turn;
 use super::link::{Flight, Link};
 use super::message::{DocumentRange, Message, Wish};
 use super::words::{Command, Event, Stats, Timer};
-use super::{Config, piece};
+use super::{Config, Preview, piece};
 use crate::change::{Bundle, ChangeId, DocumentId, Log, Policy, Received, Refused};
 
 /// Where the documents are that are shared.
@@ -34,6 +34,23 @@ pub trait Library {
     /// Takes in a peer's changes; gives what became of them, and how many changes there are now. When they are durable,
     /// [`Command::Stored`] is to come, unless they are at once.
     fn receive(&mut self, document: &DocumentId, changes: Bundle) -> Option<(Received, u32)>;
+
+    /// What a document says, as [`Preview::encode`] gives it, and its last changes, all of which may be told: for who has nothing
+    /// of it. None if that is not to be told.
+    fn content(&self, _: &DocumentId) -> Option<(Vec<ChangeId>, Vec<u8>)> {
+        None
+    }
+
+    /// Takes a peer's word on what a document says, in place of another's, as long as there is nothing of it; gives whether it did.
+    fn preview(&mut self, _: &DocumentId, _: NodeId, _: Preview) -> bool {
+        false
+    }
+
+    /// Drops that word when the document has the changes that it is said to be made of, or `anyway`; gives whose it was, and
+    /// whether it was true, if that is known: [`Preview::is_true_of`].
+    fn end_preview(&mut self, _: &DocumentId, _anyway: bool) -> Option<(NodeId, Option<bool>)> {
+        None
+    }
 
     /// Whether a peer may have a document that is shared.
     fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool;
@@ -66,6 +83,8 @@ pub(super) struct Shared {
     /// Who is waited for, of those who were asked for changes.
     pub(super) turn: Option<Turn>,
     pub(super) presence: Option<Vec<u8>>,
+    /// What was refused because it bears on what was cut here.
+    pub(super) refused: BTreeSet<ChangeId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +201,8 @@ impl<L: Library> Replicator<L> {
             | Message::Stored { document, .. }
             | Message::Spare { document }
             | Message::Declined { document }
+            | Message::Trimmed { document, .. }
+            | Message::Preview { document, .. }
             | Message::Presence { document, .. } => *document,
         };
         if !self.library.may_read(&from, &document) || !self.is_shared(document) {
@@ -223,6 +244,14 @@ impl<L: Library> Replicator<L> {
                 link.declined = Some((cx.now(), times));
                 self.pass_turn(from, document, cx);
             }
+            Message::Trimmed { after, .. } if after.len() <= self.config.max_named => {
+                self.trimmed(from, document, after, cx);
+            }
+            Message::Preview { heads, content, .. }
+                if content.len() <= self.config.max_preview && heads.len() <= self.config.max_named =>
+            {
+                self.previewed(from, document, heads, content, cx);
+            }
             Message::Presence { state, .. } if state.len() <= self.config.max_presence => {
                 cx.emit(Event::Presence(document, from, state));
             }
@@ -245,7 +274,9 @@ impl<L: Library> Replicator<L> {
         };
         self.stats.received_bytes += length;
         let count = changes.len() as u64;
+        let follows = self.follows(&document, &changes);
         let Some((received, len)) = self.library.receive(&document, changes) else { return };
+        self.note_refused(document, follows, &received, cx);
         self.stats.received += received.accepted as u64;
         self.stats.refused += received.refused.len() as u64;
         for author in &received.forked {
@@ -300,6 +331,9 @@ impl<L: Library> Replicator<L> {
         if spare {
             self.stats.spare += 1;
             cx.send(from, Message::Spare { document });
+        }
+        if received.accepted > 0 {
+            self.end_preview(document, false, cx);
         }
         self.pass_on(document, cx);
         if left == 0 {
@@ -456,6 +490,7 @@ impl<L: Library> Replicator<L> {
             link.behind = false;
             link.in_step = true;
             cx.emit(Event::InStep(document, with));
+            self.end_preview(document, stored > Some(0), cx);
         }
     }
 
@@ -529,6 +564,7 @@ impl<L: Library> Machine for Replicator<L> {
                 self.announces = false;
                 self.announce_news(cx);
             }
+            Input::Timer(Timer::Serve) => self.serve_queued(cx),
             Input::PeerUp(peer) => self.up(peer, cx),
             Input::PeerDown(peer) => self.down(peer, cx),
             Input::Stored(_) | Input::Probed(..) => {}

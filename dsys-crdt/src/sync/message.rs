@@ -1,4 +1,4 @@
-//! What peers say to each other, under `dsys/crdt/sync/3`.
+//! What peers say to each other, under `dsys/crdt/sync/4`.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,24 @@ pub enum Message {
         /// As in a digest.
         range: DocumentRange,
     },
+    /// What the receiver has asked for was cut by the sender: others have to give it.
+    Trimmed {
+        /// The document.
+        document: DocumentId,
+        /// The last changes that were cut: whoever has them gets what follows. At most
+        /// [`Config::max_named`](super::Config::max_named).
+        after: Vec<ChangeId>,
+    },
+    /// What the document says, for who has nothing of it and wishes so, ahead of the changes.
+    Preview {
+        /// The document.
+        document: DocumentId,
+        /// The version.
+        heads: Vec<ChangeId>,
+        /// As [`Preview::encode`](super::Preview::encode) gives it.
+        #[serde(with = "bytes")]
+        content: Vec<u8>,
+    },
 }
 
 /// What the sender of its last changes wants to have from the receiver.
@@ -87,6 +105,8 @@ pub enum Wish {
     Heads,
     /// The changes that follow its own; or, where there are none or they cannot be told, the receiver's last changes.
     Changes,
+    /// The same, and ahead of it what the document says: the sender has nothing of it yet.
+    Preview,
 }
 
 /// All documents from one name to another that are shared with a peer.

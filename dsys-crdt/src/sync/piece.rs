@@ -26,16 +26,17 @@ pub(super) fn have<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<Chang
     have
 }
 
-/// The numbers of what may be told to somebody who has these: nothing if it lacks what was cut here, which others may have.
-pub(super) fn lacking<P: Policy>(log: &Log<P>, told: u32, known: &[ChangeId]) -> VecDeque<u32> {
+/// The numbers of what may be told to somebody who has these; none if it lacks what was cut here, which others may have.
+pub(super) fn lacking<P: Policy>(log: &Log<P>, told: u32, known: &[ChangeId]) -> Option<VecDeque<u32>> {
     // In the common case it is the last few, or nothing.
     let tips: BTreeSet<u32> = log.tips().collect();
     let has: BTreeSet<u32> = known.iter().filter_map(|id| log.number(id)).collect();
-    if tips.is_subset(&has) || log.is_cut_for(known) {
-        return VecDeque::new();
+    if tips.is_subset(&has) {
+        return Some(VecDeque::new());
     }
     let told = log.trimmed() as u32..told;
-    log.lacking(known).into_iter().filter(|number| told.contains(number)).collect()
+    let lacking = || log.lacking(known).into_iter().filter(|number| told.contains(number)).collect();
+    (!log.is_cut_for(known)).then(lacking)
 }
 
 /// Takes changes off the queue for one piece of about `size` bytes. A piece ends where each author's last change

@@ -15,7 +15,8 @@ impl<L: Library> Replicator<L> {
     pub(super) fn announce_news(&mut self, cx: &mut Context<'_, Self>) {
         let links: Vec<(NodeId, DocumentId)> = self.links(|link| link.declined.is_none()).collect();
         for (id, document) in links {
-            if !self.is_news(id, document) {
+            // Who has sent it here, or has acknowledged all of it, knows.
+            if self.link(id, document).is_some_and(|link| link.in_step) || !self.is_news(id, document) {
                 continue;
             }
             match self.link(id, document).is_some_and(|link| link.is_quiet()) {

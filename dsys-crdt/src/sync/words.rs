@@ -2,9 +2,9 @@
 
 use dsys_core::NodeId;
 
-use crate::change::DocumentId;
 #[cfg(doc)]
 use crate::change::Log;
+use crate::change::{ChangeId, DocumentId};
 
 /// What the app asks of a [`Replicator`](super::Replicator).
 #[derive(Clone, Debug)]
@@ -33,6 +33,16 @@ pub enum Event {
     Declined(DocumentId, NodeId),
     /// The peer announces what it does not give: another has to.
     Withheld(DocumentId, NodeId),
+    /// The peer has cut what we lack: somebody who has all of the document has to be asked, which is done if one is known.
+    Trimmed(DocumentId, NodeId),
+    /// The peer says what the document says, of which nothing is here yet: the library has it.
+    Preview(DocumentId, NodeId),
+    /// The changes that were said to say so are here: whether they do. Or, none, others have all of the document, and nothing of
+    /// those. The library has dropped it.
+    PreviewEnded(DocumentId, NodeId, Option<bool>),
+    /// This change was refused, the first one, because it bears on what was cut here: the document goes on without it and
+    /// what follows it, until it is opened anew from somebody who has all of it.
+    Unmergeable(DocumentId, ChangeId),
     /// An author has signed two changes in one place: [`Log::forks`] has the proof.
     Forked(DocumentId, NodeId),
     /// What was counted so far, now and then.
@@ -46,6 +56,8 @@ pub enum Timer {
     Round,
     /// To announce what came from others.
     Announce,
+    /// To send what follows a preview, which need not wait for that to be packed.
+    Serve,
 }
 
 /// What a [`Replicator`](super::Replicator) has counted.

@@ -218,6 +218,33 @@ fn a_keystroke_is_there_after_one_way_and_comes_once_through_a_mesh() {
     assert!(sent < 20 * 10 + 120, "{sent} changes sent for 200 that were wanted");
 }
 
+/// Who has sent it, or acknowledged it, is not told of it again; two who both have it from somebody else tell each other.
+#[test]
+fn a_keystroke_is_announced_to_those_who_may_not_have_it() {
+    for (shape, most) in [(Shape::Star, 20), (Shape::Mesh, 110)] {
+        let latency = Latency::constant(Duration::from_millis(1));
+        let mut network = Network::new(Config { latency, ..Config::new(1) });
+        let ids: Vec<NodeId> = (0..11).map(|index| network.id(index)).collect();
+        let all = ids.clone();
+        network.set_spawn(move |id, disk| {
+            Replica::new(id, disk, vec![(OURS, neighbours(shape, id, &all))], &[])
+        });
+        ids.iter().for_each(|_| assert!(network.join().is_some()));
+        network.run_for(Duration::from_secs(1));
+        // The links of a mesh have to be told apart first, and at times all announce what they have.
+        let sent = (0..30).map(|round| {
+            let before = network.stats().sent;
+            network.command(ids[0], Act::Edit(OURS, round));
+            network.run_for(Duration::from_millis(200));
+            assert_eq!(same(&network, |_| true), Ok(round as usize + 1), "round {round}");
+            network.stats().sent - before
+        });
+        let mut sent: Vec<u64> = sent.collect();
+        sent.sort_unstable();
+        assert!(sent[15] <= most, "{} messages for a keystroke to ten", sent[15]);
+    }
+}
+
 /// What comes from others is passed on before it is on the disk: only the author waits for its own.
 #[test]
 fn a_keystroke_waits_for_one_disk_on_its_way_through_a_line() {

@@ -40,7 +40,7 @@ pub(crate) fn lie(rng: &mut Rng, _: NodeId, letter: Letter<Message>) -> Vec<Lett
 }
 
 /// One honest node, and a peer that is not there: what it says is written here.
-fn alone() -> (Network<Replica>, NodeId, NodeId) {
+pub(crate) fn alone() -> (Network<Replica>, NodeId, NodeId) {
     let mut network = Network::new(Config {
         latency: Latency::constant(Duration::from_millis(1)),
         connections: Connections::None,
@@ -56,7 +56,7 @@ fn alone() -> (Network<Replica>, NodeId, NodeId) {
     (network, here, peer)
 }
 
-fn say(network: &mut Network<Replica>, from: NodeId, to: NodeId, message: Message) {
+pub(crate) fn say(network: &mut Network<Replica>, from: NodeId, to: NodeId, message: Message) {
     network.forge(from, Letter { to, message });
     network.run_for(Duration::from_millis(100));
 }

@@ -7,8 +7,10 @@ mod converging;
 #[path = "../../src/tests/data.rs"]
 mod data;
 mod hostile;
+mod measure;
 mod network;
 mod partition;
+mod preview;
 mod replica;
 mod traces;
 mod trimmed;

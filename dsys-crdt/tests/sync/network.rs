@@ -16,7 +16,7 @@ pub(crate) struct Peer {
     pub(crate) sync: Sync,
 }
 
-fn node() -> Node {
+pub(crate) fn node() -> Node {
     let key = SecretKey::generate().unwrap();
     let quic = Quic::bind(&key, &["127.0.0.1:0".parse().unwrap()], QuicConfig::test()).unwrap();
     Node::new(quic, NodeConfig::default())
@@ -26,7 +26,7 @@ pub(crate) fn peer() -> Peer {
     peer_with(Repo::memory().unwrap())
 }
 
-fn peer_with(repo: Repo) -> Peer {
+pub(crate) fn peer_with(repo: Repo) -> Peer {
     let node = node();
     let sync = Sync::spawn(&node, &repo).unwrap();
     Peer { node, repo, sync }
@@ -41,7 +41,7 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-async fn update(updates: &mut Subscription, wanted: impl Fn(&Update) -> bool) -> Update {
+pub(crate) async fn update(updates: &mut Subscription, wanted: impl Fn(&Update) -> bool) -> Update {
     let found = async {
         loop {
             let update = updates.next().await.unwrap();
@@ -247,130 +247,4 @@ async fn documents_that_nobody_uses_are_closed_though_they_are_shared() {
     until("all are closed", || (anna.repo.open_count(), ben.repo.open_count()) == (0, 0)).await;
     let there: Doc = ben.repo.get_by_id(&names[7]).unwrap();
     assert_eq!((there.get("/n").unwrap(), ben.repo.open_count()), (Some(Value::Int(70)), 1));
-}
-
-/// Prints how long a keystroke takes to ten peers, beside the round trip of a request on the same connections.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn measure_a_keystroke_to_ten_peers() {
-    for _ in 0..3 {
-        measure_keystrokes("in memory", |_| async { Repo::memory().unwrap() }).await;
-        let folder = tempfile::tempdir().unwrap();
-        let path = |at: usize| folder.path().join(format!("{at}.redb"));
-        measure_keystrokes("in files", |at| async move { Repo::open(path(at)).await.unwrap() }).await;
-    }
-}
-
-async fn measure_keystrokes<F: Future<Output = Repo>>(kept: &str, repo: impl Fn(usize) -> F) {
-    let anna = peer_with(repo(0).await);
-    let here = begun(&anna.repo);
-    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
-    let mut peers: Vec<(Peer, Doc)> = Vec::new();
-    for at in 1..=10 {
-        let peer = peer_with(repo(at).await);
-        let doc = peer.repo.join("notes", here.link()).unwrap();
-        peers.push((peer, doc));
-    }
-    let mut services = Vec::new();
-    let tag = dsys_transport::Tag::new("echo/1").unwrap();
-    for (peer, doc) in &peers {
-        peer.sync.share(doc, [anna.node.ticket().0]).await.unwrap();
-        until("the beginning", || text(doc).is_empty()).await;
-        let echo = |_, request| async move { Ok::<bytes::Bytes, u32>(request) };
-        services.push(peer.node.serve(tag, Default::default(), Default::default(), echo).unwrap());
-    }
-    let (mut each, mut last, mut saved) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut trips, mut round_trips) = (Vec::new(), Vec::new());
-    for round in 0..200 {
-        // Each peer's own task notes when it has come.
-        let arrivals: Vec<_> = peers
-            .iter()
-            .map(|(_, doc)| {
-                let mut updates = doc.subscribe();
-                tokio::spawn(async move {
-                    update(&mut updates, |update| matches!(update, Update::Remote(_))).await;
-                    Instant::now()
-                })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let started = Instant::now();
-        here.change(|doc| doc.insert_text("/body", round, "x")).unwrap();
-        let mut arrived = Vec::new();
-        for arrival in arrivals {
-            arrived.push(arrival.await.unwrap() - started);
-        }
-        last.extend(arrived.iter().max());
-        each.append(&mut arrived);
-        here.change(|doc| doc.set("/saved", round as i64)).unwrap();
-        let started = Instant::now();
-        here.saved().await.unwrap();
-        saved.push(started.elapsed());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let started = Instant::now();
-        anna.node.request(peers[round % 10].0.node.addr(), tag, "x").await.unwrap();
-        trips.push(started.elapsed());
-        let started = Instant::now();
-        let asked: Vec<_> = peers
-            .iter()
-            .map(|(peer, _)| {
-                let (node, addr) = (anna.node.clone(), peer.node.addr());
-                tokio::spawn(async move {
-                    node.request(addr, tag, "x").await.unwrap();
-                    Instant::now()
-                })
-            })
-            .collect();
-        for asked in asked {
-            round_trips.push(asked.await.unwrap() - started);
-        }
-    }
-    let median = |mut times: Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2]
-    };
-    let (each, last, saved) = (median(each), median(last), median(saved));
-    let (trip, trips) = (median(trips), median(round_trips));
-    println!(
-        "{kept}: a keystroke at one of ten peers: p50 {each:?}, at the last of them {last:?}; saved here in {saved:?}; a \
-         request to one: p50 {trip:?}, to one of ten that are asked at once {trips:?}"
-    );
-}
-
-/// How much CPU this process has taken, in hundredths of a second; nothing where there is no such file.
-fn cpu() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
-}
-
-/// Prints how long 100,000 changes take to a new peer, beside the bytes alone on a stream between the same nodes.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn measure_a_long_history_to_a_new_peer() {
-    let (anna, ben) = (peer(), peer());
-    let here = begun(&anna.repo);
-    for number in 0..100_000 {
-        here.change(|doc| doc.insert_text("/body", number, "x")).unwrap();
-    }
-    anna.repo.flush().await.unwrap();
-    anna.sync.share(&here, [] as [NodeAddr; 0]).await.unwrap();
-    let there: Doc = ben.repo.join("notes", here.link()).unwrap();
-    let (started, busy) = (Instant::now(), cpu());
-    ben.sync.share(&there, [anna.node.ticket().0]).await.unwrap();
-    until("all", || there.read(|doc| doc.log().len()).unwrap() == 100_001).await;
-    let (synced, busy) = (started.elapsed(), (cpu() - busy) * 10);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let bytes = anna.sync.stats().sent_bytes;
-    let tag = dsys_transport::Tag::new("bytes/1").unwrap();
-    let mut config = dsys_transport::RpcConfig::default();
-    config.max_request = 64 << 20;
-    let taken = |_, _| async { Ok::<bytes::Bytes, u32>(bytes::Bytes::new()) };
-    let _service = ben.node.serve(tag, Default::default(), config, taken).unwrap();
-    let started = Instant::now();
-    anna.node.request(ben.node.addr(), tag, vec![7u8; bytes as usize]).await.unwrap();
-    println!(
-        "100,001 changes in {synced:?}, {busy} ms of CPU on both sides; their {bytes} bytes alone in {:?}",
-        started.elapsed()
-    );
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsys_core::{Context, Input, Machine, NodeId, SecretKey, Token, Write};
-use dsys_crdt::change::{Bundle, Change, DocumentId, Log, Open, Received, encode};
+use dsys_crdt::change::{Bundle, Change, ChangeId, DocumentId, Log, Open, Received, encode};
 use dsys_crdt::doc::{Doc, Value};
-use dsys_crdt::sync::{Command, Config, Event, Library, Message, Replicator, Timer};
+use dsys_crdt::sync::{Command, Config, Event, Library, Message, Preview, Replicator, Timer};
 
 pub(crate) const OURS: DocumentId = DocumentId::from_bytes([1; 32]);
 pub(crate) const SECRET: DocumentId = DocumentId::from_bytes([2; 32]);
@@ -16,6 +16,7 @@ pub(crate) const SECRET: DocumentId = DocumentId::from_bytes([2; 32]);
 pub(crate) struct Shelf {
     pub(crate) docs: BTreeMap<DocumentId, (Doc<Open>, u32, u32)>,
     us: Option<NodeId>,
+    previews: BTreeMap<DocumentId, (NodeId, Preview)>,
     /// Who may read the secret one.
     pub(crate) readers: BTreeSet<NodeId>,
 }
@@ -47,6 +48,25 @@ impl Library for Shelf {
         Some((received, doc.log().len() as u32))
     }
 
+    fn content(&self, document: &DocumentId) -> Option<(Vec<ChangeId>, Vec<u8>)> {
+        let (doc, stored, _) = self.docs.get(document)?;
+        (*stored as usize == doc.log().len()).then(|| Some((doc.heads(), Preview::encode(doc)?)))?
+    }
+
+    fn preview(&mut self, document: &DocumentId, from: NodeId, preview: Preview) -> bool {
+        let is_empty = self.docs.get(document).is_some_and(|(doc, ..)| doc.log().is_empty());
+        if is_empty {
+            self.previews.insert(*document, (from, preview));
+        }
+        is_empty
+    }
+
+    fn end_preview(&mut self, document: &DocumentId, anyway: bool) -> Option<(NodeId, Option<bool>)> {
+        let (from, preview) = self.previews.get(document)?;
+        let ended = (*from, preview.is_true_of(&self.docs.get(document)?.0));
+        (anyway || ended.1.is_some()).then(|| self.previews.remove(document).map(|_| ended))?
+    }
+
     fn may_read(&self, peer: &NodeId, document: &DocumentId) -> bool {
         *document != SECRET || self.readers.contains(peer)
     }
@@ -68,11 +88,14 @@ pub(crate) enum Act {
     Edit(DocumentId, u64),
     /// Take in changes that came otherwise.
     Take(DocumentId, Vec<u8>),
+    /// Cut the history of a version.
+    Trim(DocumentId, Vec<ChangeId>),
     Sync(Command),
 }
 
 pub(crate) fn quick() -> Config {
     let mut config = Config::default();
+    config.preview = true;
     config.piece = 900;
     config.window = 3;
     // Two documents are many here.
@@ -130,6 +153,10 @@ impl Replica {
         self.sync.library().docs.get(document).map(|(doc, ..)| doc)
     }
 
+    pub(crate) fn preview(&self, document: &DocumentId) -> Option<&Preview> {
+        self.sync.library().previews.get(document).map(|(_, preview)| preview)
+    }
+
     fn hand(&mut self, input: Input<Replicator<Shelf>>, cx: &mut Context<'_, Self>) {
         let mut effects = Vec::new();
         self.sync.handle(input, &mut cx.part(&mut effects));
@@ -147,7 +174,8 @@ impl Replica {
         for (document, (doc, _, written)) in &mut self.sync.library_mut().docs {
             let len = doc.log().len() as u32;
             if len > *written {
-                let new: Vec<Change> = doc.log().since(&[]).split_off(*written as usize);
+                let new: Vec<Change> =
+                    doc.log().since(&[]).split_off(*written as usize - doc.log().trimmed());
                 *written = len;
                 self.tokens += 1;
                 self.writes.insert(self.tokens, (*document, len));
@@ -199,6 +227,10 @@ impl Machine for Replica {
                 let (doc, ..) = self.sync.library_mut().docs.get_mut(&document).unwrap();
                 assert_eq!(doc.decode_and_receive(&changes, 0).unwrap().0.refused, []);
                 self.write(cx);
+            }
+            Input::Command(Act::Trim(document, version)) => {
+                let (doc, ..) = self.sync.library_mut().docs.get_mut(&document).unwrap();
+                assert!(doc.trim(&version).unwrap() > 0);
             }
             Input::Command(Act::Sync(command)) => self.hand(Input::Command(command), cx),
             Input::Message(from, message) => self.hand(Input::Message(from, message), cx),

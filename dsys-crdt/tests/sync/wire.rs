@@ -1,4 +1,4 @@
-//! The messages' bytes, of `dsys/crdt/sync/3`. Changed bytes want another tag.
+//! The messages' bytes, of `dsys/crdt/sync/4`. Changed bytes want another tag.
 
 use dsys_crdt::change::{ChangeId, DocumentId};
 use dsys_crdt::sync::{DocumentRange, Message, Wish};
@@ -13,6 +13,12 @@ fn the_bytes_are_what_they_were() {
         (Message::Heads { document, heads: heads.clone(), wish: Wish::Heads }, format!("00{ones}01{twos}01")),
         (Message::Heads { document, heads: vec![], wish: Wish::Changes }, format!("00{ones}0002")),
         (Message::Heads { document, heads: vec![], wish: Wish::Nothing }, format!("00{ones}0000")),
+        (
+            Message::Preview { document, heads: heads.clone(), content: vec![5, 6] },
+            format!("0b{ones}01{twos}020506"),
+        ),
+        (Message::Heads { document, heads: vec![], wish: Wish::Preview }, format!("00{ones}0003")),
+        (Message::Trimmed { document, after: heads.clone() }, format!("0a{ones}01{twos}")),
         (Message::Have { document, have: heads }, format!("01{ones}01{twos}")),
         (
             Message::Changes { document, piece: 1, left: 300, changes: vec![5, 6] },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -44,11 +44,33 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) async fn open(path: &Path, listen: SocketAddr, join: Option<Word>) -> Result<Live, String> {
+    /// Listens where it did before, if not told where; joins whom it joined before, if not told whom.
+    pub(crate) async fn open(
+        path: &Path,
+        listen: Option<SocketAddr>,
+        join: Option<Word>,
+    ) -> Result<Live, String> {
         let text = |error: &dyn fmt::Display| error.to_string();
-        // First, so that nothing is left beside the file where the port is taken.
-        let key = SecretKey::generate().map_err(|error| text(&error))?;
-        let quic = Quic::bind(&key, &[listen], QuicConfig::lan()).map_err(|error| text(&error))?;
+        // First, so that nothing is left beside what cannot be kept in step, or where the port is taken.
+        read(path)?;
+        if let Some(folder) =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        {
+            return Err(format!("there is no folder {}: make it first", folder.display()));
+        }
+        // The same node after a restart: others find it by the word that they have.
+        let key = SecretKey::load_or_create(beside(path, "livekey")?).map_err(|error| text(&error))?;
+        let bind = |listen| Quic::bind(&key, &[listen], QuicConfig::lan());
+        let quic = match listen {
+            Some(listen) => bind(listen),
+            None => bind(usual(&key)).or_else(|_| bind((Ipv4Addr::LOCALHOST, 0).into())),
+        };
+        let quic = quic.map_err(|error| text(&error))?;
+        let word_path = beside(path, "liveword")?;
+        let join = match join {
+            None => read(&word_path)?.map(|word| word.parse()).transpose()?,
+            given => given,
+        };
         let repo = Repo::open(beside(path, "livefile")?).await.map_err(|error| text(&error))?;
         let doc = match (repo.get("page"), &join) {
             (Some(doc), Some(word)) if doc.link() != word.link => {
@@ -62,6 +84,9 @@ impl Live {
         let sync = Sync::spawn(&node, &repo).map_err(|error| text(&error))?;
         let peers: Vec<NodeAddr> = join.iter().map(|word| word.ticket.0.clone()).collect();
         sync.share(&doc, peers).await.map_err(|error| text(&error))?;
+        if let Some(word) = &join {
+            write(&word_path, &word.to_string())?;
+        }
         // What was saved while we were away is found by what file and document had in common then.
         let base_path = beside(path, "livebase")?;
         let base = read(&base_path)?.unwrap_or_default();
@@ -125,6 +150,12 @@ impl Live {
         self.node.shutdown(Duration::from_secs(3)).await;
         self.repo.close().await;
     }
+}
+
+/// A port of this machine, always the same for a key.
+fn usual(key: &SecretKey) -> SocketAddr {
+    let [high, low, ..] = *key.public().as_bytes();
+    (Ipv4Addr::LOCALHOST, 0xc000 | u16::from_be_bytes([high, low])).into()
 }
 
 fn text_of(doc: &Doc<Page>) -> Result<String, String> {

@@ -18,7 +18,7 @@ Keeps a text file in step across machines, with whatever editor people use.
   livefile FILE                 makes it live, and prints what others need
   livefile FILE --join WORD     keeps FILE in step with another's; WORD is what was printed there
 
-  --listen ADDR   where to be reached, such as 0.0.0.0:7000; at first a free port of 127.0.0.1
+  --listen ADDR   where to be reached, such as 0.0.0.0:7000; at first a port of 127.0.0.1, always the same
   --smoke         three files in this process: ends within 10 s, 0 if all went well
   --help          this
 ";
@@ -26,7 +26,7 @@ Keeps a text file in step across machines, with whatever editor people use.
 struct Options {
     file: PathBuf,
     join: Option<live::Word>,
-    listen: SocketAddr,
+    listen: Option<SocketAddr>,
 }
 
 enum Command {
@@ -75,10 +75,13 @@ async fn live(options: Options) -> Result<(), String> {
     say(&format!("{name} is live; others: livefile FILE --join {}", live.word()));
     let mut looks = tokio::time::interval(Duration::from_millis(200));
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-    loop {
+    let done = loop {
         tokio::select! {
             _ = looks.tick() => {
-                let (saved, merged) = live.look()?;
+                let (saved, merged) = match live.look() {
+                    Ok(looked) => looked,
+                    Err(why) => break Err(why),
+                };
                 if saved > 0 {
                     say(&format!("{name}: {} saved here", edits(saved)));
                 }
@@ -86,11 +89,11 @@ async fn live(options: Options) -> Result<(), String> {
                     say(&format!("{name}: {} of others merged in", edits(merged)));
                 }
             }
-            _ = &mut interrupt => break,
+            _ = &mut interrupt => break Ok(()),
         }
-    }
+    };
     live.end().await;
-    Ok(())
+    done
 }
 
 fn edits(count: usize) -> String {
@@ -99,7 +102,7 @@ fn edits(count: usize) -> String {
 
 fn parse(mut parser: lexopt::Parser) -> Result<Command, String> {
     let text = |error: lexopt::Error| format!("{error}; see --help");
-    let (mut file, mut join, mut listen) = (None, None, SocketAddr::from(([127, 0, 0, 1], 0)));
+    let (mut file, mut join, mut listen) = (None, None, None);
     while let Some(arg) = parser.next().map_err(text)? {
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
@@ -110,11 +113,12 @@ fn parse(mut parser: lexopt::Parser) -> Result<Command, String> {
             }
             Long("listen") => {
                 let addr = parser.value().and_then(ValueExt::string).map_err(text)?;
-                listen = addr.parse().map_err(|_| {
+                let parsed = addr.parse().map_err(|_| {
                     format!(
                         "--listen {addr:?} is no address: give an IP address and a port, such as 0.0.0.0:7000"
                     )
                 })?;
+                listen = Some(parsed);
             }
             Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
             other => return Err(text(other.unexpected())),

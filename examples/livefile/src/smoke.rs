@@ -1,13 +1,10 @@
 //! Three files in one process, without a person: what the README promises, asserted.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::live::{Live, Word};
 use crate::say;
-
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 pub(crate) async fn run() -> Result<(), String> {
     let began = Instant::now();
@@ -18,11 +15,11 @@ pub(crate) async fn run() -> Result<(), String> {
     let [ana_path, bo_path, cy_path] = &paths;
     save(ana_path, "milk\neggs\n")?;
 
-    let ana = Live::open(ana_path, LISTEN, None).await?;
+    let ana = Live::open(ana_path, None, None).await?;
     let word: Word = ana.word().to_string().parse()?;
     let mut all = vec![ana];
     for path in [bo_path, cy_path] {
-        all.push(Live::open(path, LISTEN, Some(word.clone())).await?);
+        all.push(Live::open(path, None, Some(word.clone())).await?);
     }
     until(&mut all, "the file is everywhere", || paths.iter().all(|path| has(path, "milk\neggs\n"))).await?;
     step("a file was live on three nodes");
@@ -37,10 +34,19 @@ pub(crate) async fn run() -> Result<(), String> {
     save(cy_path, "oat milk\nsix eggs\nbread\n")?;
     save(ana_path, "oat milk\neggs\nbread\nbutter\n")?;
     until(&mut all, "the others go on", || has(bo_path, "oat milk\neggs\nbread\nbutter\n")).await?;
-    all.push(Live::open(cy_path, LISTEN, Some(word)).await?);
+    all.push(Live::open(cy_path, None, Some(word)).await?);
     let last = "oat milk\nsix eggs\nbread\nbutter\n";
     until(&mut all, "what was saved offline", || paths.iter().all(|path| has(path, last))).await?;
     step("one was away, saved meanwhile, and all was merged");
+    for live in all.drain(..) {
+        live.end().await;
+    }
+    save(bo_path, "oat milk\n")?;
+    for path in &paths {
+        all.push(Live::open(path, None, None).await?);
+    }
+    until(&mut all, "all again, without a word", || paths.iter().all(|path| has(path, "oat milk\n"))).await?;
+    step("all had been away, and found each other again");
     for live in all {
         live.end().await;
     }
