@@ -213,7 +213,8 @@ impl Text {
     ///
     /// For one who has nothing, a history in which much is concurrent is *resolved*: the walk that finds out what its
     /// positions mean is made here, once, unless [`Text::places`] or the like have made it. That takes ten times as long
-    /// as to write positions, and spares the receiver the walk.
+    /// as to write positions, and spares the receiver the walk. A history that was not read yet is read for each call whose
+    /// version lacks a part of it; one that is passed on to who has nothing, as it came, is not.
     ///
     /// # Errors
     /// As [`Text::read_past`], if `version` lacks a part of what the file held.

@@ -32,9 +32,9 @@ pub(crate) struct Named {
 impl Named {
     /// How many events insert, and how many delete.
     pub(crate) fn count(&self) -> (usize, usize) {
-        let (inserts, deletes): (Vec<_>, Vec<_>) = self.runs.iter().partition(|run| run.kind == Kind::Insert);
-        let sum = |runs: Vec<&NamedRun>| runs.iter().map(|run| run.len as usize).sum();
-        (sum(inserts), sum(deletes))
+        let inserts = self.runs.iter().filter(|run| run.kind == Kind::Insert);
+        let inserts = inserts.map(|run| run.len as usize).sum();
+        (inserts, self.runs.last().map_or(0, NamedRun::end) as usize - inserts)
     }
 
     /// The runs that begin in `from..to`.

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::Builder;
 use super::data::trace;
+use crate::encoding::RESOLVED;
 use crate::{Agent, DecodeError, Text, VersionVector};
 
 pub(super) fn text(name: &str) -> Text {
@@ -52,6 +54,14 @@ fn by_their_authors(name: &str) {
         assert!(replica.to_string() == trace.end_content);
         assert_eq!(replica.version(), all.version());
     }
+    // And one who has nothing, without a walk; the positions that are found afterwards say the same.
+    let whole = all.changes_since(&VersionVector::default()).unwrap();
+    let mut late = text("late");
+    late.apply(&whole).unwrap();
+    assert!(whole.starts_with(RESOLVED) && late.past.is_some());
+    assert!(late.to_string() == trace.end_content);
+    late.read_past().unwrap();
+    assert!(Builder { history: late.history, ..Builder::default() }.text() == trace.end_content);
     let saved = all.save().unwrap();
     assert!(Text::read_saved(&saved).unwrap() == trace.end_content);
     let mut loaded = Text::load(&saved, Agent::new("later").unwrap()).unwrap();
