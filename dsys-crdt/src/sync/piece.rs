@@ -28,6 +28,9 @@ pub(super) fn have<P: Policy>(log: &Log<P>, told: u32, most: usize) -> Vec<Chang
 
 /// The numbers of what may be told to somebody who has these; none if it lacks what was cut here, which others may have.
 pub(super) fn lacking<P: Policy>(log: &Log<P>, told: u32, known: &[ChangeId]) -> Option<VecDeque<u32>> {
+    if known.is_empty() && log.trimmed() == 0 {
+        return Some((0..told).collect());
+    }
     // In the common case it is the last few, or nothing.
     let tips: BTreeSet<u32> = log.tips().collect();
     let has: BTreeSet<u32> = known.iter().filter_map(|id| log.number(id)).collect();

@@ -132,6 +132,9 @@ fn a_preview_that_is_none_is_a_violation() {
     (0..2).for_each(|_| assert!(network.join().is_some()));
     network.run_for(Duration::from_secs(1));
     network.crash(peer, Crash::POWER);
+    // Nor is one listened to that nobody has asked for, though nothing is here.
+    say(&mut network, peer, here, story(1).0);
+    assert_eq!((told(&mut network), shown(&network, here)), (vec![], None));
     let preview = |content| Message::Preview { document: OURS, heads: vec![], content };
     say(&mut network, peer, here, preview(vec![0; (4 << 20) + 1]));
     let heads = vec![ChangeId::from_bytes([9; 32])];
