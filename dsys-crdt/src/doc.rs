@@ -31,6 +31,7 @@
 //! list's elements can be moved and set. What several insert into a list or a text at one place at once is not interleaved.
 //! How it works: `ARCHITECTURE.md`, "How a document is kept".
 
+mod body;
 mod container;
 mod edit;
 mod edit_list;
@@ -205,7 +206,11 @@ impl<P: Policy> Doc<P> {
         let mut edits = Edit::new(&mut self.state, self.log.graph(), number, start, agent);
         let done = edit(&mut edits);
         let Edit { body, fields, done: ops, .. } = edits;
-        let committed = done.and_then(|()| Ok(self.log.commit(key, wall, body.encode())?));
+        let committed = done.and_then(|()| {
+            let bytes = body.encode(start, || self.log.graph().authors_seen(&parents));
+            // Whom it names it has seen.
+            Ok(self.log.commit(key, wall, bytes.ok_or(DocError::NotFound)?)?)
+        });
         match &committed {
             Ok(_) => {
                 self.state.end(&self.log, number, body.ops.len());

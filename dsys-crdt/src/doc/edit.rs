@@ -30,7 +30,7 @@ pub struct Edit<'a> {
 
 impl<'a> Edit<'a> {
     pub(super) fn new(state: &'a mut State, graph: &'a Graph, number: u32, start: u64, agent: Agent) -> Self {
-        let (body, fields, done) = Default::default();
+        let (body, (fields, done)) = (Body::of(agent.clone()), Default::default());
         Edit { state, graph, number, start, agent, body, fields, done }
     }
 

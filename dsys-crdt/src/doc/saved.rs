@@ -1,11 +1,11 @@
 //! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
 //!
 //! ```text
-//! "dsysdoc" 3       magic and version, of the head
+//! "dsysdoc" 4       magic and version, of the head
 //! postcard of       the head of the log, the state
 //! CRC-32            of everything before it; also behind each chunk of changes
 //!
-//! "dsysdoc" 3       of what was built of the changes that were cut, which stands behind all chunks as number 2^32 - 1
+//! "dsysdoc" 4       of what was built of the changes that were cut, which stands behind all chunks as number 2^32 - 1
 //! postcard of       that state
 //! CRC-32
 //! ```
@@ -26,7 +26,7 @@ use crate::Agent;
 use crate::change::saved::Head;
 use crate::change::{Bundle, Log, LogConfig, Policy};
 
-const MAGIC: &[u8; 8] = b"dsysdoc\x03";
+const MAGIC: &[u8; 8] = b"dsysdoc\x04";
 
 /// A document's bytes for one's own disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Snapshot {
 pub enum SnapshotError {
     /// It is of a version that this one does not know.
     #[error(
-        "the document was kept by version {0} of the format, and this is version 3: open it with the dsys-crdt that kept it, or fetch it from a peer"
+        "the document was kept by version {0} of the format, and this is version 4: open it with the dsys-crdt that kept it, or fetch it from a peer"
     )]
     Version(u8),
     /// It is not what was written.
