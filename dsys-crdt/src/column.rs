@@ -436,6 +436,10 @@ mod tests {
         assert_eq!(size(&all(|at| 1_000 + 3 * at)), 5, "differences of no bits");
         assert_eq!(size(&all(|at| at / 500 * 1_000)), 1 + 3 + 4, "two runs");
         assert_eq!(size(&all(|at| at * at * 31 % 1_024)), 3 + 1_250, "ten bits each");
-        assert_eq!(size(&all(|at| if at % 100 == 0 { 1 << 40 } else { at % 2 })), 1 + 990 + 60, "few are long");
+        assert_eq!(
+            size(&all(|at| if at % 100 == 0 { 1 << 40 } else { at % 2 })),
+            1 + 990 + 60,
+            "few are long"
+        );
     }
 }

@@ -130,7 +130,7 @@ impl<P: Policy> Doc<P> {
         let before = self.log.len() as u32;
         match self.log.replay(bundle) {
             Ok(true) => self.rebuild(),
-            Ok(false) => drop(self.advance(before)),
+            Ok(false) => drop(self.advance(before, &[])),
             Err(_) => return Err(SnapshotError::Damaged("a change does not fit the others")),
         }
         Ok(())

@@ -76,7 +76,9 @@ fn measure_bodies() {
         let _ = doc.move_node("/tree", &ids[node], Some(&ids[to]), None);
         Ok(())
     };
-    measure("the tree, in one change", &empty(), 1, (1, 1), |doc, _| doc.set("/tree", Value::Tree(tree.clone())));
+    measure("the tree, in one change", &empty(), 1, (1, 1), |doc, _| {
+        doc.set("/tree", Value::Tree(tree.clone()))
+    });
     measure("10,000 moves in a tree, one change of another", &doc, 2, (moves, 1), moving);
     measure("10,000 moves in a tree, 10,000 changes of another", &doc, 2, (moves, moves), moving);
 
@@ -93,7 +95,9 @@ fn measure_bodies() {
 
     let map: BTreeMap<String, Value> =
         (0..nodes).map(|at| (format!("key {at:06}"), Value::Int(pick(1_000_000) as i64))).collect();
-    measure("a map of 100,000 keys, one change", &empty(), 1, (1, 1), |doc, _| doc.set("/map", Value::Map(map.clone())));
+    measure("a map of 100,000 keys, one change", &empty(), 1, (1, 1), |doc, _| {
+        doc.set("/map", Value::Map(map.clone()))
+    });
 
     let mut text = empty();
     text.change(&key(1), 0, |doc| doc.set("/text", Value::Text("some text".into()))).unwrap();

@@ -288,7 +288,8 @@ fn nonsense() -> Vec<Vec<u8>> {
         // By columns, of each of which there is as much as one asks for, in no bits: ten operations, more than there are bytes,
         // and some without a column.
         [&[4, 0, 21][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0]), (16, &[4, 2, 0])])].concat(),
-        [&[4, 0, 0xff, 0xff, 0x7f][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0]), (16, &[4, 2, 0])])].concat(),
+        [&[4, 0, 0xff, 0xff, 0x7f][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0]), (16, &[4, 2, 0])])]
+            .concat(),
         [&[4, 0, 21][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0])])].concat(),
         [&[4, 0, 21][..], &columns(&[(0, &[4, 2, 65])])].concat(),
         [&[4, 0, 21][..], &columns(&[(0, &[6, 2])])].concat(),
@@ -396,9 +397,8 @@ fn the_format_is_what_it_was() {
 
 #[test]
 fn the_format_by_columns_is_what_it_was() {
-    let made = empty().change(&key(1), 0, |doc| {
-        doc.set("/l", (0..40).map(|at| Value::Int(at % 4)).collect::<Vec<_>>())
-    });
+    let made = empty()
+        .change(&key(1), 0, |doc| doc.set("/l", (0..40).map(|at| Value::Int(at % 4)).collect::<Vec<_>>()));
     let expected = columns(&[
         // One SET and forty INSERTs; of the root, and of the operation 1, 2, 3 ... before.
         (0, &[2, 0, 0, 9, 39]),
@@ -408,7 +408,13 @@ fn the_format_by_columns_is_what_it_was() {
         (7, &[2, 0, 0, 2, 0, 1, b'l']),
         (8, &[2, 8, 0, 3, 39]),
         // 0, 2, 4, 6 (zigzag), three bits each: 0b100_010_000, ...
-        (9, &[4, 0, 3, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1]),
+        (
+            9,
+            &[
+                4, 0, 3, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d,
+                0xd1,
+            ],
+        ),
         // The slots 0, 1, 2 ...
         (13, &[3, 0, 2, 38]),
     ]);
@@ -446,9 +452,8 @@ fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
     let map = nine.change(&key(9), 0, |doc| doc.set("/map", Value::Map([].into()))).unwrap();
     let mut log = Log::new(DOCUMENT, Open);
     log.receive(begun.clone(), 0);
-    let write = |others| {
-        body_of_one_who_saw(others, vec![Op::Set(Name::Other(1, 5), "x".into(), Item::Null)])
-    };
+    let write =
+        |others| body_of_one_who_saw(others, vec![Op::Set(Name::Other(1, 5), "x".into(), Item::Null)]);
     let blind = log.commit(&key(3), 0, write(&[])).unwrap();
     let mut orders = [doc.clone(), doc.clone(), doc.clone()];
     orders[0].receive([map.clone()], 0);
@@ -514,9 +519,8 @@ fn marks_on_what_their_author_has_not_seen_are_nonsense() {
     let typed = nine.change(&key(9), 0, |doc| doc.insert_text("/text", 3, "d")).unwrap();
     let mut log = Log::new(DOCUMENT, Open);
     log.receive(begun, 0);
-    let on_d = |others| {
-        body_of_one_who_saw(others, vec![mark(TEXT, Edge::Before(Name::Other(1, 5), 0), 0, "k")])
-    };
+    let on_d =
+        |others| body_of_one_who_saw(others, vec![mark(TEXT, Edge::Before(Name::Other(1, 5), 0), 0, "k")]);
     let blind = log.commit(&key(3), 0, on_d(&[])).unwrap();
     let mut orders = [doc.clone(), doc];
     orders[0].receive([typed.clone()], 0);

@@ -10,6 +10,7 @@ mod kept;
 mod texts;
 mod trimmed;
 mod typed;
+mod undo;
 
 use dsys_core::SecretKey;
 use dsys_crdt::change::{DocumentId, Open};
