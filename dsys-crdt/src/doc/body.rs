@@ -7,7 +7,7 @@
 //!                 + 1, and 8 bytes more, for a branch of one who has forked
 //! rows          2 * how many there are, LEB128, + 1 if by columns
 //! table         the rows, plain or by columns (`column.rs`), whichever takes less
-//! zeros         so that the body has no fewer bytes than rows, and digits of positions
+//! zeros         so that the body has no fewer bytes than rows, nor than digits of positions
 //! ```
 //!
 //! A row is an operation, or a further edit of the text that the operation before edits. Its entries, in this order, by the
@@ -288,8 +288,7 @@ impl Rows {
     }
 
     fn position(&mut self, position: &Position, stamp: &Stamp) {
-        self.digits += position.digits().len();
-        position.write(&mut self.to, POSITION, DIGIT, stamp);
+        self.digits += position.write(&mut self.to, POSITION, DIGIT, stamp);
     }
 
     fn mark(&mut self, mark: &Mark) {

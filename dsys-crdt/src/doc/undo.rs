@@ -26,7 +26,7 @@ pub struct Undo {
 
 #[derive(Clone, Debug)]
 enum Groups {
-    Text(RichUndo),
+    Text(Box<RichUndo>),
     List(ListUndo),
 }
 
@@ -43,7 +43,7 @@ impl<P: Policy> Doc<P> {
         let groups = match self.state.containers.get_mut(&at).map(|it| &mut it.kind) {
             Some(Kind::Text(field)) => {
                 field.rich.text_mut().set_agent(agent);
-                Groups::Text(RichUndo::new(&field.rich))
+                Groups::Text(Box::new(RichUndo::new(&field.rich)))
             }
             Some(Kind::List(field)) => {
                 field.list.set_agent(agent);

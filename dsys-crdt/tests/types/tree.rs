@@ -263,3 +263,48 @@ fn bytes_of_moves_are_what_they_were_and_nothing_else_is_read() {
     }
     assert!(read > 1_000, "{read}");
 }
+
+/// 10,000 moves in a tree of 100,000, the work of `benches-vs` `types`: columns beside postcard, rounds that take turns.
+#[test]
+#[ignore = "a measurement"]
+fn measure_moves() {
+    let mut random = Random::new(7);
+    let mut pick = |below: usize| random.below(below as u64) as usize;
+    let (base, left) = (agent("base"), agent("left"));
+    let (mut tree, mut ids) = (Tree::default(), Vec::new());
+    for node in 0..100_000 {
+        let parent = if node < 100 { TreeId::Root } else { TreeId::clone(&ids[pick(node)]) };
+        ids.push(tree.create(&base, &parent, Spot::Last).unwrap().id());
+    }
+    let moves: Vec<Move> = (0..10_000)
+        .filter_map(|_| tree.move_to(&left, &ids[pick(100_000)], &ids[pick(100_000)], Spot::Last).ok())
+        .collect();
+    let all: Vec<Move> = tree.moves().cloned().collect();
+    for (name, moves) in [("moves", moves), ("all", all)] {
+        let mut times = [std::time::Duration::MAX; 4];
+        let mut sizes = [0; 2];
+        for _ in 0..9 {
+            let mut time = |at: usize, work: &mut dyn FnMut()| {
+                let started = std::time::Instant::now();
+                work();
+                times[at] = times[at].min(started.elapsed());
+            };
+            let (mut columns, mut rows) = (Vec::new(), Vec::new());
+            time(0, &mut || columns = Tree::encode_moves(&moves));
+            time(1, &mut || rows = postcard::to_allocvec(&moves).unwrap());
+            time(2, &mut || assert_eq!(Tree::decode_moves(&columns).unwrap().len(), moves.len()));
+            time(3, &mut || assert_eq!(postcard::from_bytes::<Vec<Move>>(&rows).unwrap().len(), moves.len()));
+            sizes = [columns.len(), rows.len()];
+        }
+        let each = |size: usize| size as f64 / moves.len() as f64;
+        println!(
+            "{name}: {:.2} bytes each, {:.1} by postcard; write {:?} and {:?}, read {:?} and {:?}",
+            each(sizes[0]),
+            each(sizes[1]),
+            times[0],
+            times[1],
+            times[2],
+            times[3]
+        );
+    }
+}

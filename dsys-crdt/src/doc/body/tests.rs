@@ -107,3 +107,32 @@ fn any_operations_are_bytes_and_back() {
         }
     }
 }
+
+/// A body by columns, of rows of which each column gives as many entries as one asks for.
+fn endless(rows: u8, kind: u8) -> Vec<u8> {
+    let same = |number: u8| vec![4, number, 0];
+    let column = |at| match at {
+        KIND => same(kind),
+        AT | TO => same(0),
+        SUM | DIGIT => same(1),
+        POSITION => vec![4, 0x80, 1, 0],
+        _ => Vec::new(),
+    };
+    let table = (0..LAYOUT.len()).flat_map(|at| [vec![column(at).len() as u8], column(at)].concat());
+    [VERSION, 0, 2 * rows + 1].into_iter().chain(table).collect()
+}
+
+#[test]
+fn no_more_is_read_than_there_are_bytes() {
+    let own = agent(5, false);
+    let read = |bytes: &[u8]| Body::decode(bytes, &own, 0, Vec::new).map(|body| body.ops.len());
+    let bytes = endless(60, ADD as u8);
+    assert!(bytes.len() < 60);
+    assert_eq!(read(&bytes), None);
+    assert_eq!(read(&[&bytes[..], &vec![0; 60 - bytes.len()]].concat()), Some(60));
+    // Positions of 64 digits, and the two that follow.
+    let two = endless(2, GROW as u8);
+    assert!(two.len() < 128);
+    assert_eq!(read(&two), None);
+    assert_eq!(read(&[&two[..], &vec![0; 128 - two.len()]].concat()), Some(2));
+}

@@ -5,7 +5,7 @@
 //! agents        how many, and each behind its length, LEB128
 //! rows          2 * how many there are, LEB128, + 1 if by columns
 //! table         the rows, plain or by columns (`column.rs`), whichever takes less
-//! zeros         so that there are no fewer bytes than rows, and digits of positions
+//! zeros         so that there are no fewer bytes than rows, nor than digits of positions
 //! CRC-32        of everything before it
 //! ```
 //!
@@ -44,7 +44,6 @@ impl Tree {
         let (mut count, mut digits) = (0, 0);
         for op in moves {
             count += 1;
-            digits += op.position.digits().len();
             rows.stamp(STAMP, 0, &op.stamp);
             match op.node == op.stamp {
                 true => rows.to.number(NODE, 0),
@@ -55,7 +54,7 @@ impl Tree {
                 TreeId::Trash => rows.to.number(PARENT, 1),
                 TreeId::Made(parent) => rows.stamp(PARENT, 2, parent),
             }
-            op.position.write(&mut rows.to, POSITION, DIGIT, &op.stamp);
+            digits += op.position.write(&mut rows.to, POSITION, DIGIT, &op.stamp);
         }
         let mut bytes = MAGIC.to_vec();
         put(&mut bytes, rows.names.len() as u64);
@@ -134,14 +133,16 @@ fn stamp(from: &mut Reader<'_>, column: usize, agents: &[Agent], agent: u64) -> 
 
 /// In a table whose rows have a stamp.
 impl Position {
-    /// Writes 2 * the number of digits, + 1 if these are all, or else the last two follow from the stamp; then the digits.
-    pub(crate) fn write(&self, to: &mut Writer, length: usize, digit: usize, stamp: &Stamp) {
+    /// Writes 2 * the number of digits, + 1 if these are all, or else the last two follow from the stamp; then the digits. Gives
+    /// how many it wrote.
+    pub(crate) fn write(&self, to: &mut Writer, length: usize, digit: usize, stamp: &Stamp) -> usize {
         let (digits, all) = match self.digits().strip_suffix(&Position::tail(stamp)) {
             Some(digits) => (digits, 0),
             None => (self.digits(), 1),
         };
         to.number(length, 2 * digits.len() as u64 + all);
         digits.iter().for_each(|it| to.number(digit, (*it).into()));
+        digits.len()
     }
 
     /// Reads what [`Position::write`] wrote; so many digits may come yet in all.
