@@ -137,3 +137,71 @@ fn a_revocation_leaves_what_one_did_to_be_taken_back() {
     }
     meet(&mut anna, &mut owner);
 }
+
+/// What begins to count is shown behind what is there, and stands before it when the document is built again: then all events
+/// have other numbers.
+#[test]
+fn events_that_get_other_numbers_are_taken_back_all_the_same() {
+    let mut owner = Doc::new(DOCUMENT, Members::owned_by(key(0).public()));
+    owner.log_mut(|log| log.grant(&key(0), 0, [1, 2, 3].map(|number| key(number).public()))).unwrap();
+    owner
+        .change(&key(0), 0, |doc| {
+            doc.set("/t", Value::Text("base".into()))?;
+            doc.set("/l", vec![1, 2, 3])
+        })
+        .unwrap();
+    let (mut mallory, mut carla) = (owner.clone(), owner.clone());
+    mallory
+        .change(&key(2), 0, |doc| {
+            doc.insert_text("/t", 0, "mallory ")?;
+            doc.insert("/l/0", 9)?;
+            doc.insert("/l/0", 8)
+        })
+        .unwrap();
+    owner.log_mut(|log| log.revoke(&key(0), 0, [key(2).public()])).unwrap();
+    let mut anna = owner.clone();
+    anna.receive(mallory.log().since(&anna.heads()), 0);
+    let mut undos = ["/t", "/l"].map(|at| anna.undo(&key(1).public(), at).unwrap());
+    let end =
+        |doc: &Doc<Members>, undos: &mut [Undo; 2]| undos.iter_mut().for_each(|undo| doc.end_group(undo));
+    let turn = |anna: &mut Doc<Members>, undos: &mut [Undo; 2], back: bool, expected: &str| {
+        anna.change(&key(1), 0, |doc| {
+            for undo in undos {
+                assert!(if back { doc.undo(undo)? } else { doc.redo(undo)? });
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(json(anna), expected);
+    };
+    anna.change(&key(1), 0, |doc| {
+        doc.insert_text("/t", 4, " one")?;
+        doc.remove("/l/1")
+    })
+    .unwrap();
+    end(&anna, &mut undos);
+    anna.change(&key(1), 0, |doc| {
+        doc.delete_text("/t", 1..6)?;
+        doc.remove("/l/0")?;
+        doc.insert("/l/1", 7)
+    })
+    .unwrap();
+    end(&anna, &mut undos);
+    assert_eq!(json(&anna), r#"{"l":[3,7],"t":"bne"}"#);
+    turn(&mut anna, &mut undos, true, r#"{"l":[1,3],"t":"base one"}"#);
+    carla.receive(mallory.log().since(&carla.heads()), 0);
+    carla.change(&key(3), 0, |doc| doc.insert_text("/t", 0, "carla, ")).unwrap();
+    let (_, events) = anna.receive(carla.log().since(&anna.heads()), 0);
+    assert!(!events.contains(&Event::Rebuilt));
+    let shaken = anna.change(&key(1), 0, |doc| {
+        doc.set("/x", 1)?;
+        Err(DocError::NotFound)
+    });
+    assert_eq!(shaken, Err(DocError::NotFound));
+    let and = |list: &str, text: &str| format!(r#"{{"l":[8,9,{list}],"t":"carla, mallory {text}"}}"#);
+    turn(&mut anna, &mut undos, true, &and("1,2,3", "base"));
+    turn(&mut anna, &mut undos, false, &and("1,3", "base one"));
+    turn(&mut anna, &mut undos, false, &and("3,7", "bne"));
+    turn(&mut anna, &mut undos, true, &and("1,3", "base one"));
+    meet(&mut anna, &mut owner);
+}

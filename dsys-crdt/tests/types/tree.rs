@@ -236,6 +236,9 @@ fn bytes_of_moves_are_what_they_were_and_nothing_else_is_read() {
     let root = tree.create(&agent("a"), &TreeId::Root, Spot::Last).unwrap().id();
     tree.create(&agent("b"), &root, Spot::Last).unwrap();
     tree.delete(&agent("a"), &root).unwrap();
+    // What is left out: the last two digits, by the stamp.
+    let digits: Vec<&[u16]> = tree.moves().map(|op| op.position.digits()).collect();
+    assert_eq!(digits[..2], [[1 << 15, 8192, 12], [1 << 15, 24576, 12]]);
     let bytes = Tree::encode_moves(tree.moves());
     // Two agents; three moves, plain: stamp, node, parent, position.
     let golden = b"dsystre\x01\x02\x01a\x01b\x06\
