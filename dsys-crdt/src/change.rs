@@ -213,9 +213,17 @@ pub enum Refused {
     /// Too many changes of its author, or of all, wait for others that are missing.
     #[error("too many changes wait for missing ones: ask for all since the heads here")]
     Waiting,
-    /// The author is suspended: the key was revoked, or has signed two changes in one place.
-    #[error("this key is suspended here, because it was revoked or has forked: go on under another")]
+    /// The author has signed two changes in one place, and is suspended for ever; or has done so too often.
+    #[error(
+        "this key is suspended here, because it has signed two changes in one place: go on under another"
+    )]
     Suspended,
+    /// The key was revoked, and has changes that the revocation had not seen and that do not count. Whatever it says follows
+    /// them, so it would bring them back; a grant after the revocation does not change that.
+    #[error(
+        "this key was revoked, and has changes that do not count, which nothing may follow: make another key, and have that one granted"
+    )]
+    Behind,
     /// It says something of changes that were cut here: who has forked there, or which of them do not count any more. It
     /// cannot be taken in without them.
     #[error(

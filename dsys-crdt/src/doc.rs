@@ -31,6 +31,7 @@
 //! list's elements can be moved and set. What several insert into a list or a text at one place at once is not interleaved.
 //! How it works: `ARCHITECTURE.md`, "How a document is kept".
 
+mod body;
 mod container;
 mod edit;
 mod edit_list;
@@ -54,7 +55,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use container::{Entry, Id, Kind};
-use dsys_core::Signer;
+use dsys_core::{NodeId, Signer};
 pub use edit::Edit;
 use list_field::ListField;
 use read::tokens;
@@ -154,7 +155,7 @@ pub enum Event {
     },
     /// Somebody may write now, or no longer.
     Access,
-    /// Changes have ceased to count, or begun to: anything may be different.
+    /// Changes have ceased to count: anything may be different.
     Rebuilt,
 }
 
@@ -172,7 +173,7 @@ impl<P: Policy> Doc<P> {
     }
 
     /// Makes a change of all that `edit` does, as the key's owner, at `wall` by the clock (milliseconds since 1970); gives it
-    /// for the others.
+    /// for the others. Very many heads are joined first by changes that say nothing ([`Log::commit`]).
     ///
     /// # Errors
     /// Those of the edits, and those of [`Log::commit`]. Then the document is as it was; if there had been edits, it is built
@@ -197,17 +198,32 @@ impl<P: Policy> Doc<P> {
         edit: impl FnOnce(&mut Edit<'_>) -> Result<(), DocError>,
     ) -> Result<(Change, Vec<Event>), DocError> {
         let author = key.public();
-        let number = self.log.len() as u32;
+        // Others join the heads first, if they are too many; they say nothing.
+        let before = self.log.len() as u32;
+        let number = before + self.log.joins(&author) as u32;
         let parents: Vec<u32> = self.log.heads().iter().filter_map(|head| self.log.number(head)).collect();
         let start = self.state.start(&parents);
         // 32 bytes are a name.
         let agent = Agent::new(author.as_bytes()).map_err(|_| DocError::NotFound)?;
         let mut edits = Edit::new(&mut self.state, self.log.graph(), number, start, agent);
         let done = edit(&mut edits);
-        let Edit { body, fields, done: ops, .. } = edits;
-        let committed = done.and_then(|()| Ok(self.log.commit(key, wall, body.encode())?));
+        let Edit { body, fields, done: ops, made, .. } = edits;
+        let committed = done.and_then(|()| {
+            let bytes = body.encode(start, || {
+                let mut seen: BTreeSet<NodeId> =
+                    self.log.graph().authors_seen(&parents).into_iter().collect();
+                seen.extend((number > before).then_some(author));
+                seen.into_iter().collect()
+            });
+            // Whom it names it has seen.
+            Ok(self.log.commit(key, wall, bytes.ok_or(DocError::NotFound)?)?)
+        });
         match &committed {
             Ok(_) => {
+                made.get_or_init(|| ());
+                for join in before..number {
+                    self.state.end(&self.log, join, 0);
+                }
                 self.state.end(&self.log, number, body.ops.len());
                 for id in fields {
                     match self.state.containers.get_mut(&id).map(|it| &mut it.kind) {
@@ -236,13 +252,13 @@ impl<P: Policy> Doc<P> {
             self.rebuild();
             return (received, vec![Event::Rebuilt]);
         }
-        let events = self.advance(before);
+        let events = self.advance(before, &received.begun);
         (received, events)
     }
 
-    /// Shows the changes from number `before` on that count.
-    fn advance(&mut self, before: u32) -> Vec<Event> {
-        let new: Vec<u32> = self.log.counting_from(before).collect();
+    /// Shows the changes from number `before` on that count, and older ones that have begun to.
+    fn advance(&mut self, before: u32, begun: &[u32]) -> Vec<Event> {
+        let new: Vec<u32> = begun.iter().copied().chain(self.log.counting_from(before)).collect();
         let done = self.state.apply(&self.log, &new);
         if self.state.broken {
             self.rebuild();
@@ -324,14 +340,16 @@ impl<P: Policy> Doc<P> {
     }
 
     /// Does something to the log that changes no content, a grant or a revocation; the document follows. It is built anew only
-    /// if older changes cease to count by that, or begin to.
+    /// if older changes cease to count by that.
     pub fn log_mut<T>(&mut self, act: impl FnOnce(&mut Log<P>) -> T) -> T {
         let (before, counted) = (self.log.len(), self.log.counting_from(0).collect::<Vec<u32>>());
         let branches = self.log.branches();
         let done = act(&mut self.log);
-        let kept = self.log.counting_from(0).take_while(|number| (*number as usize) < before).eq(counted);
+        let kept = counted.iter().all(|number| self.log.counts_at(*number));
         if kept && branches == self.log.branches() {
-            self.advance(before as u32);
+            let older = self.log.counting_from(0).take_while(|number| (*number as usize) < before);
+            let begun: Vec<u32> = older.filter(|number| counted.binary_search(number).is_err()).collect();
+            self.advance(before as u32, &begun);
         } else {
             self.rebuild();
         }

@@ -5,6 +5,7 @@ mod agent;
 pub mod blob;
 #[cfg(feature = "keys")]
 pub mod change;
+mod column;
 #[cfg(feature = "keys")]
 pub mod doc;
 mod edit;

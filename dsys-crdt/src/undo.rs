@@ -8,6 +8,7 @@ use std::ops::Range;
 
 pub(crate) use groups::{EventGroups, Groups, Way};
 
+use crate::Agent;
 use crate::encoding::DecodeError;
 use crate::history::History;
 use crate::text::{EditError, Text};
@@ -21,13 +22,19 @@ use crate::walk::Sequence;
 #[derive(Clone, Debug)]
 pub struct Undo {
     groups: EventGroups,
+    agent: Agent,
     /// By character, the one that was inserted in its place when its deletion was taken back; and the way back.
     copies: BTreeMap<u32, u32>,
     originals: BTreeMap<u32, u32>,
     /// The characters that the agent has deleted with its events up to this one.
     deleted: BTreeSet<u32>,
     noted: u32,
+    /// Its first event that can be taken back.
+    begun: u32,
     restored: Vec<(u32, u32)>,
+    /// All characters that came back, by their names, and the numbers among the agent's events of what was inserted for them:
+    /// what is left of `copies` when the history has other numbers.
+    named: Vec<((Agent, u32), u32)>,
 }
 
 impl Undo {
@@ -40,12 +47,36 @@ impl Undo {
         let seen = text.history.agents.events(agent);
         Undo {
             groups: EventGroups::new(agent, seen),
+            agent: text.agent().clone(),
             copies: BTreeMap::new(),
             originals: BTreeMap::new(),
             deleted: BTreeSet::new(),
             noted: seen,
+            begun: seen,
             restored: Vec::new(),
+            named: Vec::new(),
         }
+    }
+
+    /// Goes on in a text that was built again and is the same agent's, in which its events are the same but for the last ones, and others have
+    /// come or gone.
+    #[cfg(feature = "keys")]
+    pub(crate) fn revive(&mut self, text: &Text) {
+        let (agents, agent, now) = (&text.history.agents, text.agent, self.events(text));
+        self.groups.revive(agent, now);
+        self.named.retain(|(_, copy)| *copy < now);
+        let pairs: Vec<(u32, u32)> = self
+            .named
+            .iter()
+            .filter_map(|((by, seq), copy)| {
+                Some((agents.local(agents.find(by)?, *seq)?, agents.local(agent, *copy)?))
+            })
+            .collect();
+        self.copies = pairs.iter().copied().collect();
+        self.originals = pairs.iter().map(|(original, copy)| (*copy, *original)).collect();
+        self.restored.clear();
+        self.deleted.clear();
+        self.noted = self.begun.min(now);
     }
 
     /// Ends a group: the edits made since the last one will be taken back together. What was taken back before them cannot
@@ -55,7 +86,8 @@ impl Undo {
     }
 
     fn events(&self, text: &Text) -> u32 {
-        text.history.agents.events(self.groups.agent)
+        let agents = &text.history.agents;
+        agents.find(&self.agent).map_or(0, |agent| agents.events(agent))
     }
 
     /// Nothing can be brought back any more.
@@ -131,6 +163,9 @@ impl Undo {
                 self.copies.insert(original, copy);
                 self.originals.insert(copy, original);
                 self.restored.push((original, copy));
+                let agents = &text.history.agents;
+                let (by, seq) = agents.id(original);
+                self.named.push(((agents.name(by).clone(), seq), agents.id(copy).1));
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     while let Some((&head, after)) = rest.split_first() {
         let (body, after) = after.split_at(usize::from(head >> 1).min(after.len()));
         let author = usize::from(head & 1);
-        let body = [&[3], body].concat();
+        let body = [&[4], body].concat();
         changes.extend(logs[author].commit(&keys[author], 0, body));
         rest = after;
     }

@@ -66,17 +66,17 @@ fn ours(work: &Work, figures: &mut Figures) {
                 })
                 .collect()
         });
-        sent.push(postcard::to_allocvec(&moves).expect("bytes"));
+        sent.push(figures.time("encode moves, dsys-crdt", || Tree::encode_moves(&moves)));
     }
     for (replica, bytes) in replicas.iter_mut().zip(sent.iter().rev()) {
         figures.time("merge, dsys-crdt", || {
-            let moves: Vec<Move> = postcard::from_bytes(bytes).expect("moves");
+            let moves: Vec<Move> = Tree::decode_moves(bytes).expect("moves");
             replica.apply_all(moves)
         });
     }
     assert!(ids.iter().all(|id| replicas[0].parent(id) == replicas[1].parent(id)));
-    let moves: Vec<&Move> = replicas[0].moves().collect();
-    let whole = postcard::to_allocvec(&moves).expect("bytes");
+    let moves = replicas[0].moves();
+    let whole = postcard::to_allocvec(&replicas[0]).expect("bytes");
     let bytes = sent[0].len();
     let loaded: Tree = figures.time("load, dsys-crdt", || postcard::from_bytes(&whole).expect("a tree"));
     assert_eq!(loaded.moves().len(), moves.len());

@@ -24,7 +24,7 @@ pub(crate) struct Entries {
     /// So many, the first ones, were cut: nothing but their names is left.
     cut: usize,
     /// Whether each counts.
-    pub(super) counts: Vec<bool>,
+    counts: Vec<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +73,11 @@ impl Entries {
 
     pub(super) fn counts(&self, number: u32) -> bool {
         self.counts.get(number as usize) == Some(&true)
+    }
+
+    /// Notes whether a change counts; gives whether it is otherwise than it was.
+    pub(super) fn set_counts(&mut self, number: u32, counts: bool) -> bool {
+        self.counts.get_mut(number as usize).is_some_and(|it| std::mem::replace(it, counts) != counts)
     }
 
     pub(super) fn push(&mut self, change: Change) {

@@ -168,6 +168,13 @@ impl Graph {
         Sight { line: *line, own: at + 1, seen: seen.clone() }
     }
 
+    /// The authors whom changes have seen that follow these, in the order of their keys.
+    pub(crate) fn authors_seen(&self, parents: &[u32]) -> Vec<NodeId> {
+        let sight = self.sight(parents);
+        let seen = |(_, lines): &(&NodeId, &Vec<u32>)| lines.iter().any(|&line| sight.count(line) > 0);
+        self.of_author.iter().filter(seen).map(|(author, _)| *author).collect()
+    }
+
     /// Adds a change that follows `previous` of its own author and `others`; gives its number.
     pub(super) fn push(&mut self, author: NodeId, previous: Option<u32>, others: &[u32]) -> u32 {
         let number = self.len();

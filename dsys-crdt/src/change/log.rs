@@ -42,7 +42,8 @@ pub struct Log<P> {
 pub struct LogConfig {
     /// The longest body, in bytes. At first 16 MiB.
     pub max_body: usize,
-    /// So many other changes one may follow, and so many keys it may grant or revoke. At first 256.
+    /// So many other changes one may follow, and so many keys it may grant or revoke. At first 256. Where there are more heads,
+    /// a commit joins them first.
     pub max_follows: usize,
     /// So far ahead of the clock here a change's may be, in milliseconds. At first a day.
     pub max_ahead: u64,
@@ -105,10 +106,12 @@ impl<P: Policy> Log<P> {
         self.document
     }
 
-    /// Makes a change that follows all that counts here, at `wall` by the clock (milliseconds since 1970), for the others.
+    /// Makes a change that follows all that counts here, at `wall` by the clock (milliseconds since 1970), for the others. Where
+    /// that is more than a change may follow ([`LogConfig::max_follows`]), the same author joins it first by changes that say
+    /// nothing, as few as it takes: [`Log::since`] the [`Log::heads`] of before has them, too.
     ///
     /// # Errors
-    /// If the policy or the bounds refuse it, or the key is suspended.
+    /// If the policy or the bounds refuse it, or the key is suspended ([`Refused::Suspended`], [`Refused::Behind`]).
     pub fn commit(&mut self, key: &dyn Signer, wall: u64, body: Vec<u8>) -> Result<Change, Refused> {
         self.commit_with(key, wall, body, Vec::new())
     }
@@ -148,30 +151,53 @@ impl<P: Policy> Log<P> {
     ) -> Result<Change, Refused> {
         let author = key.public();
         let last: Vec<u32> = self.known.graph.last_of(&author).collect();
-        let (previous, seq) = match last.as_slice() {
+        let (mut previous, mut seq) = match last.as_slice() {
             [] => (None, 0),
-            [last] if self.entries.counts(*last) && !self.forks.contains_key(&author) => {
-                (self.id_of(*last), self.known.graph.seq(*last) + 1)
-            }
-            _ => return Err(Refused::Suspended),
+            _ if self.forks.contains_key(&author) => return Err(Refused::Suspended),
+            [last] if self.entries.counts(*last) => (self.id_of(*last), self.known.graph.seq(*last) + 1),
+            _ => return Err(Refused::Behind),
         };
-        let others = self.heads().into_iter().filter(|head| Some(*head) != previous).collect();
-        let header = Header {
-            document: self.document,
-            author,
-            seq,
-            previous,
-            others,
-            wall,
-            access,
-            body: hash_of_body(&body),
-        };
+        self.check_size(&body, access.len())?;
+        let mut rest = self.heads_beside(previous);
+        let mut parts: Vec<Vec<ChangeId>> = Vec::new();
+        while rest.len() > self.config.max_follows {
+            let more = rest.split_off(self.config.max_follows.max(1));
+            parts.push(std::mem::replace(&mut rest, more));
+        }
+        for others in parts {
+            let said = (Vec::new(), Vec::new());
+            previous = Some(self.append(key, (seq, previous, others), wall, said)?.0);
+            seq += 1;
+        }
+        Ok(self.append(key, (seq, previous, rest), wall, (body, access))?.1)
+    }
+
+    /// Signs a change that follows these, and takes it in.
+    fn append(
+        &mut self,
+        key: &dyn Signer,
+        (seq, previous, others): (u64, Option<ChangeId>, Vec<ChangeId>),
+        wall: u64,
+        (body, access): (Vec<u8>, Vec<Access>),
+    ) -> Result<(ChangeId, Change), Refused> {
+        let (document, author, hash) = (self.document, key.public(), hash_of_body(&body));
+        let header = Header { document, author, seq, previous, others, wall, access, body: hash };
         let (id, change) = Change::signed(header, body, key);
         let before = self.entries.len();
         self.look(&change)?;
         self.admit(id, change.clone(), wall)?;
         self.count_from(before, &self.forks.clone());
-        Ok(change)
+        Ok((id, change))
+    }
+
+    fn heads_beside(&self, previous: Option<ChangeId>) -> Vec<ChangeId> {
+        self.heads.iter().copied().filter(|head| Some(*head) != previous).collect()
+    }
+
+    /// How many changes an author's next commit makes to join heads, before the change itself.
+    pub(crate) fn joins(&self, author: &NodeId) -> usize {
+        let previous = self.known.graph.last_of(author).next().and_then(|last| self.id_of(last));
+        self.heads_beside(previous).len().saturating_sub(1) / self.config.max_follows.max(1)
     }
 
     /// The changes that count and that no change that counts follows, in ascending order: the version here.

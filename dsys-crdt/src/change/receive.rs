@@ -13,15 +13,33 @@ use super::{Access, Bundle, Change, ChangeId, Log, Policy, Refused, is_signed};
 pub struct Received {
     /// So many are new in the log, those included that had waited before.
     pub accepted: usize,
-    /// Those of them that count, what they follow first: to be applied in this order.
+    /// What counts now and did not before, what it follows first: to be applied in this order. Those of the new ones that count,
+    /// and behind a revocation or a fork older ones that somebody has built on now.
     pub counting: Vec<ChangeId>,
-    /// Older changes have ceased to count, or begun to: what was built of them is to be built again, from
-    /// [`Log::counting`].
+    /// Older changes have ceased to count: what was built of them is to be built again, from [`Log::counting`].
     pub rebuild: bool,
     /// Those that were refused, and why.
     pub refused: Vec<(ChangeId, Refused)>,
     /// Authors of whom a new branch was found: they have signed two changes in one place. [`Log::forks`] has the proofs.
     pub forked: Vec<NodeId>,
+    /// The numbers of the older ones among those that count now.
+    pub(crate) begun: Vec<u32>,
+}
+
+/// Which older changes count otherwise than they did.
+#[derive(Debug, Default)]
+pub(super) struct Recount {
+    /// The first that has ceased to.
+    ceased: Option<u32>,
+    /// In ascending order.
+    begun: Vec<u32>,
+}
+
+impl Recount {
+    /// The first of all.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.ceased.into_iter().chain(self.begun.first().copied()).min()
+    }
 }
 
 impl<P: Policy> Log<P> {
@@ -53,11 +71,11 @@ impl<P: Policy> Log<P> {
             new && why.is_none()
         });
         authentic(&mut signed, &mut received.refused);
-        let mut changed;
+        let mut recount;
         loop {
-            changed = false;
+            recount = Recount::default();
             for (id, change) in signed {
-                changed |= self.take_within(id, change, now, before, &mut received);
+                self.take_within(id, change, now, &mut recount, &mut received);
             }
             // Where the change that vouched for others was refused itself, nobody could be shown whose they are.
             let orphans = self.orphans(before);
@@ -69,9 +87,14 @@ impl<P: Policy> Log<P> {
             received.refused.extend(orphans.into_iter().map(|id| (id, Refused::Unsigned)));
         }
         received.accepted = self.entries.len() - before;
-        received.rebuild = self.count_from(before, &forks).is_some() || changed;
-        received.counting =
-            self.counting_from(before as u32).filter_map(|number| self.id_of(number)).collect();
+        let Recount { ceased, mut begun } = self.count_from(before, &forks);
+        begun.extend(recount.begun.into_iter().filter(|number| (*number as usize) < before));
+        begun.sort_unstable();
+        let older = |first: Option<u32>| first.is_some_and(|first| (first as usize) < before);
+        received.rebuild = older(ceased) || older(recount.ceased);
+        let counting = begun.iter().copied().chain(self.counting_from(before as u32));
+        received.counting = counting.filter_map(|number| self.id_of(number)).collect();
+        received.begun = begun;
         received.forked = std::mem::take(&mut self.branched).into_iter().collect();
         received
     }
@@ -82,12 +105,7 @@ impl<P: Policy> Log<P> {
         if header.document != self.document {
             return Err(Refused::Document);
         }
-        if change.body.len() > self.config.max_body {
-            return Err(Refused::Malformed("the body is too long"));
-        }
-        if header.others.len() > self.config.max_follows || header.access.len() > self.config.max_follows {
-            return Err(Refused::Malformed("it follows, or grants, too much"));
-        }
+        self.check_size(&change.body, header.others.len().max(header.access.len()))?;
         let one_form = header.others.is_sorted_by(|a, b| a < b)
             && header.previous.is_none_or(|previous| !header.others.contains(&previous));
         if !one_form {
@@ -99,30 +117,41 @@ impl<P: Policy> Log<P> {
         Ok(())
     }
 
-    /// As [`Log::take`]; but what would have another of the changes count that were cut, which nobody can build again here,
-    /// is refused. Gives whether one of the first `before` counts otherwise now.
+    /// Whether a change may say this, and follow, or grant and revoke, so many.
+    pub(super) fn check_size(&self, body: &[u8], names: usize) -> Result<(), Refused> {
+        if body.len() > self.config.max_body {
+            return Err(Refused::Malformed("the body is too long"));
+        }
+        if names > self.config.max_follows {
+            return Err(Refused::Malformed("it follows, or grants, too much"));
+        }
+        Ok(())
+    }
+
+    /// As [`Log::take`]; but where changes were cut it says at once which count otherwise by it, and refuses what would have one
+    /// of those that were cut do so, which nobody can build again here.
     fn take_within(
         &mut self,
         id: ChangeId,
         change: Change,
         now: u64,
-        before: usize,
+        recount: &mut Recount,
         received: &mut Received,
-    ) -> bool {
+    ) {
         if self.trimmed() == 0 {
-            self.take(id, change, now, received);
-            return false;
+            return self.take(id, change, now, received);
         }
         let (at, forks, branched) = (self.entries.len(), self.forks.clone(), self.branched.clone());
         self.take(id, change, now, received);
-        let changed = self.count_from(at, &forks).map(|first| first as usize);
-        if changed.is_some_and(|first| first < self.trimmed()) {
+        let otherwise = self.count_from(at, &forks);
+        if otherwise.first().is_some_and(|first| (first as usize) < self.trimmed()) {
             let removed = self.back_to(at, &forks);
             self.branched = branched;
             received.refused.extend(removed.into_iter().map(|(id, _)| (id, Refused::Trimmed)));
-            return false;
+            return;
         }
-        changed.is_some_and(|first| first < before)
+        recount.ceased = recount.ceased.into_iter().chain(otherwise.ceased).min();
+        recount.begun.extend(otherwise.begun);
     }
 
     /// Admits a change and those that have waited for it, or lets it wait.
@@ -203,10 +232,6 @@ impl<P: Policy> Log<P> {
             self.known.tips.remove(parent);
         }
         self.known.access.extend(header.access.iter().map(|access| (own, *access)));
-        self.heads.insert(id);
-        for parent in change.header.follows() {
-            self.heads.remove(parent);
-        }
         self.entries.push(change);
         Ok(())
     }
@@ -241,37 +266,61 @@ impl<P: Policy> Log<P> {
         ids.into_iter().zip(removed).collect()
     }
 
-    /// Finds out which of the changes from `before` on count, where `forks` were known before them. Gives the first of the
-    /// older ones for which it is otherwise than it was.
-    pub(super) fn count_from(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> Option<u32> {
-        let graph = &self.known.graph;
-        let counts = |number: &u32| self.entries.counts(*number);
-        let plain = |number: u32| !self.is_suspended(number) && graph.parents(number).iter().all(counts);
+    /// Finds out which of the changes from `before` on count, where `forks` were known before them, and what they change for
+    /// older ones. It costs what it touches, but for revocations and forks that are new.
+    pub(super) fn count_from(&mut self, before: usize, forks: &BTreeMap<NodeId, u64>) -> Recount {
         let is_new = |(number, access): &(u32, Access)| {
             matches!(access, Access::Revoke(_)) && *number as usize >= before
         };
-        if self.forks == *forks
-            && !self.known.access.iter().rev().any(is_new)
-            && (before as u32..graph.len()).all(plain)
-        {
-            return None;
+        if self.forks != *forks || self.known.access.iter().rev().any(is_new) {
+            return self.recount(before);
         }
-        self.recount(before)
+        // Nobody is suspended who was not before, so what has counted still does, with all that it follows.
+        let mut backed = vec![false; self.entries.len() - before];
+        let (mut counting, mut begun, mut due) = (Vec::new(), Vec::new(), Vec::new());
+        for at in (before as u32..self.known.graph.len()).rev() {
+            let counts = backed.get(at as usize - before) == Some(&true) || !self.is_suspended(at);
+            self.entries.set_counts(at, counts);
+            if counts {
+                counting.push(at);
+                due.extend_from_slice(self.known.graph.parents(at));
+            }
+            while let Some(parent) = due.pop() {
+                match (parent as usize).checked_sub(before) {
+                    Some(new) => backed.iter_mut().skip(new).take(1).for_each(|backed| *backed = true),
+                    None if self.entries.counts(parent) => {}
+                    None => {
+                        self.entries.set_counts(parent, true);
+                        begun.push(parent);
+                        due.extend_from_slice(self.known.graph.parents(parent));
+                    }
+                }
+            }
+        }
+        begun.sort_unstable();
+        counting.extend_from_slice(&begun);
+        self.heads.extend(counting.iter().filter_map(|number| self.known.names.of(*number)));
+        for parent in counting.iter().flat_map(|number| self.known.graph.parents(*number)) {
+            if let Some(parent) = self.known.names.of(*parent) {
+                self.heads.remove(parent);
+            }
+        }
+        Recount { ceased: None, begun }
     }
 
-    /// Finds out which changes count; gives the first of those before a number for which it is otherwise than it was.
-    fn recount(&mut self, before: usize) -> Option<u32> {
+    /// Finds out which changes count; gives those before a number for which it is otherwise than it was.
+    fn recount(&mut self, before: usize) -> Recount {
         let mut backed = vec![false; self.entries.len()];
-        let mut changed = None;
+        let mut otherwise = Recount::default();
         self.heads.clear();
         for at in (0..self.entries.len()).rev() {
             let is_backed = backed.get(at) == Some(&true);
             let counts = is_backed || !self.is_suspended(at as u32);
-            let Some(counted) = self.entries.counts.get_mut(at) else { continue };
-            if at < before && *counted != counts {
-                changed = Some(at as u32);
+            match self.entries.set_counts(at as u32, counts) {
+                true if at < before && !counts => otherwise.ceased = Some(at as u32),
+                true if at < before => otherwise.begun.push(at as u32),
+                _ => {}
             }
-            *counted = counts;
             if counts && !is_backed {
                 self.heads.extend(self.known.names.of(at as u32));
             }
@@ -283,7 +332,8 @@ impl<P: Policy> Log<P> {
                 }
             }
         }
-        changed
+        otherwise.begun.reverse();
+        otherwise
     }
 
     /// Whether a change counts only if somebody else builds on it.

@@ -155,7 +155,7 @@ impl<P: Policy> Log<P> {
             }
             self.admit(id, change, u64::MAX)?;
         }
-        let changed = self.count_from(before, &forks).is_some();
+        let changed = self.count_from(before, &forks).first().is_some();
         Ok(changed || !std::mem::take(&mut self.branched).is_empty())
     }
 }

@@ -1,6 +1,7 @@
 //! Editing: what the closure of [`Doc::change`](super::Doc::change) is given.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use super::DocError;
 use super::container::{Id, Kind};
@@ -26,12 +27,14 @@ pub struct Edit<'a> {
     /// Texts and lists that have new events.
     pub(super) fields: BTreeSet<Id>,
     pub(super) done: Vec<Sound>,
+    /// Set when it is made.
+    pub(super) made: Arc<OnceLock<()>>,
 }
 
 impl<'a> Edit<'a> {
     pub(super) fn new(state: &'a mut State, graph: &'a Graph, number: u32, start: u64, agent: Agent) -> Self {
-        let (body, fields, done) = Default::default();
-        Edit { state, graph, number, start, agent, body, fields, done }
+        let (body, (fields, done)) = (Body::of(agent.clone()), Default::default());
+        Edit { state, graph, number, start, agent, body, fields, done, made: Arc::default() }
     }
 
     /// Sets an entry of a map, or an element of a list, in place of whatever stood there. An element stays where it is, and

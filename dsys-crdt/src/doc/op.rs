@@ -1,4 +1,4 @@
-//! What a change's body says. Format version 3: a byte for the version, then postcard of [`Body`].
+//! What a change's body says; as bytes: `doc/body.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,17 @@ use crate::Agent;
 use crate::blob::Blob;
 use crate::types::{Position, Stamp};
 
-/// The first byte of every body.
-const VERSION: u8 = 3;
-
 /// The operations of one change. The Lamport time of each is one above the last; the first one's is above all that the
 /// change has seen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Body {
-    /// Whose containers and elements are named.
+    /// Whose containers and elements are named: first the author's own, by its key.
     pub(super) agents: Vec<Agent>,
     pub(super) ops: Vec<Op>,
 }
 
 /// A container or an element, by the operation that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Root,
     /// An operation of this change, by its place.
@@ -28,7 +25,7 @@ pub(super) enum Name {
     Other(u32, u64),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Op {
     /// Sets a map's entry in place of all that were seen.
     Set(Name, String, Item),
@@ -52,7 +49,7 @@ pub(super) enum Op {
 
 /// What is done at a slot of a list. To move an element is to delete the slots in which it stands, and to give it another one;
 /// to set it, to give it a slot with its new entry, and to delete those with older ones (`list/moves.rs`, `list/sets.rs`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum ListOp {
     /// A new element.
     Insert(Item),
@@ -84,7 +81,7 @@ pub(super) enum Item {
 }
 
 /// Characters deleted, and others inserted in their place, in the text as it is behind the edit before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextEdit {
     pub(super) at: u32,
     pub(super) delete: u32,
@@ -92,7 +89,7 @@ pub(super) struct TextEdit {
 }
 
 /// From `start` to `end`, `key` has the value, or none any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) start: Edge,
     pub(super) end: Edge,
@@ -104,7 +101,7 @@ pub(super) struct Mark {
 
 /// An end of a mark. A character is named by an operation of the change that inserted it, and its number among the characters
 /// that the change inserted into this text and deleted from it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
     Start,
     End,
@@ -113,11 +110,8 @@ pub(super) enum Edge {
 }
 
 impl Body {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        // Writing to memory fails only for types that postcard does not know.
-        let mut bytes = vec![VERSION];
-        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
-        bytes
+    pub(super) fn of(author: Agent) -> Body {
+        Body { agents: vec![author], ops: Vec::new() }
     }
 
     /// The name of what an operation has made, in a change of `own` that begins at that time.
@@ -135,14 +129,5 @@ impl Body {
             self.agents.len() - 1
         });
         Name::Other(at as u32, time)
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Option<Body> {
-        match bytes.split_first() {
-            // Grants and revocations alone.
-            None => Some(Body::default()),
-            Some((&VERSION, rest)) => postcard::from_bytes(rest).ok(),
-            Some(_) => None,
-        }
     }
 }

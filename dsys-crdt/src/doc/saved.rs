@@ -1,13 +1,13 @@
 //! A document as it is kept on one's own disk: with its state at the heads, so that it opens without a replay.
 //!
 //! ```text
-//! "dsysdoc" 3       magic and version, of the head
-//! postcard of       the head of the log, the state
+//! "dsysdoc" 4       magic and version, of the head
+//! length            of what follows when unpacked, 8 bytes, the lowest first
+//! LZ4 block of      postcard of the head of the log, and of the state
 //! CRC-32            of everything before it; also behind each chunk of changes
 //!
-//! "dsysdoc" 3       of what was built of the changes that were cut, which stands behind all chunks as number 2^32 - 1
-//! postcard of       that state
-//! CRC-32
+//! "dsysdoc" 4       the same of what was built of the changes that were cut, which stands behind all chunks as number
+//!                   2^32 - 1: of that state alone
 //! ```
 //!
 //! None of it is verified again, so it must never come from a peer: what a peer has to say are changes.
@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dsys_core::NodeId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Doc;
@@ -26,7 +27,7 @@ use crate::Agent;
 use crate::change::saved::Head;
 use crate::change::{Bundle, Log, LogConfig, Policy};
 
-const MAGIC: &[u8; 8] = b"dsysdoc\x03";
+const MAGIC: &[u8; 8] = b"dsysdoc\x04";
 
 /// A document's bytes for one's own disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Snapshot {
 pub enum SnapshotError {
     /// It is of a version that this one does not know.
     #[error(
-        "the document was kept by version {0} of the format, and this is version 3: open it with the dsys-crdt that kept it, or fetch it from a peer"
+        "the document was kept by version {0} of the format, and this is version 4: open it with the dsys-crdt that kept it, or fetch it from a peer"
     )]
     Version(u8),
     /// It is not what was written.
@@ -86,13 +87,11 @@ impl<P: Policy> Doc<P> {
     /// # Errors
     /// If a text that was opened from a damaged snapshot cannot be read.
     pub fn snapshot(&self, from: u32) -> Result<Snapshot, SnapshotError> {
-        let mut head = MAGIC.to_vec();
-        // Writing to memory fails only for types that postcard does not know.
-        head.extend(postcard::to_allocvec(&(self.log.head(), self.state.save()?)).unwrap_or_default());
+        let head = packed(&(self.log.head(), self.state.save()?));
         let chunks = self.log.chunks(from).map(|(at, bytes)| (at, sealed(bytes)));
         let base = self.log.base().filter(|_| from as usize <= self.log.trimmed());
         let chunks = chunks.chain(base.map(|base| (BASE, base.to_vec()))).collect();
-        Ok(Snapshot { changes: self.log.len() as u32, head: sealed(head), chunks })
+        Ok(Snapshot { changes: self.log.len() as u32, head, chunks })
     }
 
     /// Opens a snapshot with all of its chunks, in order. Nothing is verified.
@@ -101,8 +100,7 @@ impl<P: Policy> Doc<P> {
     /// If it is damaged, or of another version.
     pub fn restore(policy: P, snapshot: &Snapshot) -> Result<Doc<P>, SnapshotError> {
         let damaged = SnapshotError::Damaged;
-        let read = postcard::from_bytes(versioned(&snapshot.head)?).map_err(|_| damaged("its head"));
-        let (head, state): (Head, SavedState) = read?;
+        let (head, state): (Head, SavedState) = unpacked(&snapshot.head)?;
         let (base, chunks) = match snapshot.chunks.split_last() {
             Some(((BASE, base), chunks)) => (Some(base), chunks),
             _ => (None, snapshot.chunks.as_slice()),
@@ -130,7 +128,7 @@ impl<P: Policy> Doc<P> {
         let before = self.log.len() as u32;
         match self.log.replay(bundle) {
             Ok(true) => self.rebuild(),
-            Ok(false) => drop(self.advance(before)),
+            Ok(false) => drop(self.advance(before, &[])),
             Err(_) => return Err(SnapshotError::Damaged("a change does not fit the others")),
         }
         Ok(())
@@ -163,14 +161,12 @@ impl State {
 
     /// By itself, as bytes.
     pub(super) fn to_base(&self) -> Result<Vec<u8>, SnapshotError> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(postcard::to_allocvec(&self.save()?).unwrap_or_default());
-        Ok(sealed(bytes))
+        Ok(packed(&self.save()?))
     }
 
     /// What [`State::to_base`] gave; none if it is damaged.
     pub(super) fn of_base(bytes: &[u8]) -> Option<State> {
-        postcard::from_bytes::<SavedState>(versioned(bytes).ok()?).ok()?.load()
+        unpacked::<SavedState>(bytes).ok()?.load()
     }
 }
 
@@ -197,6 +193,24 @@ impl SavedState {
             life: Default::default(),
         })
     }
+}
+
+/// Behind magic and version, with a checksum.
+fn packed(value: &impl Serialize) -> Vec<u8> {
+    // Writing to memory fails only for types that postcard does not know.
+    let plain = postcard::to_allocvec(value).unwrap_or_default();
+    let packed = lz4_flex::block::compress(&plain);
+    sealed([&MAGIC[..], &(plain.len() as u64).to_le_bytes(), &packed].concat())
+}
+
+fn unpacked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SnapshotError> {
+    let damaged = SnapshotError::Damaged("its head");
+    let (length, packed) = versioned(bytes)?.split_first_chunk::<8>().ok_or(damaged)?;
+    // An LZ4 block grows by 255 times at most.
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok();
+    let length = length.filter(|length| *length / 255 <= packed.len()).ok_or(damaged)?;
+    let plain = lz4_flex::block::decompress(packed, length).map_err(|_| damaged)?;
+    postcard::from_bytes(&plain).map_err(|_| damaged)
 }
 
 /// What stands behind the magic and the version.

@@ -24,7 +24,12 @@ impl State {
     pub(super) fn stage<P: Policy>(&mut self, log: &Log<P>, number: u32, staged: &mut Staged) -> Option<()> {
         // Also of a change that says nothing that makes sense, for the author's next one.
         let own = self.agent_of(log, number)?;
-        let Body { agents, ops } = Body::decode(&log.at(number)?.body)?;
+        let change = log.at(number)?;
+        let (parents, author) = (log.graph().parents(number), change.header.author.as_bytes());
+        // Under its key, as the author did not know of its forks.
+        let author = Agent::new(author).ok()?;
+        let seen = || log.graph().authors_seen(parents);
+        let Body { agents, ops } = Body::decode(&change.body, &author, self.start(parents), seen)?;
         let start = self.end(log, number, ops.len());
         let stamp = |at: u32| Stamp { time: start + u64::from(at), agent: own.clone() };
         for (at, op) in (0..).zip(ops) {

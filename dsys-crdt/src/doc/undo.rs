@@ -1,6 +1,6 @@
 //! Texts and lists of a document by more than what stands in them: taking back, who wrote what, marks.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dsys_core::NodeId;
 
@@ -20,11 +20,13 @@ pub struct Undo {
     at: Id,
     life: Arc<()>,
     groups: Groups,
+    /// What it was before the last change in which something was taken back or brought back, and whether that was made.
+    before: Option<(Arc<OnceLock<()>>, Arc<()>, Groups)>,
 }
 
 #[derive(Clone, Debug)]
 enum Groups {
-    Text(RichUndo),
+    Text(Box<RichUndo>),
     List(ListUndo),
 }
 
@@ -41,7 +43,7 @@ impl<P: Policy> Doc<P> {
         let groups = match self.state.containers.get_mut(&at).map(|it| &mut it.kind) {
             Some(Kind::Text(field)) => {
                 field.rich.text_mut().set_agent(agent);
-                Groups::Text(RichUndo::new(&field.rich))
+                Groups::Text(Box::new(RichUndo::new(&field.rich)))
             }
             Some(Kind::List(field)) => {
                 field.list.set_agent(agent);
@@ -49,14 +51,12 @@ impl<P: Policy> Doc<P> {
             }
             _ => return Err(DocError::WrongKind),
         };
-        Ok(Undo { at, life, groups })
+        Ok(Undo { at, life, groups, before: None })
     }
 
     /// What was done since the last group is one more, to be taken back together. Without this everything since then is.
     pub fn end_group(&self, undo: &mut Undo) {
-        if !Arc::ptr_eq(&undo.life, &self.state.life) {
-            return;
-        }
+        undo.settle();
         match (self.state.kind(&undo.at), &mut undo.groups) {
             (Ok(Kind::Text(field)), Groups::Text(undo)) => undo.end_group(&field.rich),
             (Ok(Kind::List(field)), Groups::List(undo)) => {
@@ -103,12 +103,21 @@ impl<P: Policy> Doc<P> {
     }
 }
 
+impl Undo {
+    /// Forgets what a change did to it that was not made.
+    fn settle(&mut self) {
+        if let Some((_, life, groups)) = self.before.take_if(|(made, ..)| made.get().is_none()) {
+            (self.life, self.groups) = (life, groups);
+        }
+    }
+}
+
 impl Edit<'_> {
-    /// Takes back the last group of what was done to a text or a list since [`Doc::undo`]. False if there is none, or the
-    /// document was built anew, after a revocation or a fork: then nothing can be taken back any more.
+    /// Takes back the last group of what was done to a text or a list since [`Doc::undo`]. False if there is none. What does not
+    /// count any more is not taken back; of one's own that is what nobody had seen when one was revoked.
     ///
     /// # Errors
-    /// If the text or the list is gone, or its history full.
+    /// If the text or the list is gone, or its history full. If the change is not made, nothing was taken back.
     pub fn undo(&mut self, undo: &mut Undo) -> Result<bool, DocError> {
         self.invert(undo, RichUndo::undo, ListUndo::undo)
     }
@@ -127,8 +136,21 @@ impl Edit<'_> {
         in_text: impl FnOnce(&mut RichUndo, &mut RichText) -> Result<bool, MarkError>,
         in_list: impl FnOnce(&mut ListUndo, &mut List<Entry>) -> Result<bool, EditError>,
     ) -> Result<bool, DocError> {
+        if undo.before.as_ref().is_none_or(|(made, ..)| !Arc::ptr_eq(made, &self.made)) {
+            undo.settle();
+            undo.before = Some((self.made.clone(), undo.life.clone(), undo.groups.clone()));
+        }
         if !Arc::ptr_eq(&undo.life, &self.state.life) {
-            return Ok(false);
+            match &mut undo.groups {
+                Groups::Text(groups) => {
+                    let field = self.state.text_mut(&undo.at).ok_or(DocError::NotFound)?;
+                    groups.revive(&mut field.rich)?;
+                }
+                Groups::List(groups) => {
+                    groups.revive(&mut self.state.list_mut(&undo.at).ok_or(DocError::NotFound)?.list);
+                }
+            }
+            undo.life = self.state.life.clone();
         }
         let groups = match &mut undo.groups {
             Groups::Text(groups) => groups,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Element, Item, List};
+use crate::Agent;
 use crate::text::EditError;
 use crate::undo::{EventGroups, Way};
 
@@ -14,16 +15,31 @@ use crate::undo::{EventGroups, Way};
 #[derive(Clone, Debug)]
 pub struct ListUndo {
     groups: EventGroups,
+    agent: Agent,
     /// By slot that the agent has deleted: the event that did; of its events up to this one.
     deleted: BTreeMap<u32, u32>,
     noted: u32,
+    /// Its first event that can be taken back.
+    begun: u32,
 }
 
 impl ListUndo {
     /// What the list's agent does from now on can be taken back.
     pub fn new<T: Element>(list: &List<T>) -> ListUndo {
         let seen = list.history.agents.events(list.agent);
-        ListUndo { groups: EventGroups::new(list.agent, seen), deleted: BTreeMap::new(), noted: seen }
+        let (groups, agent) = (EventGroups::new(list.agent, seen), list.agent().clone());
+        ListUndo { groups, agent, deleted: BTreeMap::new(), noted: seen, begun: seen }
+    }
+
+    /// Goes on in a list that was built again, in which the agent's events are the same but for the last ones, and others have
+    /// come or gone.
+    #[cfg(feature = "keys")]
+    pub(crate) fn revive<T: Element>(&mut self, list: &mut List<T>) {
+        list.set_agent(self.agent.clone());
+        let now = self.events(list);
+        self.groups.revive(list.agent, now);
+        self.deleted.clear();
+        self.noted = self.begun.min(now);
     }
 
     /// As [`Undo::end_group`](crate::Undo::end_group).
@@ -32,7 +48,8 @@ impl ListUndo {
     }
 
     fn events<T: Element>(&self, list: &List<T>) -> u32 {
-        list.history.agents.events(self.groups.agent)
+        let agents = &list.history.agents;
+        agents.find(&self.agent).map_or(0, |agent| agents.events(agent))
     }
 
     /// How many groups can be taken back, [`Undo::GROUPS`](crate::Undo::GROUPS) at most.

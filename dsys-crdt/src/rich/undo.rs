@@ -6,6 +6,8 @@ use std::ops::Range;
 use super::marks::{Marks, Winners};
 use super::{Expand, MarkError, RichText, at_position};
 use crate::agent::Agent;
+#[cfg(feature = "keys")]
+use crate::agent::VersionVector;
 use crate::places::Places;
 use crate::undo::{Groups, Undo, Way};
 
@@ -20,11 +22,14 @@ pub struct RichUndo {
     /// How many of the agent's marks are in groups.
     seen: u32,
     groups: Groups<Group>,
-    /// Marks that do not count, by their place among all: those that were taken back, and those that were made here to
-    /// show how the text looks without them.
-    void: BTreeSet<usize>,
+    /// Those of the agent's marks that do not count: that were taken back, or made here to show how the text looks without
+    /// them.
+    void: BTreeSet<u32>,
     /// By character that came back: how many marks there were then. Those lie on it that lay on the one that it stands for.
     born: BTreeMap<u32, usize>,
+    /// The same by the numbers of these characters among the agent's events.
+    #[cfg(feature = "keys")]
+    births: Vec<(Vec<u32>, VersionVector)>,
 }
 
 /// What is taken back together: the last group of the text, if it is part of it, and some of the agent's marks.
@@ -47,7 +52,37 @@ impl RichUndo {
         let agent = rich.text.agent().clone();
         let seen = rich.marks.known(&agent);
         let (groups, void, born) = Default::default();
-        RichUndo { text: Undo::new(&rich.text), agent, seen, groups, void, born }
+        RichUndo {
+            text: Undo::new(&rich.text),
+            agent,
+            seen,
+            groups,
+            void,
+            born,
+            #[cfg(feature = "keys")]
+            births: Vec::new(),
+        }
+    }
+
+    /// Goes on in a text that was built again, in which what the agent did is the same but for the last of it, and others' doing
+    /// has come or gone.
+    ///
+    /// # Errors
+    /// As [`Text::read_past`](crate::Text::read_past). It is to be tried again then.
+    #[cfg(feature = "keys")]
+    pub(crate) fn revive(&mut self, rich: &mut RichText) -> Result<(), crate::DecodeError> {
+        rich.text.read_past()?;
+        rich.text.set_agent(self.agent.clone());
+        self.text.revive(&rich.text);
+        let (agents, marks) = (&rich.text.history.agents, &rich.marks);
+        let local = |seq: &u32| agents.local(agents.find(&self.agent)?, *seq);
+        self.born.clear();
+        for (copies, then) in &self.births {
+            let later = marks.all.iter().position(|mark| mark.seq >= then.get(&mark.agent));
+            let born = later.unwrap_or(marks.all.len());
+            self.born.extend(copies.iter().filter_map(local).map(|copy| (copy, born)));
+        }
+        Ok(())
     }
 
     /// As [`Undo::end_group`].
@@ -84,8 +119,8 @@ impl RichUndo {
         let marks = self.marks(rich, &group);
         self.groups.turned(way, group.clone());
         match way {
-            Way::Back => self.void.extend(&marks),
-            Way::Forth => self.void.retain(|mark| !marks.contains(mark)),
+            Way::Back => self.void.extend(group.marks.clone()),
+            Way::Forth => self.void.retain(|mark| !group.marks.contains(mark)),
         }
         if group.text {
             match way {
@@ -95,6 +130,11 @@ impl RichUndo {
         }
         self.show(rich, &marks, group.text)?;
         Ok(true)
+    }
+
+    /// Whether a mark counts, by its place among all.
+    fn counts(&self, marks: &Marks, at: usize) -> bool {
+        marks.all.get(at).is_none_or(|mark| mark.agent != self.agent || !self.void.contains(&mark.seq))
     }
 
     /// The places among all marks of those of a group.
@@ -111,10 +151,16 @@ impl RichUndo {
         if restored {
             let copies = self.text.restored().iter();
             self.born.extend(copies.map(|&(_, copy)| (copy, rich.marks.all.len())));
+            #[cfg(feature = "keys")]
+            {
+                let seq = |&(_, copy): &(u32, u32)| rich.text.history.agents.id(copy).1;
+                let copies = self.text.restored().iter().map(seq).collect();
+                self.births.push((copies, rich.marks.version()));
+            }
         }
         for (key, acts) in self.acts(rich, changed, restored)? {
             for Act { range, value, expand } in acts {
-                self.void.insert(rich.marks.all.len());
+                self.void.insert(rich.marks.known(&self.agent));
                 rich.push_mark(range, &key, value, expand)?;
             }
         }
@@ -136,7 +182,7 @@ impl RichUndo {
         let (length, marks) = (rich.text.len(), &rich.marks);
         let places = rich.text.places()?;
         let shown = marks.winners(&places, length, |_| true);
-        let meant = marks.winners(&places, length, |at| !self.void.contains(&at));
+        let meant = marks.winners(&places, length, |at| self.counts(marks, at));
         let again = self.came_back(marks, &places, changed, restored);
         let changed: Vec<_> =
             changed.iter().filter_map(|&at| Some((marks.range(at, &places)?, marks.all.get(at)?))).collect();
@@ -197,7 +243,7 @@ impl RichUndo {
             };
             let seems = |mark: &usize| all.covers(*mark, places, copy);
             if new.contains(&copy) || changed.iter().any(|mark| lies(mark) || seems(mark)) {
-                let counts = (0..all.all.len()).filter(|mark| !self.void.contains(mark));
+                let counts = (0..all.all.len()).filter(|mark| self.counts(all, *mark));
                 found.insert(at, all.winners_of(counts.filter(lies)));
             }
         }

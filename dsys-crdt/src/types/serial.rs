@@ -175,13 +175,33 @@ impl<'de, E: Deserialize<'de> + Ord> Deserialize<'de> for TwoPhaseSet<E> {
 
 impl Serialize for Tree {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.moves())
+        match to.is_human_readable() {
+            true => to.collect_seq(self.moves()),
+            false => to.serialize_bytes(&Tree::encode_moves(self.moves())),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let moves: Vec<Move> = Deserialize::deserialize(from)?;
+        struct Moves;
+
+        impl serde::de::Visitor<'_> for Moves {
+            type Value = Vec<Move>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the moves of a tree")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<Move>, E> {
+                Tree::decode_moves(bytes).map_err(E::custom)
+            }
+        }
+
+        let moves: Vec<Move> = match from.is_human_readable() {
+            true => Deserialize::deserialize(from)?,
+            false => from.deserialize_bytes(Moves)?,
+        };
         let mut tree = Tree::default();
         tree.apply_all(moves);
         Ok(tree)

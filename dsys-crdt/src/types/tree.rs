@@ -1,6 +1,7 @@
 //! The tree whose nodes move: Kleppmann, Mulligan, Gomes, Beresford, "A highly-available move operation for replicated
 //! trees", IEEE TPDS 2021.
 
+mod encoding;
 mod position;
 mod replay;
 

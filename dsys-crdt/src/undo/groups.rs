@@ -36,6 +36,13 @@ impl<G: Clone> Groups<G> {
         self.undone.clear();
     }
 
+    /// Forgets those that are not wanted.
+    #[cfg(feature = "keys")]
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&G) -> bool) {
+        self.done.retain(&wanted);
+        self.undone.retain(&wanted);
+    }
+
     /// How many can be taken back.
     pub(crate) fn len(&self) -> usize {
         self.done.len()
@@ -77,6 +84,13 @@ impl EventGroups {
     /// What comes behind the agent's first `seen` events.
     pub(crate) fn new(agent: u32, seen: u32) -> EventGroups {
         EventGroups { agent, seen, groups: Groups::default() }
+    }
+
+    /// The agent has another number now, and so many events, the first ones.
+    #[cfg(feature = "keys")]
+    pub(crate) fn revive(&mut self, agent: u32, now: u32) {
+        (self.agent, self.seen) = (agent, self.seen.min(now));
+        self.groups.retain(|group| group.end <= now);
     }
 
     /// Ends a group, where the agent has made so many events by now; gives whether there is something in it.

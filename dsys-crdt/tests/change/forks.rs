@@ -65,13 +65,28 @@ fn what_others_have_built_on_counts_on_both_sides() {
     assert_eq!((received.counting.len(), received.rebuild, left.heads()), (0, false, alone.heads()));
     right.commit(&key(3), 0, b"on the right".to_vec()).unwrap();
     let received = left.receive(right.since(&base.heads()), 0);
-    assert_eq!((received.counting.len(), received.rebuild), (1, true), "four older ones count now");
+    assert_eq!((received.counting.len(), received.rebuild), (5, false), "four older ones count now");
     right.receive(left.since(&base.heads()), 0);
     alone.receive(right.since(&base.heads()), 0);
     assert_eq!((counting(&left).len(), left.heads().len()), (12, 2));
     for log in [&right, &alone] {
         assert_eq!((counting(log), log.heads()), (counting(&left), left.heads()));
     }
+}
+
+/// What was the version before a branch, and is none any more when somebody has built on the branch.
+#[test]
+fn a_branch_that_begins_to_count_takes_the_place_of_what_it_follows() {
+    let mut log = open();
+    let before = log.commit(&key(1), 0, b"before".to_vec()).unwrap().header.id();
+    let (mut left, mut right) = (log.clone(), log.clone());
+    let branches = [left.commit(&key(1), 0, b"left".to_vec()), right.commit(&key(1), 0, b"right".to_vec())];
+    log.receive(branches.map(Result::unwrap), 0);
+    assert_eq!((log.heads(), log.counting().count()), (vec![before], 1));
+    let built = left.commit(&key(2), 0, b"built on it".to_vec()).unwrap();
+    let received = log.receive([built.clone()], 0);
+    assert_eq!((received.counting.len(), received.rebuild), (2, false));
+    assert_eq!((log.heads(), log.counting().count()), (vec![built.header.id()], 3));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bytes;
 mod counting;
 mod forks;
 mod hostile;
+mod many;
 mod revoked;
 
 use dsys_core::SecretKey;

@@ -38,7 +38,7 @@ fn what_a_revocation_has_not_seen_does_not_count() {
     let received = mallory.receive(owner.since(&mallory.heads()), 0);
     assert_eq!((received.counting.len(), received.rebuild), (1, true));
     assert_eq!((bodies(&mallory), mallory.heads()), (vec!["seen".to_string()], owner.heads()));
-    assert_eq!(mallory.commit(&key(1), 0, b"more".to_vec()), Err(Refused::Suspended));
+    assert_eq!(mallory.commit(&key(1), 0, b"more".to_vec()), Err(Refused::Behind));
     say(&mut owner, 2, "on");
     exchange(&mut owner, &mut mallory);
 }
@@ -60,10 +60,32 @@ fn what_a_member_has_built_on_counts_and_a_new_grant_begins_anew() {
     // Mallory is a member again, under a grant that has seen the revocation; her key has a change that does not count.
     owner.grant(&key(0), 0, [key(1).public(), key(3).public()]).unwrap();
     exchange(&mut owner, &mut mallory);
-    assert_eq!(mallory.commit(&key(1), 0, b"again".to_vec()), Err(Refused::Suspended));
+    assert_eq!(mallory.commit(&key(1), 0, b"again".to_vec()), Err(Refused::Behind));
     say(&mut mallory, 3, "under another key");
     exchange(&mut owner, &mut mallory);
     assert_eq!(bodies(&owner).len(), 3);
+}
+
+/// Who is suspended goes on, and somebody builds on it each time: it is shown as it comes, and nothing is built again.
+#[test]
+fn what_begins_to_count_is_shown_and_nothing_is_built_again() {
+    let mut owner = members(2);
+    let (mut mallory, mut carla) = (owner.clone(), owner.clone());
+    say(&mut mallory, 1, "seen");
+    exchange(&mut owner, &mut mallory);
+    owner.revoke(&key(0), 0, [key(1).public()]).unwrap();
+    for round in 0..5 {
+        say(&mut mallory, 1, &format!("mallory {round}"));
+        let received = owner.receive(mallory.since(&owner.heads()), 0);
+        assert_eq!((received.rebuild, received.counting.len()), (false, 0));
+        carla.receive(mallory.since(&carla.heads()), 0);
+        say(&mut carla, 2, &format!("carla {round}"));
+        let received = owner.receive(carla.since(&owner.heads()), 0);
+        assert_eq!((received.rebuild, received.counting.len()), (false, 2));
+        let said: Vec<&[u8]> = received.counting.iter().map(|id| &owner.get(id).unwrap().body[..]).collect();
+        assert_eq!(said, [format!("mallory {round}").as_bytes(), format!("carla {round}").as_bytes()]);
+        assert_eq!(owner.heads().len(), 2, "the revocation, and what carla said");
+    }
 }
 
 #[test]

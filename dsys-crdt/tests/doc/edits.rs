@@ -438,3 +438,35 @@ fn blobs_stand_elsewhere_and_are_what_they_are_called() {
         assert_eq!(there.blobs(), [b].into());
     });
 }
+
+/// More than a change may follow have written, and have never met.
+#[test]
+fn a_thousand_who_never_met_are_joined() {
+    let author = |number: u32| {
+        let mut bytes = [7; 32];
+        bytes[..4].copy_from_slice(&number.to_le_bytes());
+        dsys_core::SecretKey::from_bytes(bytes)
+    };
+    let mut begun = empty();
+    begun.change(&key(1), 0, |doc| doc.set("/text", Value::Text(String::new()))).unwrap();
+    let mut all = begun.clone();
+    for number in 0..512 {
+        let mut log = begun.log().clone();
+        // As the edit would, under each key: one character at the beginning.
+        let mut one = Doc::of(std::mem::replace(&mut log, begun.log().clone()));
+        let typed = one.change(&author(number), 0, |doc| doc.insert_text("/text", 0, "x")).unwrap();
+        all.receive([typed], 0);
+    }
+    // By one who is new, and one who is not; each names what another has made.
+    for number in [900, 3] {
+        let before = all.heads();
+        let change = all.change(&author(number), 0, |doc| doc.insert_text("/text", 512, "!")).unwrap();
+        assert_eq!((all.heads(), all.void().count()), (vec![change.header.id()], 0));
+        let mut there = empty();
+        there.decode_and_receive(&all.encode_since(&[]), 0).unwrap();
+        assert_eq!((json(&there), there.void().count()), (json(&all), 0));
+        let opened = Doc::restore(dsys_crdt::change::Open, &all.snapshot(0).unwrap()).unwrap();
+        assert_eq!(json(&opened), json(&all));
+        assert_eq!(all.log().since(&before).len(), if number == 900 { 2 } else { 1 });
+    }
+}

@@ -1,34 +1,32 @@
 //! Bodies that no honest replica writes: such a change says nothing, everywhere, whatever came with it.
 
-use dsys_crdt::Agent;
 use dsys_crdt::change::{Change, Log, Open};
 use dsys_crdt::doc::{Doc, Value};
 use dsys_crdt::laws::Random;
 use dsys_crdt::types::Position;
 use proptest::prelude::*;
-use serde::Serialize;
 
 use crate::{DOCUMENT, empty, json, key};
 
-/// The format of a body, written down a second time.
-#[derive(Clone, Default, Serialize)]
+/// The format of a body, written down a second time: its plain form.
 struct Body {
-    agents: Vec<Agent>,
+    /// Whom the author has seen.
+    seen: Vec<u8>,
+    agents: Vec<u8>,
     ops: Vec<Op>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Copy)]
 enum Name {
     Root,
     Here(u32),
-    Other(u32, u64),
+    Own(u64),
+    Other(u64, u64),
 }
 
-#[derive(Clone, Serialize)]
-#[allow(dead_code)] // The places of the variants are the format.
+#[derive(Clone)]
 enum Op {
     Set(Name, String, Item),
-    Unset(Name, String),
     List(Name, u32, ListOp),
     Edit(Name, Vec<(u32, u32, String)>),
     Add(Name, i64),
@@ -38,7 +36,7 @@ enum Op {
     Fell(Name, Name),
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Clone)]
 enum ListOp {
     Insert(Item),
     Delete(u32),
@@ -47,8 +45,7 @@ enum ListOp {
     SetAgain(Name, Name),
 }
 
-#[derive(Clone, Serialize)]
-#[allow(dead_code)] // The places of the variants are the format.
+#[derive(Clone, Copy)]
 enum Edge {
     Start,
     End,
@@ -56,34 +53,181 @@ enum Edge {
     Before(Name, u32),
 }
 
-#[derive(Clone, Serialize)]
-#[allow(dead_code)] // The places of the variants are the format.
+#[derive(Clone)]
 enum Item {
     Null,
-    Bool(bool),
     Int(i64),
-    Float(f64),
-    String(String),
-    Bytes(Vec<u8>),
     Map,
     List,
     Text,
-    Counter,
     Tree,
+}
+
+#[derive(Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    count: u64,
+    at: u32,
+}
+
+impl Rows {
+    fn number(&mut self, number: impl Into<u64>) {
+        self.bytes.extend(postcard::to_allocvec(&number.into()).unwrap());
+    }
+
+    fn signed(&mut self, number: i64) {
+        self.bytes.extend(postcard::to_allocvec(&number).unwrap());
+    }
+
+    fn string(&mut self, string: &str) {
+        self.bytes.extend(postcard::to_allocvec(string).unwrap());
+    }
+
+    fn begin(&mut self, kind: u8, container: Name) {
+        self.count += 1;
+        self.number(kind);
+        self.name(container);
+    }
+
+    fn name(&mut self, name: Name) {
+        let (who, when) = match name {
+            Name::Root => return self.number(0u8),
+            Name::Here(at) => (1, u64::from(self.at.wrapping_sub(at))),
+            Name::Own(time) => (2, time),
+            Name::Other(agent, time) => (3 + agent, time),
+        };
+        self.number(who);
+        self.number(when);
+    }
+
+    fn item(&mut self, item: &Item) {
+        let kind: u8 = match item {
+            Item::Null => 0,
+            Item::Int(_) => 3,
+            Item::Map => 7,
+            Item::List => 8,
+            Item::Text => 9,
+            Item::Tree => 11,
+        };
+        self.number(kind);
+        if let Item::Int(value) = item {
+            self.signed(*value);
+        }
+    }
+
+    fn place(&mut self, parent: Option<Name>, position: &Position) {
+        self.name(parent.unwrap_or(Name::Root));
+        self.number(2 * position.digits().len() as u64 + 1);
+        position.digits().iter().for_each(|digit| self.number(*digit));
+    }
+
+    fn op(&mut self, op: &Op) {
+        match op {
+            Op::Set(at, key, item) => {
+                self.begin(0, *at);
+                self.string(key);
+                self.item(item);
+            }
+            Op::Add(at, by) => {
+                self.begin(2, *at);
+                self.signed(*by);
+            }
+            Op::Edit(at, edits) => {
+                self.begin(3, *at);
+                for (number, (at, delete, insert)) in edits.iter().enumerate() {
+                    if number > 0 {
+                        self.count += 1;
+                        self.number(4u8);
+                    }
+                    self.number(*at);
+                    self.number(*delete);
+                    self.string(insert);
+                }
+            }
+            Op::Mark(at, (start, end, expand, key, value)) => {
+                self.begin(5, *at);
+                let kind = |edge: &Edge| match edge {
+                    Edge::Start => 0,
+                    Edge::End => 1,
+                    Edge::Behind(..) => 2,
+                    Edge::Before(..) => 3u64,
+                };
+                let value_kind = 64 * u64::from(value.is_some());
+                self.number(kind(start) + 4 * kind(end) + 16 * u64::from(*expand) + value_kind);
+                for edge in [start, end] {
+                    if let Edge::Behind(name, at) | Edge::Before(name, at) = edge {
+                        self.name(*name);
+                        self.number(*at);
+                    }
+                }
+                self.string(key);
+                value.iter().for_each(|value| self.string(value));
+            }
+            Op::Grow(at, parent, position) => {
+                self.begin(6, *at);
+                self.place(*parent, position);
+            }
+            Op::Carry(at, node, parent, position) => {
+                self.begin(7, *at);
+                self.name(*node);
+                self.place(*parent, position);
+            }
+            Op::Fell(at, node) => {
+                self.begin(8, *at);
+                self.name(*node);
+            }
+            Op::List(at, slot, op) => {
+                let kind = match op {
+                    ListOp::Insert(_) => 9,
+                    ListOp::Delete(_) => 10,
+                    ListOp::Move(_) => 11,
+                    ListOp::Set(..) => 12,
+                    ListOp::SetAgain(..) => 13,
+                };
+                self.begin(kind, *at);
+                self.number(*slot);
+                match op {
+                    ListOp::Insert(item) => self.item(item),
+                    ListOp::Delete(count) => self.number(*count),
+                    ListOp::Move(element) => self.name(*element),
+                    ListOp::Set(element, item) => {
+                        self.name(*element);
+                        self.item(item);
+                    }
+                    ListOp::SetAgain(element, value) => {
+                        self.name(*element);
+                        self.name(*value);
+                    }
+                }
+            }
+        }
+        self.at += 1;
+    }
 }
 
 impl Body {
     fn bytes(&self) -> Vec<u8> {
-        [vec![3], postcard::to_allocvec(self).unwrap()].concat()
+        let key = |number: &u8| *key(*number).public().as_bytes();
+        let mut seen: Vec<[u8; 32]> = self.seen.iter().map(key).collect();
+        seen.sort_unstable();
+        let rank = |agent: &u8| seen.iter().position(|it| *it == key(agent)).unwrap_or(seen.len());
+        let mut head = vec![4, self.agents.len() as u8];
+        head.extend(self.agents.iter().map(|agent| 2 * rank(agent) as u8));
+        let mut rows = Rows::default();
+        self.ops.iter().for_each(|op| rows.op(op));
+        head.extend(postcard::to_allocvec(&(2 * rows.count)).unwrap());
+        [head, rows.bytes].concat()
     }
 }
 
+/// What somebody says who has seen author 1.
 fn body(ops: Vec<Op>) -> Vec<u8> {
-    Body { agents: vec![agent(1), agent(9)], ops }.bytes()
+    Body { seen: vec![1], agents: vec![1, 9], ops }.bytes()
 }
 
-fn agent(number: u8) -> Agent {
-    Agent::new(key(number).public().as_bytes()).unwrap()
+/// The same of one who has seen author 9, too, and others.
+fn body_of_one_who_saw(others: &[u8], ops: Vec<Op>) -> Vec<u8> {
+    Body { seen: [&[1, 9], others].concat(), agents: vec![1, 9], ops }.bytes()
 }
 
 /// A document with a text at time 0 and a list at time 2 by author 1, and the change that made it.
@@ -96,6 +240,13 @@ fn base() -> (Doc<Open>, Change) {
         })
         .unwrap();
     (doc, made)
+}
+
+/// The same, and a change of author 9 at time 4.
+fn base_with_nine() -> (Doc<Open>, [Change; 2]) {
+    let (mut doc, made) = base();
+    let first = doc.change(&key(9), 0, |doc| doc.set("/nine", 0)).unwrap();
+    (doc, [made, first])
 }
 
 const TEXT: Name = Name::Other(0, 0);
@@ -118,15 +269,31 @@ fn mark(text: Name, start: Edge, expand: u8, key: &str) -> Op {
     Op::Mark(text, (start, Edge::End, expand, key.into(), Some("v".into())))
 }
 
+/// A table of these columns.
+fn columns(some: &[(usize, &[u8])]) -> Vec<u8> {
+    let of = |number| some.iter().find(|(at, _)| *at == number).map_or(&[][..], |(_, bytes)| bytes);
+    (0..21).flat_map(|number| [&[of(number).len() as u8], of(number)].concat()).collect()
+}
+
 fn nonsense() -> Vec<Vec<u8>> {
     let set = |name, item| Op::Set(name, "x".into(), item);
     let nested =
         (0..80).map(|at| set(if at == 0 { Name::Root } else { Name::Here(at - 1) }, Item::Map)).collect();
     vec![
-        b"\x04newer".to_vec(),
-        b"\x02older".to_vec(),
-        b"\x03".to_vec(),
-        [3, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        b"\x05newer".to_vec(),
+        b"\x03older".to_vec(),
+        b"\x04".to_vec(),
+        [4, 0, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        [4, 0xff, 0xff, 0xff, 0xff, 0x0f].to_vec(),
+        // By columns, of each of which there is as much as one asks for, in no bits: ten operations, more than there are bytes,
+        // and some without a column.
+        [&[4, 0, 21][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0]), (16, &[4, 2, 0])])].concat(),
+        [&[4, 0, 0xff, 0xff, 0x7f][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0]), (16, &[4, 2, 0])])]
+            .concat(),
+        [&[4, 0, 21][..], &columns(&[(0, &[4, 2, 0]), (1, &[4, 0, 0])])].concat(),
+        [&[4, 0, 21][..], &columns(&[(0, &[4, 2, 65])])].concat(),
+        [&[4, 0, 21][..], &columns(&[(0, &[6, 2])])].concat(),
+        [4, 0, 21].to_vec(),
         body(vec![edit(4, 0, "past the end")]),
         body(vec![edit(1, 3, "")]),
         body(vec![edit(0, 0, "")]),
@@ -171,7 +338,6 @@ fn nonsense() -> Vec<Vec<u8>> {
         body(vec![Op::List(TEXT, 0, ListOp::Insert(Item::Null))]),
         body(vec![Op::Add(TEXT, 1)]),
         body(vec![mark(LIST, Edge::Start, 0, "k")]),
-        body(vec![mark(TEXT, Edge::Start, 4, "k")]),
         body(vec![mark(TEXT, Edge::Start, 0, &"k".repeat(257))]),
         body(vec![mark(TEXT, Edge::Behind(TEXT, 3), 0, "k")]),
         body(vec![mark(TEXT, Edge::Before(Name::Here(0), 0), 0, "k")]),
@@ -190,6 +356,7 @@ fn nonsense() -> Vec<Vec<u8>> {
 fn the_format_is_what_it_was() {
     let (doc, made) = base();
     let expected = Body {
+        seen: vec![],
         agents: vec![],
         ops: vec![
             Op::Set(Name::Root, "text".into(), Item::Text),
@@ -199,8 +366,11 @@ fn the_format_is_what_it_was() {
         ],
     };
     assert_eq!(made.body, expected.bytes());
-    let golden = b"\x03\x00\x04\x00\x00\x04text\x08\x03\x01\x00\x01\x00\x00\x03abc\x00\x00\x04list\x07\x02\x01\x02\x00\x00\x02\x0e";
+    let golden = b"\x04\x00\x08\x00\x00\x04text\x09\x03\x01\x01\x00\x00\x03abc\x00\x00\x04list\x08\x09\x01\x01\x00\x03\x0e";
     assert_eq!(made.body, golden);
+    let added = doc.clone().change(&key(1), 0, |doc| doc.insert_text("/text", 3, "d")).unwrap();
+    let edit = Op::Edit(Name::Own(0), vec![(3, 0, "d".into())]);
+    assert_eq!(added.body, Body { seen: vec![1], agents: vec![], ops: vec![edit] }.bytes());
     let mut edited = doc.clone();
     let edits = edited
         .change(&key(2), 0, |doc| {
@@ -211,7 +381,8 @@ fn the_format_is_what_it_was() {
         })
         .unwrap();
     let expected = Body {
-        agents: vec![agent(1)],
+        seen: vec![1],
+        agents: vec![1],
         ops: vec![
             Op::List(LIST, 1, ListOp::Insert(Item::Int(8))),
             Op::List(LIST, 0, ListOp::Set(ELEMENT, Item::Int(9))),
@@ -222,6 +393,38 @@ fn the_format_is_what_it_was() {
         ],
     };
     assert_eq!((json(&edited), edits.body), (json(&doc).replace("[7]", "[8,6]"), expected.bytes()));
+}
+
+#[test]
+fn the_format_by_columns_is_what_it_was() {
+    let made = empty()
+        .change(&key(1), 0, |doc| doc.set("/l", (0..40).map(|at| Value::Int(at % 4)).collect::<Vec<_>>()));
+    let expected = columns(&[
+        // One SET and forty INSERTs; of the root, and of the operation 1, 2, 3 ... before.
+        (0, &[2, 0, 0, 9, 39]),
+        (1, &[2, 0, 0, 1, 39]),
+        (2, &[3, 1, 2, 38]),
+        // The key, in a column of strings.
+        (7, &[2, 0, 0, 2, 0, 1, b'l']),
+        (8, &[2, 8, 0, 3, 39]),
+        // 0, 2, 4, 6 (zigzag), three bits each: 0b100_010_000, ...
+        (
+            9,
+            &[
+                4, 0, 3, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d, 0xd1, 0x10, 0x0d,
+                0xd1,
+            ],
+        ),
+        // The slots 0, 1, 2 ...
+        (13, &[3, 0, 2, 38]),
+    ]);
+    assert_eq!(made.unwrap().body, [&[4, 0, 2 * 41 + 1][..], &expected].concat());
+    // Few bytes are many operations: there are as many zeros behind them as it takes.
+    let made = empty().change(&key(1), 0, |doc| doc.set("/l", vec![Value::Null; 1_000])).unwrap();
+    assert_eq!((made.body.len(), &made.body[80..]), (1_001, &[0; 921][..]));
+    let mut there = empty();
+    there.receive([made], 0);
+    assert_eq!((there.count("/l"), there.void().count()), (Some(1_000), 0));
 }
 
 #[test]
@@ -243,14 +446,15 @@ fn nonsense_says_nothing_and_harms_nothing() {
 
 #[test]
 fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
-    let (doc, made) = base();
-    // Author 9 makes a map at time 4; a liar who has not seen that writes into it.
+    let (doc, begun) = base_with_nine();
+    // Author 9 makes a map at time 5; a liar who has not seen that writes into it.
     let mut nine = doc.clone();
     let map = nine.change(&key(9), 0, |doc| doc.set("/map", Value::Map([].into()))).unwrap();
     let mut log = Log::new(DOCUMENT, Open);
-    log.receive([made.clone()], 0);
-    let write = body(vec![Op::Set(Name::Other(1, 4), "x".into(), Item::Null)]);
-    let blind = log.commit(&key(3), 0, write.clone()).unwrap();
+    log.receive(begun.clone(), 0);
+    let write =
+        |others| body_of_one_who_saw(others, vec![Op::Set(Name::Other(1, 5), "x".into(), Item::Null)]);
+    let blind = log.commit(&key(3), 0, write(&[])).unwrap();
     let mut orders = [doc.clone(), doc.clone(), doc.clone()];
     orders[0].receive([map.clone()], 0);
     orders[0].receive([blind.clone()], 0);
@@ -262,7 +466,7 @@ fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
     }
     // One who has seen it may.
     let mut log = orders[0].log().clone();
-    let seeing = log.commit(&key(4), 0, write).unwrap();
+    let seeing = log.commit(&key(4), 0, write(&[3])).unwrap();
     for doc in &mut orders {
         doc.receive([seeing.clone()], 0);
         assert_eq!((json(doc).contains(r#""map":{"x":null}"#), doc.void().count()), (true, 1));
@@ -272,21 +476,23 @@ fn what_its_author_could_not_know_is_nonsense_even_where_it_is_known() {
 /// The same for elements of a list: one that its author has not seen, and one of a change that says nothing.
 #[test]
 fn elements_that_are_none_are_not_moved() {
-    let (doc, made) = base();
+    let (doc, begun) = base_with_nine();
     let mut nine = doc.clone();
     let inserted = nine.change(&key(9), 0, |doc| doc.insert("/list/0", 8)).unwrap();
     let mut log = Log::new(DOCUMENT, Open);
-    log.receive([made], 0);
-    let on_8 = list(0, ListOp::Move(Name::Other(1, 4)));
-    let blind = log.commit(&key(3), 0, on_8.clone()).unwrap();
+    log.receive(begun, 0);
+    let moves = |others, slot, time| {
+        body_of_one_who_saw(others, vec![Op::List(LIST, slot, ListOp::Move(Name::Other(1, time)))])
+    };
+    let blind = log.commit(&key(3), 0, moves(&[], 0, 5)).unwrap();
     let mut orders = [doc.clone(), doc];
     orders[0].receive([inserted.clone()], 0);
     orders[0].receive([blind.clone()], 0);
     orders[1].receive([blind, inserted], 0);
     let mut log = orders[0].log().clone();
-    let seeing = log.commit(&key(4), 0, list(2, ListOp::Move(Name::Other(1, 4)))).unwrap();
+    let seeing = log.commit(&key(4), 0, moves(&[3], 2, 5)).unwrap();
     let half = vec![Op::List(LIST, 0, ListOp::Insert(Item::Int(5))), edit(99, 0, "nonsense")];
-    let half = log.commit(&key(9), 0, body(half)).unwrap();
+    let half = log.commit(&key(9), 0, body_of_one_who_saw(&[3, 4], half)).unwrap();
     for doc in &mut orders {
         assert_eq!((doc.void().count(), doc.get("/list")), (1, Some(vec![8, 7].into())));
         doc.receive([seeing.clone(), half.clone()], 0);
@@ -296,7 +502,8 @@ fn elements_that_are_none_are_not_moved() {
         let at = doc.log().counting().count() as u64;
         let mut log = doc.log().clone();
         for time in 0..at + 4 {
-            let moved = log.commit(&key(6), 0, list(0, ListOp::Move(Name::Other(1, time)))).unwrap();
+            let seen: &[u8] = if time == 0 { &[3, 4, 5] } else { &[3, 4, 5, 6] };
+            let moved = log.commit(&key(6), 0, moves(seen, 0, time)).unwrap();
             doc.receive([moved], 0);
         }
         // But for 8, which there is: it has another slot now, where it has the first one.
@@ -307,19 +514,20 @@ fn elements_that_are_none_are_not_moved() {
 /// The same for characters that a mark is anchored to.
 #[test]
 fn marks_on_what_their_author_has_not_seen_are_nonsense() {
-    let (doc, made) = base();
+    let (doc, begun) = base_with_nine();
     let mut nine = doc.clone();
     let typed = nine.change(&key(9), 0, |doc| doc.insert_text("/text", 3, "d")).unwrap();
     let mut log = Log::new(DOCUMENT, Open);
-    log.receive([made], 0);
-    let on_d = body(vec![mark(TEXT, Edge::Before(Name::Other(1, 4), 0), 0, "k")]);
-    let blind = log.commit(&key(3), 0, on_d.clone()).unwrap();
+    log.receive(begun, 0);
+    let on_d =
+        |others| body_of_one_who_saw(others, vec![mark(TEXT, Edge::Before(Name::Other(1, 5), 0), 0, "k")]);
+    let blind = log.commit(&key(3), 0, on_d(&[])).unwrap();
     let mut orders = [doc.clone(), doc];
     orders[0].receive([typed.clone()], 0);
     orders[0].receive([blind.clone()], 0);
     orders[1].receive([blind, typed], 0);
     let mut log = orders[0].log().clone();
-    let seeing = log.commit(&key(4), 0, on_d).unwrap();
+    let seeing = log.commit(&key(4), 0, on_d(&[3])).unwrap();
     for doc in &mut orders {
         assert_eq!((doc.void().count(), doc.spans("/text").unwrap().len()), (1, 1));
         doc.receive([seeing.clone()], 0);
@@ -342,7 +550,7 @@ proptest! {
             let change = match random.below(3) {
                 0 => {
                     let body = match random.below(3) {
-                        0 => [vec![3], raw.clone()].concat(),
+                        0 => [vec![4], raw.clone()].concat(),
                         _ => random.choose(&nonsense()).unwrap(),
                     };
                     let mut log = replicas[at].log().clone();

@@ -155,11 +155,11 @@ fn what_is_damaged_or_newer_is_named() {
         assert!(matches!(open(&bad), Err(SnapshotError::Damaged(_))));
     }
     let mut newer = kept.clone();
-    newer.head[7] = 4;
+    newer.head[7] = 5;
     let checked = newer.head.len() - 4;
     let checksum = crc32fast::hash(&newer.head[..checked]);
     newer.head[checked..].copy_from_slice(&checksum.to_le_bytes());
-    assert_eq!(open(&newer), Err(SnapshotError::Version(4)));
+    assert_eq!(open(&newer), Err(SnapshotError::Version(5)));
     let mut short = kept;
     short.chunks.clear();
     assert!(matches!(open(&short), Err(SnapshotError::Damaged(_))));

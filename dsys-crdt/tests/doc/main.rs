@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::disallowed_types, clippy::disallowed_methods)] // it measures, too
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // clippy.toml's leave is for test functions
 
+mod bodies;
 mod converging;
 mod edits;
 mod hostile;
@@ -9,6 +10,7 @@ mod kept;
 mod texts;
 mod trimmed;
 mod typed;
+mod undo;
 
 use dsys_core::SecretKey;
 use dsys_crdt::change::{DocumentId, Open};

@@ -86,13 +86,19 @@ fn what_one_did_is_taken_back_and_what_others_did_stays() {
         meet(&mut here, &mut there);
         assert_eq!((text(&mut here), text(&mut there)), (expected.into(), expected.into()));
     }
-    // Built anew, its characters have other numbers: nothing can be taken back.
+    // A change that is not made takes nothing back, and what was done before it can be.
     let failed = here.change(&key(1), 0, |doc| {
+        assert!(doc.undo(&mut undo)? && doc.undo(&mut undo)?);
         doc.insert_text("/t", 0, "x")?;
         Err(DocError::NotFound)
     });
-    assert!(failed.is_err());
-    assert_eq!(take_back(&mut here, &mut undo, false), (false, vec![]));
+    assert_eq!((failed, text(&mut here)), (Err(DocError::NotFound), "&#32;**and** eggs\\!".into()));
+    for (redo, expected) in
+        [(false, "milk and eggs\\!"), (true, "&#32;**and** eggs\\!"), (false, "milk and eggs\\!")]
+    {
+        assert!(take_back(&mut here, &mut undo, redo).0);
+        assert_eq!(text(&mut here), expected);
+    }
 }
 
 #[test]

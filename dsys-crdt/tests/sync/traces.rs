@@ -24,7 +24,7 @@ fn edit(doc: &mut Doc<Open>, key: &SecretKey, txns: &[Txn]) -> ChangeId {
 
 /// The document, written by its authors on replicas of their own, as far as each had seen the others.
 fn written(trace: &Trace) -> Doc<Open> {
-    let (owner, mut doc) = (SecretKey::from_bytes([99; 32]), Doc::new(OURS, Open));
+    let (owner, mut doc) = (SecretKey::from_bytes([255; 32]), Doc::new(OURS, Open));
     doc.change(&owner, 0, |doc| doc.set("/text", Value::Text(trace.start_content.clone()))).unwrap();
     if trace.txns.iter().all(|txn| txn.parents.is_empty()) {
         // In order; some hundred edits make a change.
@@ -33,10 +33,11 @@ fn written(trace: &Trace) -> Doc<Open> {
         }
         return doc;
     }
+    let begun = doc.clone();
     let mut replicas: BTreeMap<u32, Doc<Open>> = BTreeMap::new();
     let mut ids: Vec<ChangeId> = Vec::new();
     for txn in &trace.txns {
-        let replica = replicas.entry(txn.agent).or_insert_with(|| doc.clone());
+        let replica = replicas.entry(txn.agent).or_insert_with(|| begun.clone());
         // What the author saw, and has not got here yet.
         let (mut lacking, mut due) = (Vec::new(), txn.parents.clone());
         while let Some(at) = due.pop() {
@@ -48,7 +49,9 @@ fn written(trace: &Trace) -> Doc<Open> {
         lacking.sort_unstable();
         let changes: Vec<_> = lacking.iter().map(|at| doc.log().get(&ids[*at]).unwrap().clone()).collect();
         assert_eq!(replica.receive(changes, 0).0.refused, []);
-        let key = SecretKey::from_bytes([txn.agent as u8 + 1; 32]);
+        let mut bytes = [1; 32];
+        bytes[..4].copy_from_slice(&txn.agent.to_le_bytes());
+        let key = SecretKey::from_bytes(bytes);
         let id = edit(replica, &key, std::slice::from_ref(txn));
         let change = replica.log().get(&id).unwrap().clone();
         doc.receive([change], 0);
@@ -96,4 +99,11 @@ fn friendsforever() {
 #[test]
 fn clownschool() {
     syncs("clownschool");
+}
+
+/// A file's history in git: 204 people on long branches, each of whom has a key.
+#[test]
+#[ignore = "long: a minute or two without optimisation"]
+fn long_branches() {
+    syncs("A1");
 }

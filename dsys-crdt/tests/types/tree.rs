@@ -201,3 +201,113 @@ fn a_stamp_at_the_end_of_time_is_seen_before_it_ends_all() {
     tree.apply_all([op]);
     assert!(matches!(tree.create(&anna, &TreeId::Root, Spot::Last), Err(TreeError::Full(_))));
 }
+
+#[test]
+fn moves_are_bytes_and_back() {
+    let [anna, ben] = ["anna", "ben"].map(agent);
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let mut tree = Tree::default();
+        let mut nodes = vec![TreeId::Root];
+        for _ in 0..random.below(300) {
+            let by = random.choose(&[anna.clone(), ben.clone()]).unwrap();
+            let (node, to) = (random.choose(&nodes).unwrap(), random.choose(&nodes).unwrap());
+            match random.below(4) {
+                0 => drop(tree.move_to(&by, &node, &to, Spot::First)),
+                1 if random.below(9) == 0 => drop(tree.delete(&by, &node)),
+                _ => nodes.extend(tree.create(&by, &to, Spot::Last).map(|made| made.id())),
+            }
+        }
+        let bytes = Tree::encode_moves(tree.moves());
+        let moves = Tree::decode_moves(&bytes).unwrap();
+        assert!(moves.iter().eq(tree.moves()), "seed {seed}");
+        // Kept as it is by any format, and read by people in some.
+        let kept = postcard::to_allocvec(&tree).unwrap();
+        assert_eq!(postcard::from_bytes::<Tree>(&kept).as_ref(), Ok(&tree));
+        assert!(kept.len() < 60 + 12 * tree.moves().len(), "{} for {}", kept.len(), tree.moves().len());
+        let json = serde_json::to_string(&tree).unwrap();
+        assert_eq!(serde_json::from_str::<Tree>(&json).unwrap(), tree);
+    }
+}
+
+#[test]
+fn bytes_of_moves_are_what_they_were_and_nothing_else_is_read() {
+    let mut tree = Tree::default();
+    let root = tree.create(&agent("a"), &TreeId::Root, Spot::Last).unwrap().id();
+    tree.create(&agent("b"), &root, Spot::Last).unwrap();
+    tree.delete(&agent("a"), &root).unwrap();
+    // What is left out: the last two digits, by the stamp.
+    let digits: Vec<&[u16]> = tree.moves().map(|op| op.position.digits()).collect();
+    assert_eq!(digits[..2], [[1 << 15, 8192, 12], [1 << 15, 24576, 12]]);
+    let bytes = Tree::encode_moves(tree.moves());
+    // Two agents; three moves, plain: stamp, node, parent, position.
+    let golden = b"dsystre\x01\x02\x01a\x01b\x06\
+        \x00\x00\x00\x00\x02\x80\x80\x02\
+        \x01\x01\x00\x02\x00\x02\x80\x80\x02\
+        \x00\x02\x01\x00\x01\x02\x80\x80\x02";
+    let (content, _) = bytes.split_last_chunk::<4>().unwrap();
+    assert_eq!(content, golden);
+    for at in 0..bytes.len() {
+        assert!(Tree::decode_moves(&bytes[..at]).is_err());
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(Tree::decode_moves(&flipped).is_err());
+    }
+    // With a checksum that fits, anything is read or refused, and what claims to be long takes no more than it is.
+    let mut random = Random::new(1);
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let mut forged = content.to_vec();
+        let at = 8 + random.below(forged.len() as u64 - 8) as usize;
+        forged[at] = random.below(256) as u8;
+        forged.truncate(forged.len() - random.below(3) as usize);
+        forged.extend(crc32fast::hash(&forged).to_le_bytes());
+        read += usize::from(Tree::decode_moves(&forged).is_ok_and(|moves| moves.len() <= forged.len()));
+    }
+    assert!(read > 1_000, "{read}");
+}
+
+/// 10,000 moves in a tree of 100,000, the work of `benches-vs` `types`: columns beside postcard, rounds that take turns.
+#[test]
+#[ignore = "a measurement"]
+fn measure_moves() {
+    let mut random = Random::new(7);
+    let mut pick = |below: usize| random.below(below as u64) as usize;
+    let (base, left) = (agent("base"), agent("left"));
+    let (mut tree, mut ids) = (Tree::default(), Vec::new());
+    for node in 0..100_000 {
+        let parent = if node < 100 { TreeId::Root } else { TreeId::clone(&ids[pick(node)]) };
+        ids.push(tree.create(&base, &parent, Spot::Last).unwrap().id());
+    }
+    let moves: Vec<Move> = (0..10_000)
+        .filter_map(|_| tree.move_to(&left, &ids[pick(100_000)], &ids[pick(100_000)], Spot::Last).ok())
+        .collect();
+    let all: Vec<Move> = tree.moves().cloned().collect();
+    for (name, moves) in [("moves", moves), ("all", all)] {
+        let mut times = [std::time::Duration::MAX; 4];
+        let mut sizes = [0; 2];
+        for _ in 0..9 {
+            let mut time = |at: usize, work: &mut dyn FnMut()| {
+                let started = std::time::Instant::now();
+                work();
+                times[at] = times[at].min(started.elapsed());
+            };
+            let (mut columns, mut rows) = (Vec::new(), Vec::new());
+            time(0, &mut || columns = Tree::encode_moves(&moves));
+            time(1, &mut || rows = postcard::to_allocvec(&moves).unwrap());
+            time(2, &mut || assert_eq!(Tree::decode_moves(&columns).unwrap().len(), moves.len()));
+            time(3, &mut || assert_eq!(postcard::from_bytes::<Vec<Move>>(&rows).unwrap().len(), moves.len()));
+            sizes = [columns.len(), rows.len()];
+        }
+        let each = |size: usize| size as f64 / moves.len() as f64;
+        println!(
+            "{name}: {:.2} bytes each, {:.1} by postcard; write {:?} and {:?}, read {:?} and {:?}",
+            each(sizes[0]),
+            each(sizes[1]),
+            times[0],
+            times[1],
+            times[2],
+            times[3]
+        );
+    }
+}

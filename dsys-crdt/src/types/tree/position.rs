@@ -33,6 +33,14 @@ impl Position {
         &self.0
     }
 
+    /// The last two digits of a position that is made by an operation of that stamp.
+    pub(crate) fn tail(stamp: &Stamp) -> [u16; 2] {
+        let hash = stamp.agent.as_bytes().iter().fold(stamp.time, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5)
+        });
+        [(hash >> 32) as u16, (hash >> 48) as u16]
+    }
+
     /// One between two others, near `low` or near `high`; none if there is no room, or `low` is not below `high`.
     fn between(
         low: Option<&Position>,
@@ -62,10 +70,7 @@ impl Position {
                     false if high.is_none() || (least.is_some() && near_low) => from as u16 + 1,
                     false => (most - 1) as u16,
                 });
-                let hash = stamp.agent.as_bytes().iter().fold(stamp.time, |hash, byte| {
-                    (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5)
-                });
-                digits.extend([(hash >> 32) as u16, (hash >> 48) as u16]);
+                digits.extend(Self::tail(stamp));
                 return Position::from_digits(&digits);
             }
             if most < from {
