@@ -8,7 +8,7 @@ use dsys_crdt::change::{ChangeId, Open, encode};
 use dsys_crdt::doc::{Doc, Value};
 use dsys_sim::{Config, Network};
 
-use crate::data::{Trace, Txn, trace};
+use crate::data::{Trace, Txn, trace, traces_beside};
 use crate::replica::{Act, OURS, Replica};
 
 fn edit(doc: &mut Doc<Open>, key: &SecretKey, txns: &[Txn]) -> ChangeId {
@@ -20,6 +20,26 @@ fn edit(doc: &mut Doc<Open>, key: &SecretKey, txns: &[Txn]) -> ChangeId {
         })
     });
     change.unwrap().header.id()
+}
+
+struct Branch {
+    replica: Doc<Open>,
+    /// The last transaction that was made there.
+    last: usize,
+}
+
+/// The transactions that one had seen, back to those which the branch has; those among them too.
+fn seen_since(trace: &Trace, ids: &[ChangeId], branch: &Branch, txn: &Txn) -> Vec<usize> {
+    let (mut seen, mut due) = (Vec::new(), txn.parents.clone());
+    while let Some(at) = due.pop() {
+        if !seen.contains(&at) {
+            seen.push(at);
+            if branch.replica.log().get(&ids[at]).is_none() {
+                due.extend(&trace.txns[at].parents);
+            }
+        }
+    }
+    seen
 }
 
 /// The document, written by its authors on replicas of their own, as far as each had seen the others.
@@ -34,23 +54,28 @@ fn written(trace: &Trace) -> Doc<Open> {
         return doc;
     }
     let begun = doc.clone();
-    let mut replicas: BTreeMap<u32, Doc<Open>> = BTreeMap::new();
+    // An author has a replica, and a key, for each branch that goes on beside others.
+    let mut branches: BTreeMap<u32, Vec<Branch>> = BTreeMap::new();
     let mut ids: Vec<ChangeId> = Vec::new();
-    for txn in &trace.txns {
-        let replica = replicas.entry(txn.agent).or_insert_with(|| begun.clone());
+    for (number, txn) in trace.txns.iter().enumerate() {
+        let branches = branches.entry(txn.agent).or_default();
+        let goes_on = |branch: &Branch| seen_since(trace, &ids, branch, txn).contains(&branch.last);
+        let at = branches.iter().rposition(goes_on).unwrap_or_else(|| {
+            branches.push(Branch { replica: begun.clone(), last: number });
+            branches.len() - 1
+        });
+        let branch = &mut branches[at];
         // What the author saw, and has not got here yet.
-        let (mut lacking, mut due) = (Vec::new(), txn.parents.clone());
-        while let Some(at) = due.pop() {
-            if replica.log().get(&ids[at]).is_none() && !lacking.contains(&at) {
-                lacking.push(at);
-                due.extend(&trace.txns[at].parents);
-            }
-        }
+        let mut lacking = seen_since(trace, &ids, branch, txn);
+        lacking.retain(|seen| branch.replica.log().get(&ids[*seen]).is_none());
         lacking.sort_unstable();
+        branch.last = number;
+        let replica = &mut branch.replica;
         let changes: Vec<_> = lacking.iter().map(|at| doc.log().get(&ids[*at]).unwrap().clone()).collect();
         assert_eq!(replica.receive(changes, 0).0.refused, []);
         let mut bytes = [1; 32];
         bytes[..4].copy_from_slice(&txn.agent.to_le_bytes());
+        bytes[4..8].copy_from_slice(&(at as u32).to_le_bytes());
         let key = SecretKey::from_bytes(bytes);
         let id = edit(replica, &key, std::slice::from_ref(txn));
         let change = replica.log().get(&id).unwrap().clone();
@@ -101,9 +126,16 @@ fn clownschool() {
     syncs("clownschool");
 }
 
-/// A file's history in git: 204 people on long branches, each of whom has a key.
+/// A file's history in git: 204 people on long branches, each of whom has a key for each branch.
 #[test]
 #[ignore = "long: a minute or two without optimisation"]
 fn long_branches() {
     syncs("A1");
+}
+
+/// Whatever else there is.
+#[test]
+fn further_traces() {
+    let tested = ["automerge-paper", "rustcode", "sveltecomponent", "friendsforever", "clownschool", "A1"];
+    traces_beside(&tested).iter().for_each(|name| syncs(name));
 }
