@@ -137,7 +137,7 @@ fn who_was_away_has_everything_after_one_round_trip() {
     network.run_for(Duration::from_secs(20));
     let begun = network.now();
     network.join();
-    // In pieces of nine hundred bytes, three at a time.
+    // In pieces of some three hundred bytes, three at a time.
     network.run_until(begun + Duration::from_millis(201));
     let part = network.machine(b).unwrap().doc(&OURS).unwrap().log().len();
     assert!(part > 5 && part < 60, "{part} after one round trip: as much as may be on its way");

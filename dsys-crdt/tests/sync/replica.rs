@@ -96,7 +96,7 @@ pub(crate) enum Act {
 pub(crate) fn quick() -> Config {
     let mut config = Config::default();
     config.preview = true;
-    config.piece = 900;
+    config.piece = 320;
     config.window = 3;
     // Two documents are many here.
     config.digest_from = 2;
