@@ -30,6 +30,7 @@ pub struct Undo {
     deleted: BTreeSet<u32>,
     noted: u32,
     /// Its first event that can be taken back.
+    #[cfg_attr(not(feature = "keys"), allow(dead_code))]
     begun: u32,
     restored: Vec<(u32, u32)>,
     /// All characters that came back, by their names, and the numbers among the agent's events of what was inserted for them:

@@ -277,34 +277,28 @@ impl<P: Policy> Log<P> {
         }
         // Nobody is suspended who was not before, so what has counted still does, with all that it follows.
         let mut backed = vec![false; self.entries.len() - before];
-        let (mut counting, mut begun, mut due) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut begun, mut due) = (Vec::new(), Vec::new());
         for at in (before as u32..self.known.graph.len()).rev() {
-            let counts = backed.get(at as usize - before) == Some(&true) || !self.is_suspended(at);
+            let is_backed = backed.get(at as usize - before) == Some(&true);
+            let counts = is_backed || !self.is_suspended(at);
             self.entries.set_counts(at, counts);
             if counts {
-                counting.push(at);
                 due.extend_from_slice(self.known.graph.parents(at));
+                self.heads.extend(self.known.names.of(at).filter(|_| !is_backed));
             }
             while let Some(parent) = due.pop() {
-                match (parent as usize).checked_sub(before) {
-                    Some(new) => backed.iter_mut().skip(new).take(1).for_each(|backed| *backed = true),
-                    None if self.entries.counts(parent) => {}
-                    None => {
-                        self.entries.set_counts(parent, true);
-                        begun.push(parent);
-                        due.extend_from_slice(self.known.graph.parents(parent));
-                    }
+                if let Some(new) = (parent as usize).checked_sub(before) {
+                    backed.iter_mut().skip(new).take(1).for_each(|backed| *backed = true);
+                } else if self.entries.counts(parent) {
+                    self.known.names.of(parent).map(|parent| self.heads.remove(parent));
+                } else {
+                    self.entries.set_counts(parent, true);
+                    begun.push(parent);
+                    due.extend_from_slice(self.known.graph.parents(parent));
                 }
             }
         }
         begun.sort_unstable();
-        counting.extend_from_slice(&begun);
-        self.heads.extend(counting.iter().filter_map(|number| self.known.names.of(*number)));
-        for parent in counting.iter().flat_map(|number| self.known.graph.parents(*number)) {
-            if let Some(parent) = self.known.names.of(*parent) {
-                self.heads.remove(parent);
-            }
-        }
         Recount { ceased: None, begun }
     }
 

@@ -20,6 +20,7 @@ pub struct ListUndo {
     deleted: BTreeMap<u32, u32>,
     noted: u32,
     /// Its first event that can be taken back.
+    #[cfg_attr(not(feature = "keys"), allow(dead_code))]
     begun: u32,
 }
 
