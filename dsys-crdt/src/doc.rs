@@ -233,7 +233,8 @@ impl<P: Policy> Doc<P> {
                     }
                 }
             }
-            Err(_) if body.ops.is_empty() && fields.is_empty() => {}
+            // Heads may have been joined.
+            Err(_) if body.ops.is_empty() && fields.is_empty() => drop(self.advance(before, &[])),
             Err(_) => self.rebuild(),
         }
         Ok((committed?, self.events(&ops)))

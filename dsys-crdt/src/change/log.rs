@@ -10,8 +10,8 @@ use super::graph::Graph;
 use super::receive::Received;
 use super::waiting::Waiting;
 use super::{
-    Access, Bundle, BundleError, Change, ChangeId, DocumentId, Fork, Header, Policy, Refused, columns, fork,
-    hash_of_body,
+    Access, Bundle, BundleError, Change, ChangeId, DocumentId, Fork, Header, Past, Policy, Refused, columns,
+    fork, hash_of_body,
 };
 
 /// All changes of one document that are known here, and those that wait for others.
@@ -163,6 +163,17 @@ impl<P: Policy> Log<P> {
         while rest.len() > self.config.max_follows {
             let more = rest.split_off(self.config.max_follows.max(1));
             parts.push(std::mem::replace(&mut rest, more));
+        }
+        if !parts.is_empty() {
+            // Nothing is joined for a change that is refused then.
+            let (seq, others) = (seq + parts.len() as u64, rest.clone());
+            let (document, hash, access) = (self.document, hash_of_body(&body), access.clone());
+            let header = Header { document, author, seq, previous, others, wall, access, body: hash };
+            let parents: Vec<u32> =
+                self.heads.iter().chain(&previous).filter_map(|id| self.number(id)).collect();
+            let sight = self.known.graph.sight(&parents);
+            let change = Change { header, body: body.clone(), signature: None };
+            self.policy.check(&change, &Past { known: &self.known, sight: &sight })?;
         }
         for others in parts {
             let said = (Vec::new(), Vec::new());

@@ -417,15 +417,18 @@ impl Cell {
         let mut state = self.state();
         let doc = self.open(&mut state)?;
         let before = doc.log().len() as u32;
-        let events = act(doc, &*self.repo.key)?;
+        let acted = act(doc, &*self.repo.key);
         let after = doc.log().len() as u32;
-        let bytes = doc.log().encode_as_they_are(before..after);
-        match state.own.back_mut().filter(|run| run.end == before) {
-            Some(run) => run.end = after,
-            None => state.own.push_back(before..after),
+        // Though nothing came of it, heads may have been joined.
+        if after > before {
+            let bytes = doc.log().encode_as_they_are(before..after);
+            match state.own.back_mut().filter(|run| run.end == before) {
+                Some(run) => run.end = after,
+                None => state.own.push_back(before..after),
+            }
+            self.write(&mut state, before, bytes, Haste::Now)?;
         }
-        self.write(&mut state, before, bytes, Haste::Now)?;
-        self.tell(&Update::Local(events));
+        self.tell(&Update::Local(acted?));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use dsys_core::SecretKey;
 
 use super::file::File;
 use super::{ChangeError, Doc, Link, Repo, RepoConfig, RepoError, Rule, Update};
-use crate::change::DocumentId;
+use crate::change::{DocumentId, Refused};
 use crate::doc::{DocError, Event, Value};
 
 fn type_into(doc: &Doc, times: usize) {
@@ -53,6 +53,37 @@ async fn what_was_saved_is_there_again() {
     // The same document again begins with nothing.
     let doc: Doc = repo.join("again", link).unwrap();
     assert_eq!(doc.read(|doc| doc.log().len()).unwrap(), 0);
+}
+
+/// More have written than a change may follow: what joins them is on the disk, too, also after one that is refused.
+#[cfg(feature = "net")]
+#[tokio::test]
+async fn heads_are_joined_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.redb");
+    // Nothing is written anew.
+    let config = RepoConfig { compact_after: 100_000, ..RepoConfig::default() };
+    let repo = Repo::open_with(&path, None, config).await.unwrap();
+    let doc: Doc = repo.create_with("shopping", Rule::Open).unwrap();
+    doc.change(|doc| doc.set("/n", 0)).unwrap();
+    let begun = doc.read(|doc| crate::doc::Doc::of(doc.log().clone())).unwrap();
+    let others = (0..600u32).map(|number| {
+        let mut key = [9; 32];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        let set = |doc: &mut crate::doc::Edit<'_>| doc.set("/n", i64::from(number));
+        crate::doc::Doc::of(begun.log().clone()).change(&SecretKey::from_bytes(key), 0, set).unwrap()
+    });
+    doc.cell().receive(crate::change::Bundle::of(others)).unwrap();
+    let stranger = SecretKey::from_bytes([1; 32]).public();
+    assert!(matches!(doc.grant([stranger]), Err(ChangeError::Doc(DocError::Refused(Refused::Denied(_))))));
+    doc.change(|doc| doc.set("/n", 1_000)).unwrap();
+    let lens = |doc: &Doc| doc.read(|doc| (doc.log().len(), doc.log().heads().len())).unwrap();
+    assert_eq!(lens(&doc), (1 + 600 + 2 + 1, 1));
+    doc.saved().await.unwrap();
+    drop((repo, doc));
+    let repo = Repo::open(&path).await.unwrap();
+    let doc: Doc = repo.get("shopping").unwrap();
+    assert_eq!((lens(&doc), doc.get("/n").unwrap()), ((604, 1), Some(Value::Int(1_000))));
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ fn what_cannot_be_said_joins_nothing() {
     log.receive(heads(9).since(&[]), 0);
     let refused = log.commit(&key(20), 0, b"long".to_vec());
     assert!(matches!(refused, Err(Refused::Malformed(_))));
+    // The policy would have the joins, but not the change.
+    assert!(matches!(log.grant(&key(20), 0, [key(3).public()]), Err(Refused::Denied(_))));
     assert_eq!((log.len(), log.heads().len()), (9, 9));
     log.commit(&key(20), 0, b"ok".to_vec()).unwrap();
     assert_eq!((log.len(), log.heads().len()), (9 + 4 + 1, 1));
