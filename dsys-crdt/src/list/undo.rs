@@ -24,6 +24,16 @@ pub struct ListUndo {
     begun: u32,
 }
 
+/// Where an element stood before a group, or which slot had its value.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stood {
+    slot: Option<u32>,
+    /// The group has put it into a slot of its own.
+    is_put: bool,
+    /// It has put it there again: what it deletes by now is not what stood before.
+    is_over: bool,
+}
+
 impl ListUndo {
     /// What the list's agent does from now on can be taken back.
     pub fn new<T: Element>(list: &List<T>) -> ListUndo {
@@ -95,31 +105,41 @@ impl ListUndo {
         let Some(&start) = events.first() else { return Ok(()) };
         let by_group = |slot: u32| events.binary_search(&slot).is_ok();
         // Of each element that the group is about, the slot in which it stood before; and the one with its value.
-        let mut before: BTreeMap<u32, Option<u32>> = BTreeMap::new();
-        let mut valued: BTreeMap<u32, Option<u32>> = BTreeMap::new();
+        let mut before: BTreeMap<u32, Stood> = BTreeMap::new();
+        let mut valued: BTreeMap<u32, Stood> = BTreeMap::new();
         for &event in &events {
             let slot = if list.inserts(event) { event } else { list.sequence.target_of(event) };
             let of = if let Some(Item::Set(..)) = list.item(slot) { &mut valued } else { &mut before };
             let stood = of.entry(list.element_in(slot)).or_default();
-            if !by_group(slot) && stood.is_none() {
-                *stood = Some(slot);
+            if slot == event {
+                stood.is_over |= std::mem::replace(&mut stood.is_put, true) || stood.slot.is_some();
+            } else if !by_group(slot) && !stood.is_over {
+                // Of several the one that was shown; in which order they were deleted depends on who tells it.
+                let others = stood.slot.into_iter().chain([slot]);
+                stood.slot = others.max_by(|&a, &b| list.history.agents.compare(a, b));
             }
         }
+        let slots = |of: BTreeMap<u32, Stood>| of.into_iter().map(|(element, stood)| (element, stood.slot));
+        let (before, mut valued): (Vec<_>, Vec<_>) = (slots(before).collect(), slots(valued).collect());
         let (mut away, mut back) = (Vec::new(), Vec::new());
         for (element, stood) in before {
             let now = list.shown_slot(element);
-            away.extend(now.filter(|&slot| stood.is_none() || self.put(list, slot)).map(|_| element));
+            away.extend(
+                now.filter(|&slot| stood.is_none() || self.put(list, slot)).map(|slot| (slot, element)),
+            );
             let Some(stood) = stood else { continue };
             // Elsewhere by another's doing, or gone by another's too, it stays there.
             let is_ours =
                 now.map_or_else(|| list.sequence.deletions(stood) == 1, |slot| self.put(list, slot));
             back.extend(is_ours.then_some((stood, element)));
         }
-        valued.retain(|&element, _| list.sets.of(element).last().is_some_and(|&slot| self.put(list, slot)));
-        let slots: usize = away.iter().map(|&element| list.moves.live_of(element).max(1)).sum();
-        let values: usize = valued.keys().map(|&element| list.sets.of(element).len() + 1).sum();
+        valued.retain(|&(element, _)| list.sets.of(element).last().is_some_and(|&slot| self.put(list, slot)));
+        let slots: usize = away.iter().map(|&(_, element)| list.moves.live_of(element).max(1)).sum();
+        let values: usize = valued.iter().map(|&(element, _)| list.sets.of(element).len() + 1).sum();
         list.room(slots + back.len() + values)?;
-        for element in away {
+        // In an order that does not depend on who was heard of first.
+        away.sort_unstable_by(|a, b| list.sequence.compare(a.0, b.0));
+        for (_, element) in away {
             if let Some(slot) = list.shown_slot(element) {
                 list.delete_slots(slot, 1);
             }
@@ -130,6 +150,7 @@ impl ListUndo {
             let id = list.name(element);
             list.put(at, Item::Moved(id));
         }
+        valued.sort_unstable_by(|a, b| list.sequence.compare(a.0, b.0));
         for (element, stood) in valued {
             if let Some(value) = list.item(stood.unwrap_or(element)).and_then(Item::value).cloned() {
                 list.put_value(element, 0, value);
